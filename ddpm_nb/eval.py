@@ -203,7 +203,7 @@ def precision_recall(
 # %% ../nbs/07_eval.ipynb #032d4cd8
 def _pairs(a, b):
     require(a.shape == b.shape, f"images: shapes {tuple(a.shape)} and {tuple(b.shape)} differ")
-    f = lambda z: (to_float(z) if z.dtype == torch.uint8 else z).detach().cpu().permute(0, 2, 3, 1).double().numpy()
+    f = lambda z: ((to_float(z) if z.dtype == torch.uint8 else z).detach().cpu().permute(0, 2, 3, 1).double().numpy() + 1)/2 # SSIM's brightness term wants values ≥ 0
     return f(a), f(b)
 
 def psnr(
@@ -212,7 +212,7 @@ def psnr(
 )->Tensor:    # `(B,)`, in dB; infinite for equal images
     "Peak signal-to-noise ratio, by scikit-image"
     from skimage.metrics import peak_signal_noise_ratio
-    with np.errstate(divide='ignore'): return torch.tensor([peak_signal_noise_ratio(x, y, data_range=2) for x, y in zip(*_pairs(a, b))])
+    with np.errstate(divide='ignore'): return torch.tensor([peak_signal_noise_ratio(x, y, data_range=1) for x, y in zip(*_pairs(a, b))])
 
 # %% ../nbs/07_eval.ipynb #01688ede
 def ssim(
@@ -221,7 +221,7 @@ def ssim(
 )->Tensor:    # `(B,)`, in [-1,1]
     "Structural similarity (Wang et al. 2004), by scikit-image"
     from skimage.metrics import structural_similarity
-    return torch.tensor([structural_similarity(x, y, data_range=2, channel_axis=2) for x, y in zip(*_pairs(a, b))])
+    return torch.tensor([structural_similarity(x, y, data_range=1, channel_axis=2) for x, y in zip(*_pairs(a, b))])
 
 # %% ../nbs/07_eval.ipynb #9ae2ff59
 @torch.no_grad()
