@@ -1,0 +1,21 @@
+"README.md from the prose of nbs/index.ipynb; quarto is not needed"
+import sys
+from pathlib import Path
+
+root = Path(__file__).resolve().parent.parent
+
+
+def readme()->str:
+    "The README as Markdown; links to notebooks lead into nbs/"
+    import json, re
+    cells = json.loads((root/'nbs'/'index.ipynb').read_text(encoding='utf-8'))['cells']
+    text = '\n\n'.join(''.join(c['source']) for c in cells if c['cell_type'] == 'markdown')
+    text = re.sub(r'\]\((\w+\.ipynb|images/)', r'](nbs/\1', text)
+    return '<!-- written by `make readme` from nbs/index.ipynb; edit that instead -->\n\n' + re.sub(r'\n{3,}', '\n\n', text).strip() + '\n'
+
+
+if __name__ == '__main__':
+    new, path = readme(), root/'README.md'
+    if '--check' in sys.argv:
+        if path.read_text(encoding='utf-8') != new: sys.exit('README.md is not what nbs/index.ipynb says; run: make readme')
+    else: path.write_text(new, encoding='utf-8')
