@@ -1,5 +1,5 @@
 "Everything CI runs, one step after the other; stops at the first that fails. `run_all.py STEP …` runs only those."
-import hashlib, os, re, shutil, subprocess, sys, tempfile, time
+import hashlib, json, os, re, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
@@ -30,10 +30,11 @@ def clean(): unchanged('nbdev_clean', 'notebooks are not clean; nbdev_clean chan
 def imports():
     "A notebook imports only from those before it in the course"
     mods = [re.sub(r'^\d+_', '', n) for n in ORDER]; bad = []
-    for i, (nb, mod) in enumerate(zip(ORDER, mods)):
-        text = (root/'ddpm_nb'/f'{mod}.py').read_text(encoding='utf-8')
-        for used in re.findall(r'^\s*(?:from|import) ddpm_nb\.(\w+)', text, re.M):
-            if used in mods and mods.index(used) >= i: bad.append(f'{nb} imports the later {used}')
+    for i, nb in enumerate(ORDER):
+        cells = json.loads((root/'nbs'/f'{nb}.ipynb').read_text(encoding='utf-8'))['cells']
+        code = '\n'.join(''.join(c['source']) for c in cells if c['cell_type'] == 'code')
+        for used in re.findall(r'^\s*(?:from|import) ddpm_nb\.(\w+)', code, re.M):
+            if used not in mods or mods.index(used) > i: bad.append(f'{nb} imports the later {used}')
     if bad: sys.exit('\n'.join(bad))
     print(f'{len(mods)} modules import only earlier ones')
 
