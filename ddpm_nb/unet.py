@@ -56,8 +56,8 @@ class Attention(nn.Module):
         groups:int=32,  # of GroupNorm
     ):
         super().__init__()
+        require(not head_dim or c % head_dim == 0, f"model.attention_head_dim: {head_dim} does not divide {c} channels")
         self.heads = c // head_dim if head_dim else 1
-        require(c % self.heads == 0, f"model.attention_head_dim: {head_dim} does not divide {c} channels")
         self.group_norm = nn.GroupNorm(groups, c)
         self.to_q, self.to_k, self.to_v, self.to_out = nn.Linear(c, c), nn.Linear(c, c), nn.Linear(c, c), nn.ModuleList([nn.Linear(c, c)])
 
@@ -142,6 +142,7 @@ class UNetSmall(nn.Module):
         downsample_padding:int=1,   # see `Downsample`
         flip_sin_to_cos:bool=True,  # see `sinusoidal_embedding`
         freq_shift:float=0.,        # see `sinusoidal_embedding`
+        mid_attention:bool=False,   # attention in the middle whatever its resolution, as in the DDPM paper's CIFAR-10 model
     ):
         super().__init__()
         self.config = {k: list(v) if isinstance(v, tuple) else v for k, v in locals().items() if k not in ('self', '__class__')}
@@ -168,7 +169,7 @@ class UNetSmall(nn.Module):
             downs.append(Level(blocks, attns(o, r, num_res_blocks), None if last else Downsample(o, downsample_padding)))
             skips += [o]*(num_res_blocks + (not last)); c = o
         self.down_blocks = nn.ModuleList(downs)
-        self.mid_block = Level([block(c, c), block(c, c)], attns(c, res[-1], 1))
+        self.mid_block = Level([block(c, c), block(c, c)], attns(c, res[-1], 1) or ([Attention(c, attention_head_dim, num_groups)] if mid_attention else []))
         ups = []
         for i, (o, r) in enumerate(zip(chans[::-1], res[::-1])):
             blocks = []
