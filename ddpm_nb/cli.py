@@ -307,3 +307,6 @@ def main(
     except KeyboardInterrupt: print('ddpm-nb: stopped; what was saved can be continued with: ddpm-nb train --resume latest', file=sys.stderr); return 130
     for f in fs: print(f'wrote {f}')
     return 0
+
+# %% ../nbs/12_cli.ipynb #88725a3d
+if __name__ == '__main__' and Path(sys.argv[0]).name == 'cli.py': sys.exit(main()) # python -m ddpm_nb.cli

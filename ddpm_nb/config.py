@@ -121,7 +121,8 @@ def load_config(
             d = d[u]; require(isinstance(d, dict), f"{k}: unknown key; {'.'.join(up[:i + 1])} is not a section")
         d[last] = v
     c = check(c, config_schema())
-    d, m = c['dataset'], c['model']; ch = {'mnist': 1, 'fashion_mnist': 1, 'cifar10': 3}.get(d['name'], d['channels'] or 3)
+    d, m = c['dataset'], c['model']; known = {'mnist': 1, 'fashion_mnist': 1, 'cifar10': 3, 'folder': d['channels'] or 3}
+    require(d['name'] in known, f"dataset.name: {d['name']!r}; expected one of {', '.join(known)}"); ch = known[d['name']]
     require(d['image_size'] == m['image_size'], f"dataset.image_size: {d['image_size']}, but model.image_size: {m['image_size']}; expected the same")
     require(ch == m['in_channels'], f"model.in_channels: {m['in_channels']}, but images of {d['name']} have {ch} (dataset.channels)")
     return c

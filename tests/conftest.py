@@ -1,0 +1,6 @@
+import pytest, torch
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1); torch.manual_seed(0)
