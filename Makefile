@@ -32,7 +32,7 @@ demo: .venv/.runtime        ## train on MNIST, sample, evaluate and report: abou
 	$(BIN)/ddpm-nb demo --config mnist_tiny --output_dir $(OUT)
 
 test: .venv/.dev            ## everything CI runs
-	$(BIN)/python tests/run_all.py
+	$(BIN)/python tests/checks/run_all.py
 
 train: .venv/.runtime       ## train CONFIG (default mnist_tiny)
 	$(BIN)/ddpm-nb train --config $(CONFIG) --output_dir $(OUT)
@@ -48,11 +48,11 @@ report: .venv/.runtime      ## write the report
 	$(BIN)/ddpm-nb report --output_dir $(OUT)
 
 docs: .venv/.dev            ## the site, into _docs
-	$(BIN)/python tests/build_docs.py
+	$(BIN)/python tests/checks/build_docs.py
 docs-preview: docs          ## serve the site on 127.0.0.1:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _docs
 readme: .venv/.dev          ## README.md from nbs/index.ipynb
-	$(BIN)/python tests/build_readme.py
+	$(BIN)/python tests/checks/build_readme.py
 bench: .venv/.runtime       ## speed, as ratios in one run
 	$(BIN)/python benchmarks/sampling.py
 clean:                      ## remove what was built; .venv and outputs stay

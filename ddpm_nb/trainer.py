@@ -195,14 +195,14 @@ class Callback:
 # %% ../nbs/05_trainer.ipynb #9d606401
 class MetricsLog(Callback):
     "Keeps the curves, and writes them to logs/training_metrics.json so that a running training can be looked at"
-    def before_train(self, tr): self.acc, self.t, self.n = [], time.perf_counter(), 0
+    def before_train(self, tr): self.t, self.n = time.perf_counter(), 0
     def after_step(self, tr):
-        self.acc.append(tr.last_loss); self.n += 1
+        tr.pending.append(tr.last_loss); self.n += 1
         if tr.step % tr.cfg['log_every'] and tr.step < tr.total_steps: return
         now = time.perf_counter(); ips = self.n * tr.cfg['batch_size'] / (now - self.t)
-        tr.history['steps'].append(dict(step=tr.step, epoch=round(tr.step/tr.steps_per_epoch, 4), loss=sum(self.acc)/len(self.acc), lr=tr.lr,
+        tr.history['steps'].append(dict(step=tr.step, epoch=round(tr.step/tr.steps_per_epoch, 4), loss=sum(tr.pending)/len(tr.pending), lr=tr.lr,
                                         grad_norm=tr.grad_norm, ema_decay=tr.ema.current, images_per_s=round(ips, 2), seconds=round(tr.seconds, 2)))
-        self.acc, self.t, self.n = [], now, 0
+        tr.pending, self.t, self.n = [], now, 0
         self.write(tr)
     def after_train(self, tr): self.write(tr)
     def write(self, tr):
@@ -322,7 +322,7 @@ class DDPMTrainer:
         self.forward = torch.compile(self.model) if self.cfg['compile'] else self.model
         self.ema = EMA(self.model, **self.cfg['ema'])
         self.step, self.bad_steps, self.seconds, self.stop, self.is_best = 0, 0, 0., None, False
-        self.history = dict(steps=[], val=[], resumes=[], skipped=[])
+        self.history, self.pending = dict(steps=[], val=[], resumes=[], skipped=[]), [] # pending: losses since the last log entry
         self.callbacks = [*standard_callbacks(progress), *(callbacks or [])]
 
     @property
@@ -414,7 +414,7 @@ def state_dict(self:DDPMTrainer)->dict:
     return dict(format='ddpm_nb', version=1, model=cpu(self.model.state_dict()), ema=ema, optimizer=self.opt.state_dict(), scaler=self.scaler.state_dict(),
                 model_config=self.model.config, schedules_config=self.schedules.config, parameterization=self.model.parameterization,
                 step=self.step, epoch=self.epoch, seed=self.seed, bad_steps=self.bad_steps, seconds=self.seconds, total_steps=self.total_steps,
-                batch_size=self.cfg['batch_size'], n_data=len(self.data), config=self.full_config, history=self.history)
+                batch_size=self.cfg['batch_size'], n_data=len(self.data), config=self.full_config, history=self.history, pending=self.pending)
 
 # %% ../nbs/05_trainer.ipynb #c7f1a5dd
 @patch
@@ -426,7 +426,7 @@ def save(self:DDPMTrainer,
     sd = self.state_dict()
     if ema_only:
         sd.update(model=sd['ema']['shadow'], is_ema=True)
-        for k in ('ema', 'optimizer', 'scaler', 'history'): sd.pop(k)
+        for k in ('ema', 'optimizer', 'scaler', 'history', 'pending'): sd.pop(k)
     try:
         with atomic_path(path) as tmp: torch.save(sd, tmp)
     except (OSError, RuntimeError) as e:
@@ -449,7 +449,7 @@ def resume(self:DDPMTrainer,
         require(ck[k] == ours, f"--resume: {k} is {ours} here, but {ck[k]} in {path}; with another one the data order would not continue")
     self.model.load_state_dict(ck['model']); self.ema.load_state_dict(ck['ema']); self.opt.load_state_dict(ck['optimizer'])
     if self.scaler.is_enabled() and ck['scaler']: self.scaler.load_state_dict(ck['scaler'])
-    self.step, self.bad_steps, self.seconds, self.history = ck['step'], ck['bad_steps'], ck['seconds'], ck['history']
+    self.step, self.bad_steps, self.seconds, self.history, self.pending = ck['step'], ck['bad_steps'], ck['seconds'], ck['history'], ck['pending']
     self.history['resumes'].append(self.step)
     return self
 

@@ -2,7 +2,7 @@
 import hashlib, json, os, re, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
 
-root = Path(__file__).resolve().parent.parent
+root = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
 ENV = dict(os.environ, OMP_NUM_THREADS='1', MPLBACKEND='Agg', PYTHONDONTWRITEBYTECODE='1', PIP_DISABLE_PIP_VERSION_CHECK='1', PATH=f'{BIN}:{os.environ["PATH"]}')
 ORDER = sorted(p.stem for p in (root/'nbs').glob('[0-9]*.ipynb'))
@@ -41,8 +41,8 @@ def imports():
 
 def notebooks(): run(BIN/'nbdev_test', '--timing', '--n_workers', '2')
 def pytest(): run(sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', 'tests')
-def readme(): run(sys.executable, 'tests/build_readme.py', '--check')
-def docs(): run(sys.executable, 'tests/build_docs.py'); run(sys.executable, 'tests/check_site.py')
+def readme(): run(sys.executable, 'tests/checks/build_readme.py', '--check')
+def docs(): run(sys.executable, 'tests/checks/build_docs.py'); run(sys.executable, 'tests/checks/check_site.py')
 
 
 def wheel():

@@ -4,7 +4,7 @@ from html import unescape
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-site = Path(__file__).resolve().parent.parent/'_docs'
+site = Path(__file__).resolve().parent.parent.parent/'_docs'
 
 
 def main():
