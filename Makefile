@@ -5,7 +5,6 @@ BIN := .venv/bin
 OUT ?= outputs
 CONFIG ?= mnist_tiny
 TORCH := $(shell grep '^torch==' constraints.txt)
-export OMP_NUM_THREADS_TEST ?= 1
 
 .PHONY: help setup setup-dev demo test train train-cifar sample traj eval report docs docs-preview bench clean readme
 help:            ## this list

@@ -58,6 +58,7 @@ def lr_at(
 )->float:          # factor in [0,1] for the base learning rate
     "The learning rate's factor, a pure function of the step, so that a resumed run cannot be out of step"
     s = {**TRAINING_DEFAULTS['scheduler'], **scheduler}; name, w = s['name'], s['warmup_steps']
+    require(name in ('cosine', 'linear', 'constant', 'step', 'exponential', 'multistep'), f"training.scheduler.name: {name!r}; expected cosine, linear, constant, step, exponential or multistep")
     if step < w: return (step + 1) / (w + 1)
     n, m = step - w, max(1, total - w); lo = s['min_lr_ratio']
     if name == 'constant': return 1.
@@ -65,8 +66,7 @@ def lr_at(
     if name == 'linear': return lo + (1 - lo) * (1 - min(1, n / m))
     if name == 'step': return max(lo, s['gamma']**(step // s['step_size']))
     if name == 'exponential': return max(lo, s['gamma']**(step / s['step_size']))
-    if name == 'multistep': return max(lo, s['gamma']**sum(step >= k for k in s['milestones']))
-    raise DDPMError(f"training.scheduler.name: {name!r}; expected cosine, linear, constant, step, exponential or multistep")
+    return max(lo, s['gamma']**sum(step >= k for k in s['milestones'])) # multistep
 
 # %% ../nbs/05_trainer.ipynb #1d4d0ae9
 def make_optimizer(
@@ -316,6 +316,7 @@ class DDPMTrainer:
         self.steps_per_epoch = len(data) // self.cfg['batch_size']
         self.total_steps = self.cfg['max_steps'] or self.cfg['epochs'] * self.steps_per_epoch
         require(self.total_steps > 0, f"training.epochs: {self.cfg['epochs']}; expected 1 or more")
+        self.lr = self.cfg['learning_rate'] * lr_at(0, self.total_steps, self.cfg['scheduler']) # a wrong name shows here, not after hours
         self.opt = make_optimizer(self.model.parameters(), self.cfg['learning_rate'], self.cfg['optimizer'])
         self.amp_dtype, scale = amp_policy(self.cfg['amp'], self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scale)

@@ -37,7 +37,7 @@ def test_help_imports_nothing_heavy():
 @pytest.mark.parametrize('says, args', [
     ('neither a packaged config', ['--config', 'mnits']), ('did you mean training.learning_rate?', ['--training.learning_ratee', '1']), ('training.batch_size', ['--batch_size', 'many']),
     ('cannot be halved', ['--model.image_size', '33', '--dataset.image_size', '33']), ('model.num_groups', ['--model.base_channels', '10']), ('schedules.timesteps', ['--schedules.timesteps', '1']),
-    ('model.parameterization', ['--model.parameterization', 'noise']), ('dataset.name', ['--dataset.name', 'minst']), ('training.scheduler.name', ['--training.scheduler.name', 'cosin', '--training.scheduler.warmup_steps', '0']), ('device', ['--device', 'gpu']),
+    ('model.parameterization', ['--model.parameterization', 'noise']), ('dataset.name', ['--dataset.name', 'minst']), ('training.scheduler.name', ['--training.scheduler.name', 'cosin']), ('device', ['--device', 'gpu']),
     ('training.ema.decay', ['--training.ema.decay', '1.5']), ('loss.type', ['--loss.type', 'l3']), ('mirrored digit', ['--dataset.flip', 'true']), ('unknown flag', ['--confg', 'x']), ('needs model.parameterization', ['--schedules.zero_terminal_snr', 'true', '--model.parameterization', 'eps'])])
 def test_bad_training_input(tmp_path, capsys, says, args):
     out = tmp_path/'o'; refused(capsys, says, *train(out), *args)
