@@ -1,41 +1,47 @@
 # `make demo` and `make test` set up what they need; `make help` lists the rest.
 SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
 PY ?= python3
 BIN := .venv/bin
 OUT ?= outputs
 CONFIG ?= mnist_tiny
-TORCH := $(shell grep '^torch==' constraints.txt)
+# The tested versions, where they exist: from Python 3.11 on. Torch is named on its own, so that pip takes a CPU build where it finds one.
+PINS = $(shell $(BIN)/python -c "import sys; print('-c constraints.txt' if sys.version_info >= (3, 11) else '')")
+TORCH = $(if $(PINS),$(shell grep '^torch==' constraints.txt),torch)
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help setup setup-dev demo test train train-cifar sample traj eval report docs docs-preview bench clean readme
-help:            ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test train train-cifar sample traj eval report docs docs-preview readme bench clean
+help:                       ## this list
+	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-.venv/bin/python:
-	$(PY) -m venv .venv
+$(BIN)/pip:
+	@echo "== making .venv"
+	@$(PY) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else f"needs Python 3.10 or newer, and {sys.executable} is {sys.version.split()[0]}; choose another one: make PY=python3.11 …")'
+	@$(PY) -m venv .venv || { rm -rf .venv; echo "python3 cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 1; }
 
-.venv/.runtime: .venv/bin/python settings.ini setup.py constraints.txt
-	@echo "== installing into .venv (torch first, as pinned; a CPU build is used where pip finds one)"
-	$(BIN)/pip install -q $(TORCH)
-	$(BIN)/pip install -q -c constraints.txt -e .
+.venv/.runtime: $(BIN)/pip settings.ini setup.py constraints.txt
+	@echo "== installing the package and what it runs on (a minute or so)"
+	@t=$$SECONDS; $(BIN)/pip install -q $(TORCH); $(BIN)/pip install -q $(PINS) -e .; echo "   $$((SECONDS - t)) s"
 	@touch $@
 
 .venv/.dev: .venv/.runtime
 	@echo "== installing what tests and docs need"
-	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@t=$$SECONDS; $(BIN)/pip install -q $(PINS) -e '.[dev]'; echo "   $$((SECONDS - t)) s"
 	@touch $@
 
 setup: .venv/.runtime       ## .venv with the package
-setup-dev: .venv/.dev       ## .venv with the package and the tools for tests and docs
+setup-dev: .venv/.dev       ## .venv with the package, JupyterLab and the tools for tests and docs
 
-demo: .venv/.runtime        ## train on MNIST, sample, evaluate and report: about five minutes on two CPU cores
+demo: .venv/.runtime        ## train on MNIST, sample, film, evaluate and report: about five minutes on two CPU cores
 	$(BIN)/ddpm-nb demo --config mnist_tiny --output_dir $(OUT)
 
-test: .venv/.dev            ## everything CI runs
-	$(BIN)/python tests/checks/run_all.py
+test: .venv/.dev            ## everything CI runs; STEPS="docs wheel" runs only those
+	@$(BIN)/python tests/checks/run_all.py $(STEPS)
 
-train: .venv/.runtime       ## train CONFIG (default mnist_tiny)
+train: .venv/.runtime       ## train CONFIG (default mnist_tiny) into OUT (default outputs)
 	$(BIN)/ddpm-nb train --config $(CONFIG) --output_dir $(OUT)
-train-cifar: .venv/.runtime ## train on CIFAR-10
+train-cifar: .venv/.runtime ## train on CIFAR-10, downloaded; wants a GPU
 	$(BIN)/ddpm-nb train --config cifar10 --output_dir $(OUT)/cifar10
 sample: .venv/.runtime      ## a grid from the last training
 	$(BIN)/ddpm-nb sample.grid --output_dir $(OUT)
@@ -47,12 +53,12 @@ report: .venv/.runtime      ## write the report
 	$(BIN)/ddpm-nb report --output_dir $(OUT)
 
 docs: .venv/.dev            ## the site, into _docs
-	$(BIN)/python tests/checks/build_docs.py
-docs-preview: docs          ## serve the site on 127.0.0.1:8000
+	@$(BIN)/python tests/checks/build_docs.py
+docs-preview: docs          ## serve the site on 127.0.0.1, port 8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _docs
 readme: .venv/.dev          ## README.md from nbs/index.ipynb
-	$(BIN)/python tests/checks/build_readme.py
-bench: .venv/.runtime       ## speed, as ratios in one run
+	@$(BIN)/python tests/checks/build_readme.py
+bench: .venv/.dev           ## speed, as ratios to diffusers in one run
 	$(BIN)/python benchmarks/sampling.py
 clean:                      ## remove what was built; .venv and outputs stay
 	rm -rf _proc _docs build dist *.egg-info .pytest_cache

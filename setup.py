@@ -12,7 +12,7 @@ extras = {k: extra(k) for k in ('dev', 'video', 'track', 'fid', 'interop')}
 
 setup(
     name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'],
-    author=cfg['author'], author_email=cfg['author_email'], url=cfg['git_url'],
+    author=cfg['author'], author_email=cfg['author_email'],
     license='Apache-2.0', license_files=['LICENSE', 'ddpm_nb/data/LICENSE.md'],
     long_description=(Path(__file__).parent / 'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
     packages=find_packages(include=['ddpm_nb', 'ddpm_nb.*']), include_package_data=True,

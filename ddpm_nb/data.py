@@ -147,7 +147,7 @@ def find_images(
         try:
             with Image.open(p) as im: im.load()
             good.append(p)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e: broken.append((p, str(e)))
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e: broken.append((p, str(e).replace(str(p), p.name)))
     for p, why in broken: print(f"dataset: skipping {p.relative_to(root)}: {why.splitlines()[0]}")
     if broken: print(f"dataset: skipped {len(broken)} of {len(found)} files that cannot be read")
     require(good, f"dataset.root: no readable images under {str(root)!r}; looked for {', '.join(sorted(EXTENSIONS))}")

@@ -56,7 +56,7 @@ def draws(name, maths):
         r = subprocess.run([shutil.which('chromium') or shutil.which('google-chrome'), '--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update',
                             '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND', f'--user-data-dir={t}', '--virtual-time-budget=6000', '--dump-dom', (site/f'{name}.html').as_uri()], capture_output=True, text=True, timeout=120)
     n = len(re.findall(r'class="katex-display"', r.stdout))
-    if 'katex-error' in r.stdout: return f'{name}.html: a formula that KaTeX does not understand: ' + re.search(r'katex-error" title="([^"]{0,200})', r.stdout)[1]
+    if m := re.search(r'katex-error" title="[^"]{0,200}|color:\s*#cc0000[^>]*>[^<]*', r.stdout): return f'{name}.html: a formula that KaTeX does not understand: {m[0]}'
     if n < maths: return f'{name}.html: {maths} displayed formulas in the notebook, {n} drawn'
 
 

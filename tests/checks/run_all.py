@@ -1,73 +1,105 @@
-"Everything CI runs, one step after the other; stops at the first that fails. `run_all.py STEP …` runs only those."
+"""Everything CI runs, one step after the other; stops at the first that fails. `run_all.py STEP …` runs only those.
+
+Works in a clean clone and in a working tree with edits: what a step may change is compared by content before and after, not by git."""
 import hashlib, json, os, re, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent.parent
-BIN = Path(sys.executable).parent
+BIN, NBS = Path(sys.executable).parent, root/'nbs'
 ENV = dict(os.environ, OMP_NUM_THREADS='1', MPLBACKEND='Agg', PYTHONDONTWRITEBYTECODE='1', PIP_DISABLE_PIP_VERSION_CHECK='1', PATH=f'{BIN}:{os.environ["PATH"]}')
-ORDER = sorted(p.stem for p in (root/'nbs').glob('[0-9]*.ipynb'))
+for k in ('PYTHONPATH', 'VIRTUAL_ENV', 'PIP_CONSTRAINT', 'PIP_TARGET', 'PIP_PREFIX', 'PIP_USER'): ENV.pop(k, None)
+ORDER = sorted(p.stem for p in NBS.glob('[0-9]*.ipynb'))
+PINS = root/'constraints.txt'
 
 
-def run(*cmd, cwd=root, **kw): subprocess.run([str(c) for c in cmd], cwd=cwd, env=ENV, check=True, **kw)
+class Failed(Exception): pass
+
+
+def run(*cmd, cwd=root, **kw):
+    cmd = [str(c) for c in cmd]
+    if (rc := subprocess.run(cmd, cwd=cwd, env=ENV, **kw).returncode): raise Failed(f"{' '.join(cmd)} exited with {rc}")
+
+
+def cells(name): return json.loads((NBS/f'{name}.ipynb').read_text(encoding='utf-8'))['cells']
 
 
 def hashes():
-    "What export and clean may change, by content: works in a clean clone and in a working tree with edits"
-    files = [*root.glob('nbs/*.ipynb'), *root.glob('ddpm_nb/*.py'), root/'settings.ini', root/'_quarto.yml']
+    "What export, clean and the tests may change, by content"
+    files = [p for d in ('nbs', 'ddpm_nb') for p in (root/d).rglob('*') if p.is_file() and not {'__pycache__', '.ipynb_checkpoints'} & set(p.parts)]
+    files += [p for p in root.iterdir() if p.is_file() and p.name != '.last_checked']
     return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-def unchanged(command, says):
-    before = hashes(); run(BIN/command); after = hashes()
+def unchanged(says, f):
+    "Call `f`, and fail where it changed a file"
+    before = hashes(); f(); after = hashes()
     bad = sorted(k for k in {*before, *after} if before.get(k) != after.get(k))
-    if bad: sys.exit(f'{says}: {", ".join(bad)}')
+    if bad: raise Failed(f'{says}: {", ".join(bad)}')
 
 
-def export(): unchanged('nbdev_export', 'package and notebooks differ; nbdev_export changed')
-def clean(): unchanged('nbdev_clean', 'notebooks are not clean; nbdev_clean changed')
+def export(): unchanged('package and notebooks differed, and nbdev_export changed', lambda: run(BIN/'nbdev_export'))
+def clean(): unchanged('notebooks were not clean, and nbdev_clean changed', lambda: run(BIN/'nbdev_clean'))
 
 
 def imports():
-    "A notebook imports only from those before it in the course"
-    mods = [re.sub(r'^\d+_', '', n) for n in ORDER]; bad = []
-    for i, nb in enumerate(ORDER):
-        cells = json.loads((root/'nbs'/f'{nb}.ipynb').read_text(encoding='utf-8'))['cells']
-        code = '\n'.join(''.join(c['source']) for c in cells if c['cell_type'] == 'code')
-        for used in re.findall(r'^\s*(?:from|import) ddpm_nb\.(\w+)', code, re.M):
-            if used not in mods or mods.index(used) > i: bad.append(f'{nb} imports the later {used}')
-    if bad: sys.exit('\n'.join(bad))
-    print(f'{len(mods)} modules import only earlier ones')
+    "A notebook imports only from those before it in the course, and so does the module it exports"
+    mods = {re.sub(r'^\d+_', '', n): i for i, n in enumerate(ORDER)}; bad = []
+    for i, name in enumerate(ORDER):
+        code = '\n'.join(''.join(c['source']) for c in cells(name) if c['cell_type'] == 'code'); module = root/'ddpm_nb'/f"{re.sub(r'^[0-9]+_', '', name)}.py"
+        used = set(re.findall(r'\b(?:from|import)\s+ddpm_nb\.(\w+)', code)) | set(re.findall(r'^\s*from \.(\w+) import', module.read_text(encoding='utf-8') if module.is_file() else '', re.M))
+        bad += [f'{name} imports {u}, which comes later in the course' if u in mods else f'{name} imports {u}, which no notebook exports' for u in sorted(used) if mods.get(u, 99) > i]
+    if bad: raise Failed('; '.join(bad))
+    print(f'{len(mods)} notebooks import only earlier ones')
 
 
-def notebooks(): run(BIN/'nbdev_test', '--timing', '--n_workers', '2')
-def pytest(): run(sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', 'tests')
+def outputs():
+    "What the notebooks store is for readers: figures and numbers; no warnings, no paths of a machine, no progress bars, no widget that only a kernel could fill"
+    bad = []
+    for name in [*ORDER, 'index']:
+        size = (NBS/f'{name}.ipynb').stat().st_size/1024
+        if size > 400: bad.append(f'{name}: {size:.0f} KB; draw smaller figures')
+        for i, c in enumerate(cells(name)):
+            for o in c.get('outputs', []):
+                text = ''.join(o.get('text', '')) + ''.join(''.join(v) for k, v in o.get('data', {}).items() if k.startswith('text/'))
+                if o['output_type'] == 'error' or o.get('name') == 'stderr': bad.append(f"{name}, cell {i}: stores {o.get('ename') or 'what went to stderr'}: {text.strip()[:80]!r}")
+                elif m := re.search(r'(?<![\w/.])/(?:tmp|home|root|work|usr|Users|mnt)/[\w./-]*', text): bad.append(f'{name}, cell {i}: stores the path {m[0]}')
+                elif 'it/s]' in text or 's/it]' in text: bad.append(f'{name}, cell {i}: stores a progress bar')
+                elif 'application/vnd.jupyter.widget-view+json' in o.get('data', {}): bad.append(f'{name}, cell {i}: stores a widget')
+    if bad: raise Failed('\n  '.join(['stored outputs', *bad]))
+    print(f'{len(ORDER) + 1} notebooks store nothing but results')
+
+
+def notebooks(): unchanged('the notebooks wrote beside themselves', lambda: run(BIN/'nbdev_test', '--timing', '--n_workers', '2'))
+def pytest(): unchanged('the tests wrote into the repository', lambda: run(sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--durations', '5', 'tests'))
 def readme(): run(sys.executable, 'tests/checks/build_readme.py', '--check')
 def docs(): run(sys.executable, 'tests/checks/build_docs.py'); run(sys.executable, 'tests/checks/check_site.py')
 
 
 def wheel():
-    "Build the wheel, install it into an empty environment, and sample from another folder"
+    "Build source archive and wheel, install the wheel into an empty environment, and sample from another folder"
     with tempfile.TemporaryDirectory() as t:
-        t = Path(t); src = t/'src'
-        shutil.copytree(root, src, ignore=shutil.ignore_patterns('.venv', '.git', '_proc', '_docs', 'outputs', 'build', '*.egg-info', 'nbs'))
-        run(sys.executable, '-m', 'build', '--wheel', '--outdir', t/'dist', src, stdout=subprocess.DEVNULL)
-        whl = next((t/'dist').glob('*.whl')); print(f'{whl.name}, {whl.stat().st_size/2**20:.1f} MB')
+        t = Path(t); src, away = t/'src', t/'elsewhere'; src.mkdir(); away.mkdir()
+        for p in ('settings.ini', 'setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md', 'LICENSE', 'CHANGELOG.md', 'constraints.txt'): shutil.copy(root/p, src/p)
+        shutil.copytree(root/'ddpm_nb', src/'ddpm_nb', ignore=shutil.ignore_patterns('__pycache__'))
+        run(sys.executable, '-m', 'build', '--outdir', t/'dist', src, stdout=subprocess.DEVNULL) # the wheel is built from the source archive, so this tests both
+        whl = next((t/'dist').glob('*.whl')); print(f'   {whl.name}, {whl.stat().st_size/2**20:.1f} MB', flush=True)
         run(sys.executable, '-m', 'venv', t/'venv'); py = t/'venv'/'bin'
-        torch = next(l for l in (root/'constraints.txt').read_text().split() if l.startswith('torch=='))
-        run(py/'pip', 'install', '-q', torch); run(py/'pip', 'install', '-q', '-c', root/'constraints.txt', whl)
-        (t/'elsewhere').mkdir(); os.environ.pop('PYTHONPATH', None)
-        run(py/'ddpm-nb', 'sample.grid', '--pretrained', 'mnist', '--num_samples', '4', '--method', 'dpmpp_2m', '--num_steps', '5', cwd=t/'elsewhere')
-        if not (t/'elsewhere'/'outputs'/'grids'/'samples.png').stat().st_size > 500: sys.exit('the installed wheel wrote no samples')
-        run(py/'python', '-c', 'import sys; from ddpm_nb.all import *; assert "nbdev" not in sys.modules; assert len(load_mnist("test")) == 10000', cwd=t/'elsewhere')
+        torch = next(l for l in PINS.read_text().split() if l.startswith('torch=='))
+        run(py/'pip', 'install', '-q', torch); run(py/'pip', 'install', '-q', '-c', PINS, whl)
+        run(py/'ddpm-nb', 'sample.grid', '--pretrained', 'mnist', '--num_samples', '4', '--method', 'dpmpp_2m', '--num_steps', '5', cwd=away)
+        if (away/'outputs'/'grids'/'samples.png').stat().st_size < 500: raise Failed('the installed wheel wrote no samples')
+        run(py/'python', '-c', 'import sys; from ddpm_nb.all import *; assert not {"nbdev", "IPython", "diffusers"} & set(sys.modules); assert len(load_mnist("test")) == 10000; '
+            'from importlib.metadata import files; n = {str(f) for f in files("ddpm_nb")}; assert any(f.endswith("licenses/LICENSE") for f in n) and "ddpm_nb/data/LICENSE.md" in n; assert not any(f.startswith(("tests", "nbs")) for f in n)', cwd=away)
 
 
-STEPS = dict(export=export, clean=clean, imports=imports, readme=readme, notebooks=notebooks, pytest=pytest, docs=docs, wheel=wheel)
+STEPS = dict(export=export, clean=clean, imports=imports, outputs=outputs, readme=readme, notebooks=notebooks, pytest=pytest, docs=docs, wheel=wheel)
 
 if __name__ == '__main__':
-    times = {}
-    for name in sys.argv[1:] or STEPS:
+    times, names = {}, sys.argv[1:] or list(STEPS)
+    if odd := [n for n in names if n not in STEPS]: sys.exit(f"no step {', '.join(odd)}; there are: {' '.join(STEPS)}")
+    for name in names:
         print(f'== {name}', flush=True); t0 = time.time()
         try: STEPS[name]()
-        except subprocess.CalledProcessError as e: sys.exit(f'FAILED: {name}: {" ".join(e.cmd)} exited with {e.returncode}')
-        times[name] = time.time() - t0; print(f'   {name}: {times[name]:.0f} s', flush=True)
+        except Failed as e: sys.exit(f'FAILED: {name}: {e}')
+        times[name] = time.time() - t0; print(f'   ok, {times[name]:.0f} s', flush=True)
     print('\n' + '\n'.join(f'{n:12}{t:6.0f} s' for n, t in [*times.items(), ('all', sum(times.values()))]))
