@@ -88,19 +88,19 @@ class DDPMSchedules(nn.Module):
         sigmoid_end:float=3.,         # sigmoid: where it ends
         sigmoid_tau:float=1.,         # sigmoid: temperature
         zero_terminal_snr:bool=False, # rescale so that the last step is pure noise; needs parameterization v or x0
-        betas:Tensor=None,            # use these instead, float64 `(T,)`
+        betas=None,                   # use these `(T,)` instead; the other arguments then do not count
         dtype:torch.dtype=torch.float32, # of the stored tables; they are computed in float64 either way
     ):
         super().__init__()
         require(isinstance(timesteps, int) and timesteps >= 2, f"schedules.timesteps: {timesteps!r}; expected an integer of 2 or more")
-        require(schedule in ('linear', 'cosine', 'sigmoid'), f"schedules.schedule: {schedule!r}; expected linear, cosine or sigmoid")
+        require(betas is not None or schedule in ('linear', 'cosine', 'sigmoid'), f"schedules.schedule: {schedule!r}; expected linear, cosine or sigmoid")
         self.config = dict(schedule=schedule, timesteps=timesteps, beta_start=beta_start, beta_end=beta_end, cosine_s=cosine_s, sigmoid_start=sigmoid_start,
                            sigmoid_end=sigmoid_end, sigmoid_tau=sigmoid_tau, zero_terminal_snr=zero_terminal_snr)
-        if betas is not None: b = betas.double(); self.config.update(schedule='custom', timesteps=len(b), betas=b.tolist())
+        if betas is not None: b = torch.as_tensor(betas, dtype=torch.float64).cpu(); self.config.update(schedule='custom', timesteps=len(b), zero_terminal_snr=False, betas=b.tolist())
         elif schedule == 'linear': b = linear_betas(timesteps, beta_start, beta_end)
         elif schedule == 'cosine': b = cosine_betas(timesteps, cosine_s)
         else: b = sigmoid_betas(timesteps, sigmoid_start, sigmoid_end, sigmoid_tau)
-        if zero_terminal_snr: b = rescale_zero_terminal_snr(b)
+        if zero_terminal_snr and betas is None: b = rescale_zero_terminal_snr(b)
         self.T = len(b)
         abar = (1 - b).cumprod(0); prev = torch.cat([abar.new_ones(1), abar[:-1]])
         var = b * (1 - prev) / (1 - abar)

@@ -180,9 +180,7 @@ def load_model(
     model = UNetSmall(**ck['model_config'])
     try: model.load_state_dict(sd)
     except RuntimeError as e: raise DDPMError(f"checkpoint: {path} does not fit its own model_config: {str(e).splitlines()[-1].strip()}") from None
-    sc = dict(ck['schedules_config'])
-    if 'betas' in sc: sc.update(betas=torch.tensor(sc['betas'], dtype=torch.float64), schedule='linear')
-    return model.to(device).eval(), DDPMSchedules(**sc).to(device), ck
+    return model.to(device).eval(), DDPMSchedules(**ck['schedules_config']).to(device), ck
 
 # %% ../nbs/05_trainer.ipynb #cf980a44
 class Callback:
