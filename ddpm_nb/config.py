@@ -82,7 +82,7 @@ _POS, _NAT, _UNIT = dict(lo=1), dict(lo=0), dict(lo=0, hi=1)
 RULES = { # dotted path -> what the signature does not say
     'dataset.channels': dict(choices=(1, 3)), 'dataset.limit': _POS, 'dataset.val_fraction': dict(lo=0, hi=.9),
     'model.image_size': _POS, 'model.in_channels': _POS, 'model.base_channels': _POS, 'model.channel_mults': dict(lo=.01, items=(int, float)), 'model.num_res_blocks': _POS, 'model.attention_resolutions': _POS,
-    'model.attention_head_dim': dict(lo=1, null=True), 'model.num_groups': _POS, 'model.dropout': dict(lo=0, hi=.99), 'model.num_classes': _POS, 'model.downsample_padding': dict(choices=(0, 1)), 'model.freq_shift': _UNIT,
+    'model.attention_head_dim': dict(lo=1, null=True), 'model.num_groups': _POS, 'model.dropout': dict(lo=0, hi=.99), 'model.num_classes': _POS, 'model.downsample_padding': dict(choices=(0, 1)), 'model.freq_shift': _UNIT, 'model.norm_eps': dict(lo=1e-12),
     'schedules.beta_start': dict(lo=1e-8, hi=.999), 'schedules.beta_end': dict(lo=1e-8, hi=.999), 'schedules.cosine_s': _UNIT, 'schedules.sigmoid_tau': dict(lo=.01),
     'loss.snr_gamma': dict(lo=1e-6), 'loss.p2_gamma': _NAT, 'loss.p2_k': dict(lo=1e-6), 'loss.huber_delta': dict(lo=1e-6), 'loss.lambda_vlb': _NAT,
     'training.epochs': dict(lo=1, help='passes over the data; max_steps goes before it'), 'training.max_steps': dict(types=(int,), null=True, lo=1, help='optimizer steps of the whole run; null: as many as epochs make'),

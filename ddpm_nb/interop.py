@@ -64,7 +64,7 @@ def unet2d_config(
     c = model.config; res = [c['image_size'] >> i for i in range(len(c['channel_mults']))]; at = [r in c['attention_resolutions'] for r in res]
     return dict(sample_size=c['image_size'], in_channels=c['in_channels'], out_channels=c['in_channels']*(2 if c['learn_sigma'] else 1), layers_per_block=c['num_res_blocks'], block_out_channels=[int(c['base_channels']*m) for m in c['channel_mults']],
                 down_block_types=['AttnDownBlock2D' if a else 'DownBlock2D' for a in at], up_block_types=['AttnUpBlock2D' if a else 'UpBlock2D' for a in at[::-1]], add_attention=at[-1] or c['mid_attention'], attention_head_dim=c['attention_head_dim'], norm_num_groups=c['num_groups'], attn_norm_num_groups=c['num_groups'],
-                dropout=c['dropout'], resnet_time_scale_shift='scale_shift' if c['film'] else 'default', downsample_padding=c['downsample_padding'], flip_sin_to_cos=c['flip_sin_to_cos'], freq_shift=c['freq_shift'], norm_eps=1e-5, num_class_embeds=c['num_classes'] + 1 if c['num_classes'] else None)
+                dropout=c['dropout'], resnet_time_scale_shift='scale_shift' if c['film'] else 'default', downsample_padding=c['downsample_padding'], flip_sin_to_cos=c['flip_sin_to_cos'], freq_shift=c['freq_shift'], norm_eps=c.get('norm_eps', 1e-5), num_class_embeds=c['num_classes'] + 1 if c['num_classes'] else None)
 
 # %% ../nbs/11_interop.ipynb #5d206f59
 def _diffusers(
@@ -110,8 +110,7 @@ def from_diffusers(
     mid = c.get('add_attention', True); require(mid or not at[-1], "import: add_attention: attention at the lowest level but not in the middle has no equivalent here")
     has_norm = c.resnet_time_scale_shift == 'default' or c.get('attn_norm_num_groups') == c.norm_num_groups
     require(not mid or has_norm, f"import: attn_norm_num_groups: {c.get('attn_norm_num_groups')!r} has no equivalent here; expected {c.norm_num_groups}")
-    require(abs(c.norm_eps - 1e-5) < 1e-9, f"import: norm_eps: {c.norm_eps} has no equivalent here; expected 1e-5")
     model = UNetSmall(size, c.in_channels, base, [ch/base for ch in c.block_out_channels], c.layers_per_block, [size >> i for i in range(n) if at[i]], c.attention_head_dim, c.norm_num_groups, c.dropout, c.resnet_time_scale_shift == 'scale_shift',
-                      c.num_class_embeds - 1 if c.num_class_embeds else None, c.out_channels == 2*c.in_channels, {v: k for k, v in _PREDICTION.items()}[sch.config.prediction_type], False, c.downsample_padding, c.flip_sin_to_cos, c.freq_shift, mid)
+                      c.num_class_embeds - 1 if c.num_class_embeds else None, c.out_channels == 2*c.in_channels, {v: k for k, v in _PREDICTION.items()}[sch.config.prediction_type], False, c.downsample_padding, c.flip_sin_to_cos, c.freq_shift, mid, c.norm_eps)
     model.load_state_dict(unet.state_dict())
     return model.to(device).eval(), DDPMSchedules(betas=sch.betas.double()).to(device)

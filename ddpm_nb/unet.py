@@ -143,6 +143,7 @@ class UNetSmall(nn.Module):
         flip_sin_to_cos:bool=True,  # see `sinusoidal_embedding`
         freq_shift:float=0.,        # see `sinusoidal_embedding`
         mid_attention:bool=False,   # attention in the middle whatever its resolution, as in the DDPM paper's CIFAR-10 model
+        norm_eps:float=1e-5,        # what every GroupNorm adds to the variance; google/ddpm-cifar10-32 has 1e-6
     ):
         super().__init__()
         self.config = {k: list(v) if isinstance(v, tuple) else v for k, v in locals().items() if k not in ('self', '__class__')}
@@ -179,6 +180,8 @@ class UNetSmall(nn.Module):
         self.conv_norm_out = nn.GroupNorm(num_groups, c)
         self.conv_out = nn.Conv2d(c, in_channels*(2 if learn_sigma else 1), 3, padding=1)
         nn.init.zeros_(self.conv_out.weight); nn.init.zeros_(self.conv_out.bias)
+        for m in self.modules():
+            if isinstance(m, nn.GroupNorm): m.eps = norm_eps
 
     @property
     def num_params(self): return sum(p.numel() for p in self.parameters())
