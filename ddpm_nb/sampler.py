@@ -199,6 +199,7 @@ def run(self:DDPMSampler,
     x_T:Tensor=None, # start here instead of from noise
     generator=0,     # an int seed, or a `torch.Generator` that a seed is drawn from
     batch_size:int=None, # images at a time; does not change the result
+    start:int=0,     # index of the first image, where a larger set is made in parts
     callback=None,   # called with a `Step` after each
     progress:bool=False, # show a bar
     device=None,     # of a callable without parameters; a module has its own
@@ -210,7 +211,7 @@ def run(self:DDPMSampler,
     bs, dtype, out = batch_size or B, dtype or (torch.float32 if x_T is None else x_T.dtype), []; self.schedules.to(dev)
     with eval_mode(model), tqdm(total=len(ts)*-(-B//bs), disable=not progress, desc='sample', dynamic_ncols=True) as bar:
         for b in range(0, B, bs):
-            part = slice(b, min(b + bs, B)); dice = Noise(seed, b, part.stop - b, dev); noise = lambda: dice(shape[1:], dtype)
+            part = slice(b, min(b + bs, B)); dice = Noise(seed, start + b, part.stop - b, dev); noise = lambda: dice(shape[1:], dtype)
             x = noise(); x = x if x_T is None else x_T[part].to(dtype, copy=True)  # drawn in any case: what follows is the same either way
             ask = lambda x, t: self.denoise(model, x, t, None if y is None else y[part], guidance_scale, guidance_rescale, clip)
             state = dict(ask=ask, part=part)                           # and whatever the rule wants to remember
