@@ -128,7 +128,7 @@ def config_schema()->dict: # section -> key -> `Key`; a section may hold section
         methods=Key((list,), list(METHODS), 'for --all_methods', METHODS), steps=Key((list,), [10, 20, 50], 'for --all_methods', lo=1, items=(int,)))
     logging = dict(tensorboard=b(False, 'also write event files into logs/tensorboard'), wandb=b(False, 'also log to Weights & Biases'), project=s('ddpm_nb', 'the project there'), name=s(None, "the run's name there; null: one is made up", null=True))
     return apply_rules(dict(seed=n(0, 'decides every random number', lo=0, hi=2**32 - 1), deterministic=b(False, 'ask torch for deterministic kernels; slower on GPUs'), device=s('auto', 'auto, cpu, cuda, cuda:N or mps'), output=dict(dir=s('outputs', 'where everything is written')),
-        dataset=signature_keys(load_data, ['split']), model=signature_keys(UNetSmall.__init__), schedules=signature_keys(DDPMSchedules.__init__, ['betas', 'dtype']), loss=signature_keys(DDPMLoss.__init__, ['schedules']),
+        dataset=signature_keys(load_data, ['split', 'files']), model=signature_keys(UNetSmall.__init__), schedules=signature_keys(DDPMSchedules.__init__, ['betas', 'dtype']), loss=signature_keys(DDPMLoss.__init__, ['schedules']),
         training=TRAINING_DEFAULTS, sampling=sampling, evaluation=evaluation, logging=logging))
 
 # %% ../nbs/09_config.ipynb #b5822c22
