@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PARAMETERIZATIONS', 'linear_betas', 'betas_from_abar', 'cosine_betas', 'sigmoid_betas', 'rescale_zero_terminal_snr',
-           'Prediction', 'DDPMSchedules']
+           'check_betas', 'derived_tables', 'DDPMSchedules', 'Prediction']
 
 # %% ../nbs/01_schedules.ipynb #43db25be
 import math
@@ -20,9 +20,11 @@ from .core import DDPMError, require
 def linear_betas(
     T:int,                   # number of steps, 2 or more
     beta_start:float=1e-4,   # first beta at T=1000
-    beta_end:float=0.02,     # last beta at T=1000
+    beta_end:float=0.02,     # last beta at T=1000, not below the first
 )->Tensor:                   # float64 `(T,)`
     "Evenly spaced betas (DDPM sec. 4), scaled by 1000/T so that any T ends in about the same noise"
+    require(0 < beta_start <= beta_end < 1,
+            f"schedules.beta_start, beta_end: {beta_start}, {beta_end}; expected 0 < beta_start <= beta_end < 1")
     k = 1000 / T
     return torch.linspace(beta_start*k, beta_end*k, T, dtype=torch.float64).clamp(max=0.999)
 
@@ -39,19 +41,22 @@ def betas_from_abar(
 # %% ../nbs/01_schedules.ipynb #509f49bb
 def cosine_betas(
     T:int,           # number of steps
-    s:float=0.008,   # offset that keeps the first betas from vanishing
+    s:float=0.008,   # offset that keeps the first betas from vanishing, 0 or more
 )->Tensor:           # float64 `(T,)`
     "Betas of the cosine schedule (Nichol & Dhariwal eq. 17)"
+    require(s >= 0, f"schedules.cosine_s: {s}; expected 0 or more")
     return betas_from_abar(lambda u: torch.cos((u + s) / (1 + s) * math.pi / 2)**2, T)
 
 # %% ../nbs/01_schedules.ipynb #eec130b6
 def sigmoid_betas(
     T:int,             # number of steps
     start:float=-3.,   # where on the sigmoid the schedule begins
-    end:float=3.,      # and where it ends
-    tau:float=1.,      # temperature: larger is closer to linear in abar
+    end:float=3.,      # and where it ends, further right
+    tau:float=1.,      # temperature, above 0: larger is closer to linear in abar
 )->Tensor:             # float64 `(T,)`
     "Betas of the sigmoid schedule (Jabri et al. 2023, algorithm 1; Chen 2023)"
+    require(start < end, f"schedules.sigmoid_start, sigmoid_end: {start}, {end}; expected start < end")
+    require(tau > 0, f"schedules.sigmoid_tau: {tau}; expected more than 0")
     sig = lambda z: torch.sigmoid(torch.as_tensor(z / tau, dtype=torch.float64))
     lo, hi = sig(start), sig(end)
     return betas_from_abar(lambda u: (hi - sig(u*(end - start) + start)) / (hi - lo), T)
@@ -66,12 +71,35 @@ def rescale_zero_terminal_snr(
     abar = r**2
     return 1 - torch.cat([abar[:1], abar[1:] / abar[:-1]])
 
-# %% ../nbs/01_schedules.ipynb #07452a21
-class Prediction(NamedTuple):
-    "The three faces of one prediction, each shaped like the image"
-    eps: Tensor
-    x0: Tensor
-    v: Tensor
+# %% ../nbs/01_schedules.ipynb #8460652a
+def check_betas(
+    betas,         # `(T,)`, T of 2 or more: numbers in (0,1); the last may be 1
+    name='schedules.betas', # for the message
+)->Tensor:         # float64 `(T,)` on the CPU
+    "The betas as a tensor; raises `DDPMError` where one is no share of noise"
+    b = torch.as_tensor(betas, dtype=torch.float64).cpu()
+    require(b.ndim == 1 and len(b) >= 2, f"{name}: shape {tuple(b.shape)}; expected a list of 2 or more")
+    good = (b > 0) & (b < 1)
+    good[-1] |= b[-1] == 1
+    i = int(good.int().argmin())                       # the first that is not good
+    require(good.all(), f"{name}: {b[i].item():g} at index {i}; expected numbers above 0 and below 1, of which the last may be 1")
+    return b
+
+# %% ../nbs/01_schedules.ipynb #cb9d63f2
+def derived_tables(
+    b:Tensor, # betas, float64 `(T,)`, from `check_betas`
+)->dict:      # name -> float64 `(T,)`
+    "Everything that follows from the betas (DDPM sec. 2; eq. 7 for the posterior)"
+    abar = (1 - b).cumprod(0)
+    prev = torch.cat([abar.new_ones(1), abar[:-1]])
+    var = b * (1 - prev) / (1 - abar)
+    snr = abar / (1 - abar)
+    return dict(betas=b, alphas=1 - b, alphas_cumprod=abar, alphas_cumprod_prev=prev,
+        sqrt_alphas_cumprod=abar.sqrt(), sqrt_one_minus_alphas_cumprod=(1 - abar).sqrt(),
+        snr=snr, log_snr=snr.log(), sigmas=(1 / snr).sqrt(),
+        posterior_variance=var, posterior_log_variance_clipped=torch.cat([var[1:2], var[1:]]).log(),
+        posterior_mean_coef1=b * prev.sqrt() / (1 - abar),
+        posterior_mean_coef2=(1 - prev) * (1 - b).sqrt() / (1 - abar))
 
 # %% ../nbs/01_schedules.ipynb #2d34562c
 PARAMETERIZATIONS = ('eps', 'x0', 'v')
@@ -88,39 +116,46 @@ class DDPMSchedules(nn.Module):
         sigmoid_end:float=3.,         # sigmoid: where it ends
         sigmoid_tau:float=1.,         # sigmoid: temperature
         zero_terminal_snr:bool=False, # rescale so that the last step is pure noise; needs parameterization v or x0
-        betas=None,                   # use these `(T,)` instead; the other arguments then do not count
+        betas=None,                   # use these `(T,)` instead; of the other arguments only `dtype` counts then
         dtype:torch.dtype=torch.float32, # of the stored tables; they are computed in float64 either way
     ):
         super().__init__()
-        require(isinstance(timesteps, int) and timesteps >= 2, f"schedules.timesteps: {timesteps!r}; expected an integer of 2 or more")
-        require(betas is not None or schedule in ('linear', 'cosine', 'sigmoid'), f"schedules.schedule: {schedule!r}; expected linear, cosine or sigmoid")
-        self.config = dict(schedule=schedule, timesteps=timesteps, beta_start=beta_start, beta_end=beta_end, cosine_s=cosine_s, sigmoid_start=sigmoid_start,
-                           sigmoid_end=sigmoid_end, sigmoid_tau=sigmoid_tau, zero_terminal_snr=zero_terminal_snr)
-        if betas is not None: b = torch.as_tensor(betas, dtype=torch.float64).cpu(); self.config.update(schedule='custom', timesteps=len(b), zero_terminal_snr=False, betas=b.tolist())
-        elif schedule == 'linear': b = linear_betas(timesteps, beta_start, beta_end)
-        elif schedule == 'cosine': b = cosine_betas(timesteps, cosine_s)
-        else: b = sigmoid_betas(timesteps, sigmoid_start, sigmoid_end, sigmoid_tau)
-        if zero_terminal_snr and betas is None: b = rescale_zero_terminal_snr(b)
-        self.T = len(b)
-        abar = (1 - b).cumprod(0); prev = torch.cat([abar.new_ones(1), abar[:-1]])
-        var = b * (1 - prev) / (1 - abar)
-        tables = dict(betas=b, alphas=1 - b, alphas_cumprod=abar, alphas_cumprod_prev=prev,
-            sqrt_alphas_cumprod=abar.sqrt(), sqrt_one_minus_alphas_cumprod=(1 - abar).sqrt(),
-            snr=abar / (1 - abar), log_snr=(abar / (1 - abar)).log(), sigmas=((1 - abar) / abar).sqrt(),
-            posterior_variance=var, posterior_log_variance_clipped=torch.cat([var[1:2], var[1:]]).log(),
-            posterior_mean_coef1=b * prev.sqrt() / (1 - abar), posterior_mean_coef2=(1 - prev) * (1 - b).sqrt() / (1 - abar))
+        self.config = {k: v for k, v in locals().items() if k not in ('self', '__class__', 'betas', 'dtype')}
+        b = self._own(betas) if betas is not None else self._named(**self.config)
+        self.T, tables = len(b), derived_tables(b)
+        self.exact_abar = tables['alphas_cumprod'].tolist() # plain 64-bit numbers, whatever `dtype` and device
         for k, v in tables.items(): self.register_buffer(k, v.to(dtype), persistent=False)
 
+    def _named(self, schedule, timesteps, beta_start, beta_end, cosine_s, sigmoid_start, sigmoid_end, sigmoid_tau, zero_terminal_snr):
+        require(isinstance(timesteps, int) and timesteps >= 2, f"schedules.timesteps: {timesteps!r}; expected an integer of 2 or more")
+        require(schedule in ('linear', 'cosine', 'sigmoid'), f"schedules.schedule: {schedule!r}; expected linear, cosine or sigmoid")
+        if schedule == 'linear': b = linear_betas(timesteps, beta_start, beta_end)
+        elif schedule == 'cosine': b = cosine_betas(timesteps, cosine_s)
+        else: b = sigmoid_betas(timesteps, sigmoid_start, sigmoid_end, sigmoid_tau)
+        return check_betas(rescale_zero_terminal_snr(b) if zero_terminal_snr else b, f'schedules: the betas of this {schedule}')
+
+    def _own(self, betas):
+        require(not self.config['zero_terminal_snr'],
+                "schedules.zero_terminal_snr: not for betas of your own; pass betas=rescale_zero_terminal_snr(betas)")
+        b = check_betas(betas)
+        self.config.update(schedule='custom', timesteps=len(b), betas=b.tolist())
+        return b
+
     def __len__(self): return self.T
-    def extra_repr(self): return f"{self.config['schedule']}, T={self.T}, abar {self.alphas_cumprod[0]:.4f} → {self.alphas_cumprod[-1]:.2e}"
+    def extra_repr(self):
+        a = self.alphas_cumprod
+        return f"{self.config['schedule']}, T={self.T}, abar {a[0]:.4f} → {a[-1]:.2e}"
 
     def at(self,
         name:str, # a table, such as 'alphas_cumprod'
         t:Tensor, # int64 `(B,)` in [0,T)
         x:Tensor, # what the values will be multiplied with, `(B,…)`
     )->Tensor:    # `(B,1,…,1)`, as many axes as `x`
-        "The table's values at `t`, ready to broadcast over `x`"
-        return getattr(self, name)[t].view(-1, *[1]*(x.ndim - 1))
+        "The table's values at `t`, ready to broadcast over `x`; raises `DDPMError` where the three are on different devices"
+        table = getattr(self, name)
+        require(t.device == x.device == table.device,
+                f"t: is on {t.device}, the images on {x.device}, the schedules on {table.device}; move them together with .to(device)")
+        return table[t].view(-1, *[1]*(x.ndim - 1))
 
 # %% ../nbs/01_schedules.ipynb #3c4a642f
 @patch
@@ -142,6 +177,13 @@ def q_posterior(self:DDPMSchedules,
     "One step back when the clean image is known (DDPM eq. 6, 7)"
     mean = self.at('posterior_mean_coef1', t, xt) * x0 + self.at('posterior_mean_coef2', t, xt) * xt
     return mean, self.at('posterior_variance', t, xt), self.at('posterior_log_variance_clipped', t, xt)
+
+# %% ../nbs/01_schedules.ipynb #07452a21
+class Prediction(NamedTuple):
+    "The three faces of one prediction, each shaped like the image"
+    eps: Tensor
+    x0: Tensor
+    v: Tensor
 
 # %% ../nbs/01_schedules.ipynb #1c23f9b9
 @patch
