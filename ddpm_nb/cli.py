@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'EVERYWHERE', 'FLAGS', 'SWITCHES', 'uses', 'flag_key', 'UsageError', 'parse', 'help_text', 'settings',
            'check_writable', 'checkpoint_path', 'sampling_model', 'sampler_args', 'Track', 'trackers', 'train_config',
-           'cmd_train', 'picture_path', 'cmd_sample', 'cmd_from_images', 'read_results', 'result_name', 'cmd_eval',
-           'results_table', 'cmd_viz', 'cmd_features', 'cmd_interop', 'cmd_demo', 'terminated', 'print_config', 'main']
+           'cmd_train', 'picture_path', 'cmd_sample', 'read_picture', 'read_mask', 'source_images', 'cmd_from_images',
+           'read_results', 'result_name', 'cmd_eval', 'results_table', 'cmd_viz', 'cmd_features', 'cmd_interop',
+           'cmd_demo', 'terminated', 'print_config', 'main']
 
 # %% ../nbs/12_cli.ipynb #67288392
 import difflib, os, signal, sys, threading, time
@@ -19,8 +20,8 @@ COMMANDS = { # name: (help, config keys it uses; a section stands for its keys)
     'sample.grid': ('sample a grid of images; writes grids/', 'sampling.method sampling.num_steps sampling.eta sampling.variance sampling.num_samples sampling.batch_size sampling.label sampling.weights sampling.guidance_scale sampling.guidance_rescale sampling.spacing sampling.clip'),
     'sample.traj': ('film a reverse trajectory; writes animations/', 'sampling.method sampling.num_steps sampling.eta sampling.variance sampling.num_samples sampling.fps sampling.label sampling.weights sampling.guidance_scale sampling.guidance_rescale sampling.spacing sampling.clip'),
     'sample.interpolate': ('walk between two noises; writes grids/', 'sampling.method sampling.num_steps sampling.num_samples sampling.batch_size sampling.label sampling.weights sampling.guidance_scale sampling.guidance_rescale sampling.spacing sampling.clip'),
-    'sample.inpaint': ('complete the right half of images of the data set; writes grids/', 'dataset sampling.num_steps sampling.num_samples sampling.label sampling.weights sampling.guidance_scale sampling.guidance_rescale sampling.spacing sampling.clip'),
-    'sample.edit': ('noise images of the data set part of the way and denoise them again; writes grids/', 'dataset sampling.num_steps sampling.num_samples sampling.label sampling.weights sampling.guidance_scale sampling.guidance_rescale sampling.spacing sampling.clip'),
+    'sample.inpaint': ('complete images of the data set, or your own; writes grids/', 'dataset sampling.num_steps sampling.num_samples sampling.label sampling.weights sampling.guidance_scale sampling.guidance_rescale sampling.spacing sampling.clip'),
+    'sample.edit': ('noise images, of the data set or your own, part of the way and denoise them again; writes grids/', 'dataset sampling.num_steps sampling.num_samples sampling.label sampling.weights sampling.guidance_scale sampling.guidance_rescale sampling.spacing sampling.clip'),
     'eval': ('sample and measure; writes logs/evaluation_results.json', 'dataset evaluation sampling.method sampling.num_steps sampling.eta sampling.variance sampling.batch_size sampling.weights sampling.guidance_scale sampling.guidance_rescale sampling.spacing sampling.clip'),
     'viz.curves': ('draw the training curves; writes curves/', ''), 'viz.schedules': ('draw the noise schedules; writes curves/', 'schedules'), 'report': ('write reports/report.md and report.html', ''),
     'features.train': ('train a feature net for fid_proxy on a labelled data set; writes features/', 'dataset training.epochs training.batch_size'),
@@ -47,10 +48,13 @@ FLAGS = { # flag: (the config keys it may stand for, or the commands that take i
     'num_samples': ('evaluation.num_samples sampling.num_samples', 'how many images'), 'method': ('sampling.method', 'ddpm, ddim, dpmpp_2m or heun'), 'num_steps': ('sampling.num_steps', 'steps of the sampler'),
     'eta': ('sampling.eta', 'ddim: 0 is deterministic, 1 as noisy as ddpm'), 'guidance_scale': ('sampling.guidance_scale', 'classifier-free guidance; 1 is none'), 'label': ('sampling.label', 'class to sample; default: all in turn'),
     'output_name': ((*_CKPT[:5], 'export', 'import'), 'name of the picture; for export and import, path of what is written'), 'fps': ('sampling.fps', 'frames per second'), 'strength': (('sample.edit',), '0 changes nothing, 1 forgets the image; default: 0.5'),
+    'image': (('sample.inpaint', 'sample.edit'), "a picture of your own, of the model's size, instead of the data set's"),
+    'mask': (('sample.inpaint',), 'a picture of that size: white is known, black is filled; default: the right half is filled'),
+    'predicted': (('sample.traj',), 'film what the model takes the picture to be, instead of the state on the way'),
     'all_methods': (('eval',), 'every evaluation.methods with every evaluation.steps; goes on where it stopped'), 'metrics': ('evaluation.metrics', 'comma-separated, e.g. fid_proxy,kid'),
     'log_dir': (('viz.curves',), 'folder of training_metrics.json; default: <output_dir>/logs'), 'source': (('import',), 'a diffusers folder or hub name'), 'print_config': (None, 'print the complete config, with comments, and stop'),
 }
-SWITCHES = ('overwrite', 'all_methods', 'print_config')
+SWITCHES = ('overwrite', 'all_methods', 'print_config', 'predicted')
 
 def flag_key(
     cmd:str,  # a command
@@ -305,7 +309,8 @@ def cmd_sample(
         return [save_grid(sm.sample(m, shape, **kw), p, scale=scale)]
     if cmd == 'sample.traj':
         p = picture_path(d, 'animations', flags, 'trajectory', '.gif', '.mp4'); kw = sampler_args(c, m, n, 'method', 'eta', 'variance')
-        frames = trajectory_frames(sm.trajectory(m, shape, **kw)[1].cpu(), 60)
+        _, states, predicted, _ = sm.trajectory(m, shape, **kw)
+        frames = trajectory_frames((predicted if 'predicted' in flags else states).cpu(), 60)
         return [(save_mp4 if p.suffix == '.mp4' else save_gif)(frames, p, k['fps'])]
     require(n >= 2, f"sampling.num_samples: {n}; an interpolation needs 2 or more")
     p = picture_path(d, 'grids', flags, 'interpolate', '.png'); kw = sampler_args(c, m, n, 'method', 'batch_size')
@@ -314,29 +319,79 @@ def cmd_sample(
     return [save_grid(sm.interpolate(m, z[:1], z[1:], n, **kw), p, n, scale)]
 
 # %% ../nbs/12_cli.ipynb #3add98e6
+def read_picture(
+    flag:str,     # 'image' or 'mask', for messages
+    path,         # the file
+    channels:int, # 1 or 3; a file of another kind is converted
+    size:int,     # height and width that it must have
+):                # `(1,channels,size,size)`, in [-1,1]
+    "A picture given on the command line; raises `DDPMError` for one that cannot be read or has another size"
+    from PIL import Image
+    from ddpm_nb.core import require, to_float
+    from ddpm_nb.data import read_image, why_unreadable
+    require(Path(path).is_file(), f"--{flag}: {str(path)!r} is not a file")
+    why = why_unreadable(lambda: Image.open(path).load())
+    require(not why, f"--{flag}: {path}: {why}")
+    w, h = Image.open(path).size
+    require((w, h) == (size, size), f"--{flag}: {path} is {w}x{h} pixels; the model makes {size}x{size}; resize it")
+    return to_float(read_image(path, size, channels))[None]
+
+def read_mask(
+    path,     # a black and white picture
+    size:int, # height and width that it must have
+):            # `(1,1,size,size)`: 1 where it is white, 0 where it is black
+    "Which pixels are known; raises `DDPMError` for greys"
+    from ddpm_nb.core import require
+    mask = (read_picture('mask', path, 1, size) + 1)/2
+    require(((mask == 0) | (mask == 1)).all(), f"--mask: {path} has greys; expected black (to fill) and white (known) only, for instance a PNG")
+    return mask
+
+# %% ../nbs/12_cli.ipynb #466d4697
+def source_images(
+    flags:dict, # from `parse`
+    over:dict,  # from `parse`
+    c:dict,     # the config
+    m,          # the model
+    cmd:str,    # for messages
+)->tuple:       # `(images (n,C,H,W), arguments for the sampler)`
+    "The pictures to complete or edit, with their labels: the one given by --image, n times, or n held-out images of the data set"
+    import torch
+    from ddpm_nb.core import require
+    from ddpm_nb.data import load_data
+    n, dev = c['sampling']['num_samples'] if 'sampling.num_samples' in over else 8, next(m.parameters()).device
+    kw, free = sampler_args(c, m, n), m.num_classes and c['sampling']['label'] is None # free: nobody said which class
+    if 'image' in flags:
+        odd = [k for k in over if k.startswith('dataset.')]
+        require(not odd, f"--{odd[0] if odd else ''}: {cmd} has no use for it beside --image")
+        if free: kw['y'] = kw['y']*0 + m.null_label
+        return read_picture('image', flags['image'], m.in_channels, m.image_size).to(dev).expand(n, -1, -1, -1), kw
+    data, shape = load_data(split='test', **c['dataset']), (m.in_channels, m.image_size, m.image_size)
+    require(tuple(data.image_shape) == shape, f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}")
+    require(n <= len(data), f"sampling.num_samples: {n} is more than the {len(data)} held-out images of the data set")
+    x, y = data.batch(torch.arange(n))
+    if free: kw['y'] = y.to(dev) if y is not None else kw['y']*0 + m.null_label # an image keeps its own class
+    return x.to(dev), kw
+
 def cmd_from_images(
     flags:dict, # from `parse`
     over:dict,  # from `parse`
     cmd:str,    # 'sample.inpaint' or 'sample.edit'
 )->list:        # the files written
-    "Completions and edits of held-out images"
+    "Completions and edits of held-out images, or of one of your own"
     import torch
     from ddpm_nb.core import require
-    from ddpm_nb.data import load_data
     from ddpm_nb.sampler import DDPMSampler
     from ddpm_nb.viz import save_grid
     try: strength = float(flags.get('strength', .5))
     except ValueError: strength = -1.
     require(0 <= strength <= 1, f"--strength: {flags.get('strength')!r}; expected a number from 0 to 1")
-    m, s, c, _ = sampling_model(cmd, flags, over); p = picture_path(Path(c['output']['dir']), 'grids', flags, cmd.split('.')[1], '.png')
-    data, n, sm = load_data(split='test', **c['dataset']), c['sampling']['num_samples'] if 'sampling.num_samples' in over else 8, DDPMSampler(s)
-    shape = (m.in_channels, m.image_size, m.image_size); require(tuple(data.image_shape) == shape, f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}")
-    require(n <= len(data), f"sampling.num_samples: {n} is more than the {len(data)} held-out images of the data set")
-    x, y = data.batch(torch.arange(n)); x = x.to(next(m.parameters()).device); kw = sampler_args(c, m, n)
-    if m.num_classes and c['sampling']['label'] is None: kw['y'] = y.to(x.device) if y is not None else kw['y']*0 + m.null_label # an image keeps its own class
-    if cmd == 'sample.edit': return [save_grid(torch.cat([x, sm.edit(m, x, strength, **kw)]), p, n, max(1, 64//m.image_size))]
-    mask = torch.ones_like(x[:1]); mask[..., m.image_size//2:] = 0 # the right half is the hole
-    return [save_grid(torch.cat([x, mask*x - (1 - mask), sm.inpaint(m, x, mask, **kw)]), p, n, max(1, 64//m.image_size))]
+    m, s, c, _ = sampling_model(cmd, flags, over)
+    p, sm = picture_path(Path(c['output']['dir']), 'grids', flags, cmd.split('.')[1], '.png'), DDPMSampler(s)
+    x, kw = source_images(flags, over, c, m, cmd); scale = max(1, 64//m.image_size)
+    if cmd == 'sample.edit': return [save_grid(torch.cat([x, sm.edit(m, x, strength, **kw)]), p, len(x), scale)]
+    mask = torch.ones_like(x[:1, :1]); mask[..., m.image_size//2:] = 0 # the right half is the hole
+    if 'mask' in flags: mask = read_mask(flags['mask'], m.image_size).to(x.device)
+    return [save_grid(torch.cat([x, mask*x - (1 - mask), sm.inpaint(m, x, mask, **kw)]), p, len(x), scale)]
 
 # %% ../nbs/12_cli.ipynb #97003783
 def read_results(
@@ -447,7 +502,9 @@ def cmd_interop(
         return [to_diffusers(m, s, p)]
     c = settings(cmd, flags, over); p = Path(flags.get('output_name') or Path(c['output']['dir'])/'imported.safetensors'); check_writable(p.parent)
     require('source' in flags, "--source: missing; expected a diffusers folder or hub name"); require(p.suffix == '.safetensors', f"--output_name: {str(p)!r}; expected a .safetensors file")
-    m, s = from_diffusers(flags['source']); save_pretrained(m, s, p, dict(source=flags['source']), torch.float32); print(f'use it with: ddpm-nb sample.grid --pretrained {p}')
+    m, s = from_diffusers(flags['source']); save_pretrained(m, s, p, m.card, torch.float32)
+    own = m.card['scheduler'].get('variance_type', '') # the model's file has no place for it, so say it
+    print(f'use it with: ddpm-nb sample.grid --pretrained {p}' + (f' --method ddpm --sampling.variance {own}' if own == 'fixed_large' else ''))
     return [p]
 
 # %% ../nbs/12_cli.ipynb #f6fac5fd

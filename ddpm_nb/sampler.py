@@ -51,8 +51,9 @@ def clip_x0(
     require(clip in (None, 'none', 'clip', 'dynamic'), f"clip: {clip!r}; expected clip, dynamic or none")
     if clip in (None, 'none'): return x0
     if clip == 'clip': return x0.clamp(-1, 1)
+    at = torch.float64 if x0.dtype == torch.float64 else torch.float32 # torch.quantile knows no other
     # one picture at a time: torch.quantile refuses more than 2**24 numbers
-    s = torch.stack([torch.quantile(im.abs().flatten().float(), percentile) for im in x0]).to(x0.dtype).clamp(min=1).view(-1, *[1]*(x0.ndim - 1))
+    s = torch.stack([torch.quantile(im.abs().flatten().to(at), percentile) for im in x0]).to(x0.dtype).clamp(min=1).view(-1, *[1]*(x0.ndim - 1))
     return x0.clamp(-s, s) / s
 
 # %% ../nbs/06_sampler.ipynb #30b8fa11
