@@ -227,8 +227,8 @@ def dead_workers_named():
     try: yield
     except RuntimeError as e:
         if 'DataLoader worker' not in str(e): raise
-        raise DDPMError("dataset: a process that reads images died (killed, or out of memory); "
-                        "go on with --resume latest, and with a smaller training.num_workers if memory is short") from None
+        raise DDPMError("dataset: a process that reads images died, killed by hand or for want of memory; "
+                        "if memory is short, use a smaller training.num_workers") from None
 
 def _ignore_ctrl_c(worker): signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -282,7 +282,7 @@ def hand_out(self:FolderData,
               f"({len(self.unreadable)} so far)", flush=True)
     require(all(x is not None for x in images),
             f"dataset: {self.ds.in_a_row} files in a row cannot be read, the last {bad[-1:] and self.files[bad[-1][0]].name}; "
-            "is the disk still there? go on with --resume latest")
+            "is the disk still there?")
     y = None if self.labels is None else self.labels[torch.tensor(idx)].to(self.device)
     return to_float(torch.stack(images).to(self.device)), y
 
@@ -372,7 +372,10 @@ def epoch_order(
 def random_flip(
     x:Tensor,                # images `(B,C,H,W)`
     generator:torch.Generator, # decides which, on the CPU
+    n:int=None,              # draw for so many images, of which `x` are only some; default: for `x`
+    part:Tensor=None,        # which of the `n` images `x` are, int64 `(B,)`; default: all
 )->Tensor:                   # like `x`
     "Mirror each image left to right with probability one half"
-    m = torch.rand(len(x), generator=generator) < 0.5
+    m = torch.rand(len(x) if n is None else n, generator=generator) < 0.5
+    if part is not None: m = m[part]
     return torch.where(m.to(x.device).view(-1, 1, 1, 1), x.flip(-1), x)
