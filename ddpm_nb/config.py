@@ -7,7 +7,7 @@ __all__ = ['RULES', 'Key', 'coerce', 'signature_keys', 'apply_rules', 'config_sc
            'config_names', 'read_config', 'parse_text', 'override', 'take_over', 'agree', 'load_config', 'config_yaml']
 
 # %% ../nbs/09_config.ipynb #47017e80
-import copy, difflib, functools, inspect, json, math
+import copy, difflib, functools, inspect, json, math, re
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -89,7 +89,11 @@ RULES = { # dotted path -> what the signature does not say
     'training.batch_size': dict(lo=1, help='images per optimizer step'), 'training.accumulate': dict(lo=1, help='parts that a batch is computed in, to save memory'), 'training.learning_rate': dict(lo=1e-12, help='at its peak'),
     'training.grad_clip': dict(types=(float,), null=True, lo=0, help='largest norm of the gradient; null or 0: any'), 'training.label_dropout': dict(lo=0, hi=1, help='share of labels hidden, for classifier-free guidance'),
     'training.amp': dict(types=(bool, str), choices=(True, False, 'auto', 'bf16', 'fp16'), help='auto, bf16, fp16, or false for float32'), 'training.channels_last': dict(help='memory order that convolutions like'),
-    'training.compile': dict(help='torch.compile the network'), 'training.num_workers': dict(lo=0, help='processes that read images from a folder'), 'training.max_bad_steps': dict(lo=1, help='steps in a row without a finite loss before giving up'),
+    'training.compile': dict(help='torch.compile the network'), 'training.num_workers': dict(lo=0, help='processes that read images from a folder'), 'training.max_bad_steps': dict(lo=1, help='skipped steps in a row before giving up'),
+    'training.max_loss_ratio': dict(types=(float,), null=True, lo=1, help='skip a step whose loss is so many times the usual one; null: any'),
+    'training.ema.extra_decays': dict(lo=0, hi=.9999999, items=(float,), help='further averages, for sampling.weights ema:DECAY'),
+    'training.early_stop.patience': dict(types=(int,), null=True, lo=1, help='end after so many validations without a better one; null: never'),
+    'training.early_stop.min_delta': dict(lo=0, help='by how much a loss must be lower to count as better'),
     'training.log_every': dict(lo=1, help='steps between two points of the curves'), 'training.ema.decay': dict(lo=0, hi=.9999999, help='share of the average that stays at each step'), 'training.ema.warmup': dict(help='average less at first, so that early samples are no noise'),
     'training.optimizer.name': dict(choices=('adamw', 'adam', 'sgd'), help='adamw, adam or sgd'), 'training.optimizer.betas': dict(lo=0, hi=.99999, items=(float,), help='adam, adamw: memory of mean and of square'), 'training.optimizer.weight_decay': dict(lo=0, help='pull towards 0'),
     'training.optimizer.eps': dict(lo=1e-20, help='adam, adamw: smallest divisor'), 'training.optimizer.momentum': dict(lo=0, hi=.99999, help='sgd: memory of the mean'),
@@ -123,10 +127,10 @@ def config_schema()->dict: # section -> key -> `Key`; a section may hold section
     sampling = dict(method=s('ddim', ', '.join(METHODS), *METHODS), num_steps=n(50, 'steps of the sampler, at most schedules.timesteps'), eta=x(None, 'ddim: 0 is deterministic, 1 as noisy as ddpm; null: 0', lo=0, null=True),
         variance=s(None, 'ddpm: fixed_small, fixed_large or learned; null: learned if the model does', 'fixed_small', 'fixed_large', 'learned', null=True), num_samples=n(64, 'images in a grid'), batch_size=n(256, 'images at a time; no influence on them'),
         guidance_scale=x(1., 'classifier-free guidance; 1 is none'), guidance_rescale=x(0., 'how far to undo what guidance adds in contrast', lo=0, hi=1), label=n(None, 'class to sample; null: all in turn', lo=0, null=True),
-        spacing=s('trailing', ', '.join(SPACINGS), *SPACINGS), clip=s('clip', 'predicted pictures: clip, dynamic or none', 'clip', 'dynamic', 'none', null=True), weights=s('ema', 'ema (averaged) or raw', 'ema', 'raw'), fps=n(12, 'of films', hi=50))
+        spacing=s('trailing', ', '.join(SPACINGS), *SPACINGS), clip=s('clip', 'predicted pictures: clip, dynamic or none', 'clip', 'dynamic', 'none', null=True), weights=s('ema', 'ema (averaged), raw, or ema:DECAY for one of training.ema.extra_decays'), fps=n(12, 'of films', hi=50))
     evaluation = dict(num_samples=n(512, 'images to sample and compare', lo=2), metrics=Key((list,), [m for m in METRICS if m != 'bits_per_dim'], ', '.join(METRICS), METRICS), features=s('mnist-cnn', 'mnist-cnn, or a file by: ddpm-nb features.train'),
         methods=Key((list,), list(METHODS), 'for --all_methods', METHODS), steps=Key((list,), [10, 20, 50], 'for --all_methods', lo=1, items=(int,)))
-    logging = dict(tensorboard=b(False, 'also write event files into logs/tensorboard'), wandb=b(False, 'also log to Weights & Biases'), project=s('ddpm_nb', 'the project there'), name=s(None, "the run's name there; null: one is made up", null=True))
+    logging = dict(tensorboard=b(False, 'also write event files into logs/tensorboard'), wandb=b(False, 'also log to Weights & Biases'), wandb_mode=s('online', 'online, or offline: into logs/, to be sent by wandb sync', 'online', 'offline'), project=s('ddpm_nb', 'the project there'), name=s(None, "the run's name there; null: one is made up", null=True))
     return apply_rules(dict(seed=n(0, 'decides every random number', lo=0, hi=2**32 - 1), deterministic=b(False, 'ask torch for deterministic kernels; slower on GPUs'), device=s('auto', 'auto, cpu, cuda, cuda:N or mps'), output=dict(dir=s('outputs', 'where everything is written')),
         dataset=signature_keys(load_data, ['split', 'files']), model=signature_keys(UNetSmall.__init__), schedules=signature_keys(DDPMSchedules.__init__, ['betas', 'dtype']), loss=signature_keys(DDPMLoss.__init__, ['schedules']),
         training=TRAINING_DEFAULTS, sampling=sampling, evaluation=evaluation, logging=logging))
@@ -259,6 +263,7 @@ def agree(
     ch = own or d['channels'] or 3
     require(ch == m['in_channels'], f"model.in_channels: {m['in_channels']}, but images of {d['name']} have {ch}" + ('' if own else ' (dataset.channels)'))
     require(s['sigmoid_start'] < s['sigmoid_end'], f"schedules.sigmoid_start: {s['sigmoid_start']}; expected less than schedules.sigmoid_end, {s['sigmoid_end']}")
+    require(re.fullmatch(r'raw|ema(:[0-9.e-]+)?', c['sampling']['weights']), f"sampling.weights: {c['sampling']['weights']!r}; expected ema, raw, or ema:DECAY, e.g. ema:0.99")
     require(len(c['training']['optimizer']['betas']) == 2, f"training.optimizer.betas: {c['training']['optimizer']['betas']}; expected two numbers")
     return c
 

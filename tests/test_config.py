@@ -79,7 +79,7 @@ def test_unreadable_files(tmp_path):
 
 def test_merge_keys_and_anchors_work(tmp_path):
     (tmp_path/'c.yaml').write_text('training:\n  ema: &e {decay: .9}\n  optimizer: {eps: 1.0e-6}\nmodel: {in_channels: 1}\n')
-    assert load_config(tmp_path/'c.yaml')['training']['ema'] == {'decay': .9, 'warmup': True}
+    assert load_config(tmp_path/'c.yaml')['training']['ema'] == {'decay': .9, 'warmup': True, 'extra_decays': []}
 
 
 def test_loading_leaves_its_input_alone():
