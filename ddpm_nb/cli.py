@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['COMMANDS', 'EVERYWHERE', 'FLAGS', 'SWITCHES', 'uses', 'flag_key', 'UsageError', 'parse', 'help_text', 'settings',
-           'check_writable', 'checkpoint_path', 'sampling_model', 'sampler_args', 'Track', 'trackers', 'train_config',
-           'cmd_train', 'picture_path', 'cmd_sample', 'read_picture', 'read_mask', 'source_images', 'cmd_from_images',
-           'read_results', 'result_name', 'cmd_eval', 'results_table', 'cmd_viz', 'cmd_features', 'cmd_interop',
-           'cmd_demo', 'terminated', 'print_config', 'main']
+           'check_writable', 'checkpoint_path', 'sampling_model', 'sampler_args', 'Track', 'trackers', 'restarted',
+           'train_config', 'make_trainer', 'cmd_train', 'picture_path', 'cmd_sample', 'read_picture', 'read_mask',
+           'source_images', 'cmd_from_images', 'read_results', 'result_name', 'cmd_eval', 'results_table', 'cmd_viz',
+           'cmd_features', 'cmd_interop', 'cmd_demo', 'terminated', 'print_config', 'main']
 
 # %% ../nbs/12_cli.ipynb #67288392
 import difflib, os, signal, sys, threading, time
@@ -203,7 +203,8 @@ class Track:
     def before_train(self, tr): self.seen = {k: len(tr.history[k]) for k in ('steps', 'val')}
     def after_step(self, tr):
         for k, group in (('steps', 'train'), ('val', 'val')):
-            for row in tr.history[k][self.seen[k]:]: self.send({f'{group}/{n}': v for n, v in row.items() if n != 'step'}, row['step'])
+            for row in tr.history[k][self.seen[k]:]:
+                self.send({f'{group}/{n}': v for n, v in row.items() if n != 'step'}, row['step'])
             self.seen[k] = len(tr.history[k])
     def after_epoch(self, tr): pass
     def after_train(self, tr): self.after_step(tr); self.close()
@@ -213,20 +214,31 @@ def trackers(
     c:dict,   # the config
     d:Path,   # the output folder
 )->list:      # of callbacks for `DDPMTrainer`
-    "What the config's `logging` section asks for; raises `DDPMError` if the package for it is missing"
+    "What the config's `logging` section asks for; raises `DDPMError` if the package for it is missing, or W&B refuses"
     from ddpm_nb.core import DDPMError
-    out, lg = [], c['logging']; missing = lambda k: DDPMError(f"logging.{k}: needs a package that is not installed; install it with: pip install 'ddpm_nb[track]'")
+    out, lg = [], c['logging']
+    missing = lambda k: DDPMError(f"logging.{k}: needs a package that is not installed; install it with: pip install 'ddpm_nb[track]'")
     if lg['tensorboard']:
         try: from torch.utils.tensorboard import SummaryWriter
         except ModuleNotFoundError: raise missing('tensorboard') from None
-        w = SummaryWriter(str(d/'logs'/'tensorboard')); out.append(Track(lambda vals, step: [w.add_scalar(k, v, step) for k, v in vals.items()], w.close))
+        w = SummaryWriter(str(d/'logs'/'tensorboard'))
+        out.append(Track(lambda vals, step: [w.add_scalar(k, v, step) for k, v in vals.items()], w.close))
     if lg['wandb']:
         try: import wandb
         except ModuleNotFoundError: raise missing('wandb') from None
-        run = wandb.init(project=lg['project'], name=lg['name'], config=c, dir=str(d/'logs')); out.append(Track(lambda vals, step: run.log(vals, step=step), run.finish))
+        (d/'logs').mkdir(parents=True, exist_ok=True)
+        try: run = wandb.init(project=lg['project'], name=lg['name'], config=c, dir=str(d/'logs'), mode=lg['wandb_mode'])
+        except Exception as e:
+            if type(e).__module__.split('.')[0] != 'wandb': raise
+            raise DDPMError(f"logging.wandb: {e}; log in with: wandb login, or use --logging.wandb_mode offline") from None
+        out.append(Track(lambda vals, step: run.log(vals, step=step), run.finish))
     return out
 
 # %% ../nbs/12_cli.ipynb #c69f6f7d
+def restarted()->bool:
+    "Whether `torchrun` started this process again after one had died"
+    return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)) > 0
+
 def train_config(
     flags:dict, # from `parse`
     over:dict,  # from `parse`
@@ -234,27 +246,28 @@ def train_config(
 )->tuple:       # `(config, checkpoint to go on from, or None)`
     "The config of a new or a resumed run; raises `DDPMError` where a run already is and nothing says what to do with it"
     from ddpm_nb.core import require
-    from ddpm_nb.trainer import load_checkpoint
-    latest, d = checkpoint_path(flags, over, 'latest'); resume = flags.get('resume') or ('latest' if cmd == 'demo' and latest.is_file() else None)
+    from ddpm_nb.trainer import damage, load_checkpoint
+    latest, d = checkpoint_path(flags, over, 'latest')
+    resume = flags.get('resume') or ('latest' if cmd == 'demo' and latest.is_file() else None)
     require(not (resume and 'overwrite' in flags), "--resume, --overwrite: both given; expected one of them")
+    if restarted() and latest.is_file() and not (resume and damage(latest)): resume = 'latest'
     if resume:
         path = checkpoint_path(flags, over, resume)[0]
         return settings(cmd, flags, over | {'output.dir': str(d)}, load_checkpoint(path).get('config') or None), path
     c = settings(cmd, flags, over)
-    require(not latest.exists() or 'overwrite' in flags, f"train: a run is already in {d}; go on with --resume latest, choose another --output_dir, or start anew with --overwrite")
+    require(not latest.exists() or 'overwrite' in flags, f"train: a run is already in {d}; go on with --resume latest, "
+            "choose another --output_dir, or start anew with --overwrite")
     return c, None
 
 # %% ../nbs/12_cli.ipynb #4d7c2522
-def cmd_train(
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-    cmd:str='train', # 'train' or 'demo'
-)->list:        # the files written
-    "Train, from the beginning or from a checkpoint"
-    c, resume = train_config(flags, over, cmd); d = check_writable(c['output']['dir'], 'ckpts', 'logs', 'grids')
+def make_trainer(
+    c:dict,    # the config
+    d:Path,    # the output folder
+    device,    # a torch device
+):             # a `DDPMTrainer`, at its first step
+    "Everything that a config describes, put together; raises `DDPMError` where its parts contradict each other"
     import torch
-    from ddpm_nb.config import config_yaml
-    from ddpm_nb.core import atomic_path, require, seed_everything
+    from ddpm_nb.core import require, seed_everything
     from ddpm_nb.data import load_data
     from ddpm_nb.loss import DDPMLoss
     from ddpm_nb.sampler import DDPMSampler
@@ -264,17 +277,44 @@ def cmd_train(
     seed_everything(c['seed'], c['deterministic'])
     model, s = UNetSmall(**c['model']), DDPMSchedules(**c['schedules'])
     loss, n, sm = DDPMLoss(s, **c['loss']), c['training']['sampling'], DDPMSampler(s)
-    require(not n['every_steps'] or n['num_steps'] <= s.T, f"training.sampling.num_steps: {n['num_steps']}; expected at most schedules.timesteps, {s.T}")
-    require(not (s.config['zero_terminal_snr'] and model.parameterization == 'eps'), "schedules.zero_terminal_snr: true needs model.parameterization v or x0; eps says nothing about pure noise")
-    train, val = load_data(split='train', **c['dataset']), load_data(split='test', **c['dataset'])
-    draw = lambda m, k: sm.sample(m, (k, *train.image_shape), n['method'], n['num_steps'], generator=c['seed'], y=torch.arange(k, device=tr.device) % m.num_classes if m.num_classes else None)
-    tr = DDPMTrainer(model, s, train, val, loss, c['training'], d, c['seed'], c['device'], c, draw)
-    if resume: tr.resume(resume)
-    tr.callbacks += trackers(c, d)
-    with atomic_path(d/'logs'/'config.yaml') as t: t.write_text(config_yaml(c), encoding='utf-8')
-    print(f"{model.num_params:,} parameters, {len(train):,} images, steps {tr.step} to {tr.total_steps}, {tr.device}, {str(tr.amp_dtype or torch.float32)[6:]}; writing to {d}", flush=True)
-    tr.train()
-    return [d/'ckpts'/'latest.pt', d/'ckpts'/'ema.pt', d/'logs'/'training_metrics.json']
+    require(not n['every_steps'] or n['num_steps'] <= s.T,
+            f"training.sampling.num_steps: {n['num_steps']}; expected at most schedules.timesteps, {s.T}")
+    require(not (s.config['zero_terminal_snr'] and model.parameterization == 'eps'),
+            "schedules.zero_terminal_snr: true needs model.parameterization v or x0; eps says nothing about pure noise")
+    train = load_data(split='train', **c['dataset'])
+    val = load_data(split='test', files=getattr(train, 'all_files', None), **c['dataset'])
+    def draw(m, k):
+        y = torch.arange(k, device=device) % m.num_classes if m.num_classes else None
+        return sm.sample(m, (k, *train.image_shape), n['method'], n['num_steps'], generator=c['seed'], y=y)
+    return DDPMTrainer(model, s, train, val, loss, c['training'], d, c['seed'], device, c, draw)
+
+def cmd_train(
+    flags:dict, # from `parse`
+    over:dict,  # from `parse`
+    cmd:str='train', # 'train' or 'demo'
+)->list:        # the files written
+    "Train, from the beginning or from a checkpoint; under `torchrun`, as one of several processes"
+    c, resume = train_config(flags, over, cmd); d = check_writable(c['output']['dir'], 'ckpts', 'logs', 'grids')
+    from ddpm_nb.config import config_yaml
+    from ddpm_nb.trainer import joined, writing
+    with joined(c['device']) as device:
+        tr = make_trainer(c, d, device)
+        if resume: tr.resume(resume)
+        if tr.team.first:
+            tr.callbacks += trackers(c, d)
+            if not resume: # --overwrite, or nothing is there
+                for p in (d/'ckpts').glob('*.pt'): p.unlink()
+            with writing(d/'logs'/'config.yaml') as t: t.write_text(config_yaml(c), encoding='utf-8')
+            print(f"{tr.model.num_params:,} parameters, {len(tr.data):,} images, steps {tr.step} to {tr.total_steps}, {tr.device}, "
+                  f"{str(tr.amp_dtype or 'float32').replace('torch.', '')}"
+                  + (f', {tr.team.size} processes' if tr.team.size > 1 else '') + f'; writing to {d}', flush=True)
+        try: tr.train()
+        except (KeyboardInterrupt, SystemExit) as e:
+            name = 'SIGTERM' if isinstance(e, SystemExit) else 'Ctrl-C'
+            if tr.team.first: print(f'\nddpm-nb: {name} after step {tr.step} of {tr.total_steps}; {tr.where_to_go_on()}', file=sys.stderr)
+            raise
+        first = tr.team.first
+    return [d/'ckpts'/'latest.pt', d/'ckpts'/'ema.pt', d/'logs'/'training_metrics.json'] if first else []
 
 # %% ../nbs/12_cli.ipynb #f1424a9a
 def picture_path(
