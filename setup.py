@@ -8,7 +8,7 @@ cfg = ConfigParser(delimiters=['='], interpolation=None)
 cfg.read(Path(__file__).parent / 'settings.ini', encoding='utf-8')
 cfg = cfg['DEFAULT']
 extra = lambda name: cfg.get(f'{name}_requirements', '').split()
-extras = {k: extra(k) for k in ('dev', 'video', 'track', 'fid', 'interop')}
+extras = {k: extra(k) for k in ('dev', 'video', 'track', 'fid', 'interop', 'bench')}
 
 setup(
     name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'],

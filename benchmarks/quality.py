@@ -114,6 +114,19 @@ class SmallDiffusion:
 PEERS = dict(ours=Ours, diffusers=Diffusers, lucidrains=Lucidrains, smalldiffusion=SmallDiffusion)
 ABLATIONS = { # name: changes of mnist_tiny
     'recipe': {},
+    'eps': {'model.parameterization': 'eps'},
+    'linear': {'schedules.schedule': 'linear'},
+    'uniform': {'loss.weighting': 'uniform'},
+    'lr-1e-3': {'training.learning_rate': 1e-3},
+    'lr-4e-3': {'training.learning_rate': 4e-3},
+    'batch-32': {'training.batch_size': 32},
+    'batch-128': {'training.batch_size': 128},
+    'ema-0.999': {'training.ema.decay': 0.999},
+    'wider': {'model.base_channels': 24},
+    'deeper': {'model.num_res_blocks': 2},
+    'three-levels': {'model.channel_mults': [1, 2, 4], 'model.attention_resolutions': [8]},
+    'attention-8-4': {'model.attention_resolutions': [8, 4]},
+    'contiguous': {'training.channels_last': False},
 }
 
 
