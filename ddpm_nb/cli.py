@@ -6,8 +6,9 @@
 __all__ = ['COMMANDS', 'EVERYWHERE', 'FLAGS', 'SWITCHES', 'uses', 'flag_key', 'UsageError', 'parse', 'help_text', 'settings',
            'check_writable', 'checkpoint_path', 'sampling_model', 'sampler_args', 'Track', 'trackers', 'restarted',
            'train_config', 'make_trainer', 'cmd_train', 'picture_path', 'cmd_sample', 'read_picture', 'read_mask',
-           'source_images', 'cmd_from_images', 'read_results', 'result_name', 'cmd_eval', 'results_table', 'cmd_viz',
-           'cmd_features', 'cmd_interop', 'cmd_demo', 'terminated', 'print_config', 'main']
+           'source_images', 'cmd_from_images', 'read_results', 'result_name', 'eval_plan', 'main_numbers',
+           'training_step', 'cmd_eval', 'cmd_viz', 'cmd_neighbours', 'cmd_features', 'cmd_interop', 'cmd_demo',
+           'terminated', 'print_config', 'main']
 
 # %% ../nbs/12_cli.ipynb #67288392
 import difflib, os, signal, sys, threading, time
@@ -23,7 +24,9 @@ COMMANDS = { # name: (help, config keys it uses; a section stands for its keys)
     'sample.inpaint': ('complete images of the data set, or your own; writes grids/', 'dataset sampling.num_steps sampling.num_samples sampling.label sampling.weights sampling.guidance_scale sampling.guidance_rescale sampling.spacing sampling.clip'),
     'sample.edit': ('noise images, of the data set or your own, part of the way and denoise them again; writes grids/', 'dataset sampling.num_steps sampling.num_samples sampling.label sampling.weights sampling.guidance_scale sampling.guidance_rescale sampling.spacing sampling.clip'),
     'eval': ('sample and measure; writes logs/evaluation_results.json', 'dataset evaluation sampling.method sampling.num_steps sampling.eta sampling.variance sampling.batch_size sampling.weights sampling.guidance_scale sampling.guidance_rescale sampling.spacing sampling.clip'),
-    'viz.curves': ('draw the training curves; writes curves/', ''), 'viz.schedules': ('draw the noise schedules; writes curves/', 'schedules'), 'report': ('write reports/report.md and report.html', ''),
+    'viz.curves': ('draw the curves of training and evaluation; writes curves/', ''),
+    'viz.neighbours': ('find the training images nearest to samples; writes grids/', 'dataset sampling.method sampling.num_steps sampling.eta sampling.variance sampling.num_samples sampling.label sampling.weights sampling.guidance_scale sampling.guidance_rescale sampling.spacing sampling.clip'),
+    'viz.schedules': ('draw the noise schedules; writes curves/', 'schedules'), 'report': ('write reports/report.md and report.html', ''),
     'features.train': ('train a feature net for fid_proxy on a labelled data set; writes features/', 'dataset training.epochs training.batch_size'),
     'export': ('write a diffusers folder', 'sampling.weights'), 'import': ('turn a diffusers folder or hub name into a file for --pretrained', ''),
     'demo': ('train, sample, film, evaluate and report, one after the other', 'dataset model schedules loss training sampling evaluation logging'),
@@ -38,7 +41,7 @@ def uses(
     return any(key == u or key.startswith(f'{u}.') for u in f'{COMMANDS[cmd][1]} {EVERYWHERE}'.split())
 
 # %% ../nbs/12_cli.ipynb #0594ffec
-_CKPT = ('sample.grid', 'sample.traj', 'sample.interpolate', 'sample.inpaint', 'sample.edit', 'eval', 'export')
+_CKPT = ('sample.grid', 'sample.traj', 'sample.interpolate', 'sample.inpaint', 'sample.edit', 'viz.neighbours', 'eval', 'export')
 FLAGS = { # flag: (the config keys it may stand for, or the commands that take it, or None for all; help)
     'config': (None, 'a packaged config (mnist_tiny, mnist, …) or a YAML file; default: the one in the checkpoint, else mnist_tiny'),
     'device': ('device', 'auto, cpu, cuda, cuda:N or mps'), 'output_dir': ('output.dir', 'where to write; default: outputs'), 'seed': ('seed', 'decides every random number'),
@@ -47,10 +50,10 @@ FLAGS = { # flag: (the config keys it may stand for, or the commands that take i
     'checkpoint': (_CKPT, 'ema, best, latest, or a path; default: ema'), 'pretrained': (_CKPT, 'use a packaged model instead, mnist or mnist-cond, or a .safetensors file'),
     'num_samples': ('evaluation.num_samples sampling.num_samples', 'how many images'), 'method': ('sampling.method', 'ddpm, ddim, dpmpp_2m or heun'), 'num_steps': ('sampling.num_steps', 'steps of the sampler'),
     'eta': ('sampling.eta', 'ddim: 0 is deterministic, 1 as noisy as ddpm'), 'guidance_scale': ('sampling.guidance_scale', 'classifier-free guidance; 1 is none'), 'label': ('sampling.label', 'class to sample; default: all in turn'),
-    'output_name': ((*_CKPT[:5], 'export', 'import'), 'name of the picture; for export and import, path of what is written'), 'fps': ('sampling.fps', 'frames per second'), 'strength': (('sample.edit',), '0 changes nothing, 1 forgets the image; default: 0.5'),
+    'output_name': ((*_CKPT[:6], 'export', 'import'), 'name of the picture; for export and import, path of what is written'), 'fps': ('sampling.fps', 'frames per second'), 'strength': (('sample.edit',), '0 changes nothing, 1 forgets the image; default: 0.5'),
     'image': (('sample.inpaint', 'sample.edit'), "a picture of your own, of the model's size, instead of the data set's"),
     'mask': (('sample.inpaint',), 'a picture of that size: white is known, black is filled; default: the right half is filled'),
-    'predicted': (('sample.traj',), 'film what the model takes the picture to be, instead of the state on the way'),
+    'predicted': (('sample.traj',), 'film only what the model takes the picture to be; default: the state on the way, with that beside it'),
     'all_methods': (('eval',), 'every evaluation.methods with every evaluation.steps; goes on where it stopped'), 'metrics': ('evaluation.metrics', 'comma-separated, e.g. fid_proxy,kid'),
     'log_dir': (('viz.curves',), 'folder of training_metrics.json; default: <output_dir>/logs'), 'source': (('import',), 'a diffusers folder or hub name'), 'print_config': (None, 'print the complete config, with comments, and stop'),
 }
@@ -350,7 +353,7 @@ def cmd_sample(
     if cmd == 'sample.traj':
         p = picture_path(d, 'animations', flags, 'trajectory', '.gif', '.mp4'); kw = sampler_args(c, m, n, 'method', 'eta', 'variance')
         _, states, predicted, _ = sm.trajectory(m, shape, **kw)
-        frames = trajectory_frames((predicted if 'predicted' in flags else states).cpu(), 60)
+        frames = trajectory_frames(predicted.cpu(), 60) if 'predicted' in flags else trajectory_frames(states.cpu(), 60, x0s=predicted.cpu())
         return [(save_mp4 if p.suffix == '.mp4' else save_gif)(frames, p, k['fps'])]
     require(n >= 2, f"sampling.num_samples: {n}; an interpolation needs 2 or more")
     p = picture_path(d, 'grids', flags, 'interpolate', '.png'); kw = sampler_args(c, m, n, 'method', 'batch_size')
@@ -437,13 +440,15 @@ def cmd_from_images(
 def read_results(
     path:Path, # logs/evaluation_results.json
     src:dict,  # checkpoint, its hash and which weights, from `sampling_model`
-)->list:       # results of that checkpoint; others are left out
-    "What an earlier evaluation found; raises `DDPMError` if the file is damaged"
+)->tuple:      # `(results of that checkpoint, main numbers of all checkpoints so far)`
+    "What earlier evaluations found; raises `DDPMError` if the file is damaged"
     import json
     from ddpm_nb.core import DDPMError
-    if not path.is_file(): return []
-    try: rs = json.loads(path.read_text())['results']; return [r for r in rs if {k: r[k] for k in src} == src and r['metrics'] and r['name']]
-    except (ValueError, KeyError, TypeError): raise DDPMError(f"eval: {path} is damaged; remove it and evaluate again") from None
+    if not path.is_file(): return [], []
+    try:
+        old = json.loads(path.read_text()); evolution = old.get('evolution', [])
+        return [r for r in old['results'] if {k: r[k] for k in src} == src and r['metrics'] and r['name']], [e for e in evolution if e['name']]
+    except (ValueError, KeyError, TypeError, AttributeError): raise DDPMError(f"eval: {path} is damaged; remove it and evaluate again") from None
 
 def result_name(
     method:str, # see `METHODS`
@@ -455,6 +460,41 @@ def result_name(
     return f'{method}-{steps}' + (f'-eta{eta:g}' if eta else '') + (f'-w{w:g}' if w != 1 else '')
 
 # %% ../nbs/12_cli.ipynb #a23647bc
+def eval_plan(
+    flags:dict, # from `parse`
+    over:dict,  # from `parse`
+    c:dict,     # the config
+    T:int,      # steps of the model's schedule
+)->list:        # of `(method, steps)`
+    "Which samplers to measure: one, or every combination of `evaluation.methods` and `evaluation.steps`"
+    from ddpm_nb.core import require
+    every, e, s = flags.get('all_methods'), c['evaluation'], c['sampling']
+    for k in ('sampling.method', 'sampling.num_steps') if every else ():
+        require(k not in over, f"--all_methods: {k} was given too; choose with evaluation.methods and evaluation.steps")
+    todo = [(k, n) for k in e['methods'] for n in e['steps']] if every else [(s['method'], s['num_steps'])]
+    key = 'evaluation.steps' if every else 'sampling.num_steps'
+    for _, n in todo: require(n <= T, f"{key}: {n}; expected at most schedules.timesteps, {T}")
+    return todo
+
+# %% ../nbs/12_cli.ipynb #e5b1c7d3
+def main_numbers(
+    r:dict,   # one result, complete
+    step=None, # of the training
+)->dict:
+    "A point of the curve that the metrics make from checkpoint to checkpoint"
+    out = {k: r[k] for k in ('name', 'n', 'seed', 'checkpoint_sha256')} | dict(step=step, features=r['features']['name'])
+    m = r['metrics']; out |= {k: m[k]['value'] for k in ('fid', 'fid_proxy', 'kid') if k in m}
+    return out | {k: m['precision_recall'][k] for k in ('precision', 'recall') if 'precision_recall' in m}
+
+def training_step(
+    src:dict, # from `sampling_model`
+):            # an int, or None where it is not known
+    "After how many steps a checkpoint was written"
+    from ddpm_nb.trainer import load_checkpoint
+    p = Path(src['checkpoint'])
+    return load_checkpoint(p).get('step') if p.is_file() and p.suffix == '.pt' else None
+
+# %% ../nbs/12_cli.ipynb #e5b1c7d5
 def cmd_eval(
     flags:dict, # from `parse`
     over:dict,  # from `parse`
@@ -463,37 +503,28 @@ def cmd_eval(
     import json
     from ddpm_nb.core import atomic_path, require
     from ddpm_nb.data import load_data
-    from ddpm_nb.eval import evaluate, load_features
-    m, s, c, src = sampling_model('eval', flags, over); e, d, every = c['evaluation'], check_writable(c['output']['dir'], 'logs'), flags.get('all_methods')
-    for k in ('sampling.method', 'sampling.num_steps'): require(not (every and k in over), f"--all_methods: {k} was given too; choose with evaluation.methods and evaluation.steps")
-    todo = [(k, n) for k in e['methods'] for n in e['steps']] if every else [(c['sampling']['method'], c['sampling']['num_steps'])]
-    for _, n in todo: require(n <= s.T, f"{'evaluation.steps' if every else 'sampling.num_steps'}: {n}; expected at most schedules.timesteps, {s.T}")
-    out, net, data = d/'logs'/'evaluation_results.json', load_features(e['features']), load_data(split='test', **c['dataset']); c['sampling']['label'] = None
-    shape = (m.in_channels, m.image_size, m.image_size); require(tuple(data.image_shape) == shape, f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}")
-    done = read_results(out, src)
+    from ddpm_nb.eval import check_metrics, evaluate, load_features, net_hash
+    from ddpm_nb.report import results_text
+    m, s, c, src = sampling_model('eval', flags, over); e, d, every = c['evaluation'], check_writable(c['output']['dir'], 'logs', 'features'), flags.get('all_methods')
+    src['checkpoint_sha256'] = src['checkpoint_sha256'] or net_hash(m); net = load_features(e['features']).to(next(m.parameters()).device)
+    check_metrics(e['metrics'], net); todo, out = eval_plan(flags, over, c, s.T), d/'logs'/'evaluation_results.json'; c['sampling']['label'] = None
+    train, data = (load_data(split=k, **c['dataset']) for k in ('train', 'test')); shape = (m.in_channels, m.image_size, m.image_size)
+    require(tuple(data.image_shape) == shape, f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}")
+    done, evolution = read_results(out, src); step = training_step(src)
+    settled = {k: v for k, v in e.items() if k not in ('methods', 'steps', 'cache')} | dict(seed=c['seed'], dataset=c['dataset'], features_hash=net_hash(net))
+    measure = dict(net=net, train=train, cache=e['cache'] or d/'features', keep=e['max_features'], num_images=e['num_images'], num_bits=e['num_bits'], lpips=e['lpips'])
     for i, (method, steps) in enumerate(todo, 1):
         kw = sampler_args(c, m, e['num_samples'], 'batch_size', *[k for k, v in (('eta', 'ddim'), ('variance', 'ddpm')) if method == v or not every])
         for k in ('generator', 'num_steps'): del kw[k]
-        how = dict(method=method, num_steps=steps, seed=c['seed'], n=e['num_samples'], features=e['features'], metrics=sorted(e['metrics']), dataset=c['dataset'], **{k: v for k, v in kw.items() if k not in ('y', 'progress', 'batch_size')})
+        how = settled | dict(method=method, num_steps=steps) | {k: v for k, v in kw.items() if k not in ('y', 'progress', 'batch_size')}
         name = result_name(method, steps, kw)
         if every and any(r['name'] == name and r.get('how') == how for r in done): continue
         if every: print(f'{name} ({i} of {len(todo)})', flush=True)
-        r = evaluate(m, s, data, method, steps, e['num_samples'], e['metrics'], c['seed'], net=net, **kw) | src | dict(name=name, how=how)
-        done = [q for q in done if q['name'] != name] + [r]
-        with atomic_path(out) as t: t.write_text(json.dumps(dict(results=done, config=c), indent=1))
-    print(results_table(done)); return [out]
-
-# %% ../nbs/12_cli.ipynb #a575bdb2
-def results_table(
-    results:list, # from logs/evaluation_results.json
-)->str:
-    "The main numbers as text; a dash where one was not measured"
-    num = lambda v, f: format(v, f) if v is not None else '-'
-    out = [f"{'sampler':16}{'n':>6}{'s/image':>10}{'fid_proxy':>11}{'floor':>8}{'KID':>9}{'precision':>11}{'recall':>8}"]
-    for r in results:
-        f, pr, k = (r['metrics'].get(n) or {} for n in ('fid_proxy', 'precision_recall', 'kid'))
-        out.append(f"{r['name']:16}{r['n']:6}{r['seconds_per_image']:10.4f}{num(f.get('value'), '.2f'):>11}{num(f.get('floor'), '.2f'):>8}{num(k.get('value'), '.3f'):>9}{num(pr.get('precision'), '.2f'):>11}{num(pr.get('recall'), '.2f'):>8}")
-    return '\n'.join(out)
+        r = evaluate(m, s, data, method, steps, e['num_samples'], e['metrics'], c['seed'], **measure, **kw) | src | dict(name=name, how=how)
+        done = [q for q in done if q['name'] != name] + [r]; point = main_numbers(r, step)
+        evolution = [q for q in evolution if any(q.get(k) != point[k] for k in ('name', 'n', 'seed', 'checkpoint_sha256', 'features'))] + [point]
+        with atomic_path(out) as t: t.write_text(json.dumps(dict(results=done, evolution=evolution, config=c), indent=1))
+    print(results_text(done)); return [out]
 
 # %% ../nbs/12_cli.ipynb #7d57d410
 def cmd_viz(
@@ -504,12 +535,31 @@ def cmd_viz(
     "Curves, schedules and the report of a run"
     d = checkpoint_path(flags, over)[1]; own = d/'logs'/'config.yaml' # a run's own config stands in for --config
     c = settings(cmd, flags, over | {'output.dir': str(d)}, own if own.is_file() else None); check_writable(d, 'curves', 'reports')
-    from ddpm_nb.report import make_report, save_curves, save_schedule_plots
+    from ddpm_nb.report import make_report, save_all_curves, save_schedule_plots
     from ddpm_nb.schedules import DDPMSchedules
     if cmd == 'report': return list(make_report(d))
-    if cmd == 'viz.curves': return [save_curves(flags.get('log_dir') or d/'logs', d/'curves')]
+    if cmd == 'viz.curves': return save_all_curves(flags.get('log_dir') or d/'logs', d/'curves')
     mine = DDPMSchedules(**c['schedules'])
     return save_schedule_plots([mine, *[DDPMSchedules(k, mine.T) for k in ('linear', 'cosine', 'sigmoid') if k != c['schedules']['schedule']]], d/'curves')
+
+# %% ../nbs/12_cli.ipynb #e5b1c7d6
+def cmd_neighbours(
+    flags:dict, # from `parse`
+    over:dict,  # from `parse`
+)->list:        # the file written
+    "Samples, each beside the training images nearest to it"
+    from ddpm_nb.core import atomic_path, require
+    from ddpm_nb.data import load_data
+    from ddpm_nb.sampler import DDPMSampler
+    from ddpm_nb.viz import plot_neighbours
+    m, s, c, _ = sampling_model('viz.neighbours', flags, over); n = c['sampling']['num_samples'] if 'sampling.num_samples' in over else 6
+    p = picture_path(Path(c['output']['dir']), 'grids', flags, 'neighbours', '.png'); data, shape = load_data(split='train', **c['dataset']), (m.in_channels, m.image_size, m.image_size)
+    require(tuple(data.image_shape) == shape, f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}")
+    x = DDPMSampler(s).sample(m, (n, *shape), **sampler_args(c, m, n, 'method', 'eta', 'variance')).cpu()
+    import matplotlib; matplotlib.use('Agg', force=False)
+    fig = plot_neighbours(x, data).figure
+    with atomic_path(p) as t: fig.savefig(t, dpi=100, bbox_inches='tight')
+    return [p]
 
 # %% ../nbs/12_cli.ipynb #b2ea1b8b
 def cmd_features(
@@ -521,10 +571,11 @@ def cmd_features(
     from ddpm_nb.data import load_data
     from ddpm_nb.eval import save_features, train_feature_net
     kw = {k: c['training'][k] for k in ('epochs', 'batch_size') if f'training.{k}' in over} # else the feature net's own defaults, not the diffusion model's
-    net = train_feature_net(load_data(split='train', **c['dataset']), load_data(split='test', **c['dataset']), seed=c['seed'], **kw)
-    print(f"test accuracy {net.card['test_accuracy']:.4f}"); p = d/'features'/f'{net.name}.safetensors'
+    train, test = (load_data(split=k, **c['dataset']) for k in ('train', 'test'))
+    net = train_feature_net(train, test, seed=c['seed'], **kw); p = d/'features'/f'{net.name}.safetensors'
     typed = ' '.join([f"--config {flags.get('config', 'mnist_tiny')}", *[f'--{k} {v}' for k, v in over.items() if k != 'output.dir']])
-    save_features(net, p, load_data(split='train', **c['dataset']), command=f'ddpm-nb features.train {typed}')
+    save_features(net, p, train, command=f'ddpm-nb features.train {typed}')
+    print(f"test accuracy {net.card['test_accuracy']:.4f} on {len(test):,} images; use it with: ddpm-nb eval --evaluation.features {p}")
     return [p]
 
 # %% ../nbs/12_cli.ipynb #9df04b9f
@@ -604,6 +655,7 @@ def main(
             if 'print_config' in flags: files = print_config(cmd, flags, over)
             elif cmd in ('sample.inpaint', 'sample.edit'): files = cmd_from_images(flags, over, cmd)
             elif group == 'sample': files = cmd_sample(flags, over, cmd)
+            elif cmd == 'viz.neighbours': files = cmd_neighbours(flags, over)
             elif group in ('viz', 'report'): files = cmd_viz(flags, over, cmd)
             elif cmd in ('export', 'import'): files = cmd_interop(flags, over, cmd)
             else: files = dict(train=cmd_train, eval=cmd_eval, demo=cmd_demo, features=cmd_features)[group](flags, over)

@@ -16,7 +16,7 @@ import yaml
 
 from .core import DDPMError, require
 from .data import load_data
-from .eval import METRICS
+from .eval import DEFAULT_METRICS, METRICS
 from .loss import DDPMLoss
 from .sampler import METHODS, SPACINGS
 from .schedules import DDPMSchedules
@@ -128,8 +128,14 @@ def config_schema()->dict: # section -> key -> `Key`; a section may hold section
         variance=s(None, 'ddpm: fixed_small, fixed_large or learned; null: learned if the model does', 'fixed_small', 'fixed_large', 'learned', null=True), num_samples=n(64, 'images in a grid'), batch_size=n(256, 'images at a time; no influence on them'),
         guidance_scale=x(1., 'classifier-free guidance; 1 is none'), guidance_rescale=x(0., 'how far to undo what guidance adds in contrast', lo=0, hi=1), label=n(None, 'class to sample; null: all in turn', lo=0, null=True),
         spacing=s('trailing', ', '.join(SPACINGS), *SPACINGS), clip=s('clip', 'predicted pictures: clip, dynamic or none', 'clip', 'dynamic', 'none', null=True), weights=s('ema', 'ema (averaged), raw, or ema:DECAY for one of training.ema.extra_decays'), fps=n(12, 'of films', hi=50))
-    evaluation = dict(num_samples=n(512, 'images to sample and compare', lo=2), metrics=Key((list,), [m for m in METRICS if m != 'bits_per_dim'], ', '.join(METRICS), METRICS), features=s('mnist-cnn', 'mnist-cnn, or a file by: ddpm-nb features.train'),
-        methods=Key((list,), list(METHODS), 'for --all_methods', METHODS), steps=Key((list,), [10, 20, 50], 'for --all_methods', lo=1, items=(int,)))
+    evaluation = dict(num_samples=n(512, 'images to sample and compare', lo=2),
+        metrics=Key((list,), list(DEFAULT_METRICS), f"{', '.join(METRICS)}; fid_proxy is called fid on features inception", METRICS),
+        features=s('mnist-cnn', "mnist-cnn, inception, or a file: by ddpm-nb features.train, or Inception's weights"),
+        methods=Key((list,), list(METHODS), 'for --all_methods', METHODS), steps=Key((list,), [10, 20, 50], 'for --all_methods', lo=1, items=(int,)),
+        num_images=n(128, 'held-out images for calibration, psnr, ssim, lpips, perceptual_proxy'),
+        num_bits=n(32, 'how many of these for bits_per_dim'), max_features=n(10_000, 'samples kept for kid, precision and recall, diversity', lo=10),
+        lpips=s('alex', 'backbone of lpips: alex, vgg or squeeze', 'alex', 'vgg', 'squeeze'),
+        cache=s(None, 'folder for the statistics of data sets; null: features, in the output folder', null=True))
     logging = dict(tensorboard=b(False, 'also write event files into logs/tensorboard'), wandb=b(False, 'also log to Weights & Biases'), wandb_mode=s('online', 'online, or offline: into logs/, to be sent by wandb sync', 'online', 'offline'), project=s('ddpm_nb', 'the project there'), name=s(None, "the run's name there; null: one is made up", null=True))
     return apply_rules(dict(seed=n(0, 'decides every random number', lo=0, hi=2**32 - 1), deterministic=b(False, 'ask torch for deterministic kernels; slower on GPUs'), device=s('auto', 'auto, cpu, cuda, cuda:N or mps'), output=dict(dir=s('outputs', 'where everything is written')),
         dataset=signature_keys(load_data, ['split', 'files']), model=signature_keys(UNetSmall.__init__), schedules=signature_keys(DDPMSchedules.__init__, ['betas', 'dtype']), loss=signature_keys(DDPMLoss.__init__, ['schedules']),
