@@ -567,9 +567,11 @@ def cmd_features(
     over:dict,  # from `parse`
 )->list:        # the file written
     "Train a feature net on a labelled data set"
-    c = settings('features.train', flags, over); d = check_writable(c['output']['dir'], 'features')
+    from ddpm_nb.config import read_config
     from ddpm_nb.data import load_data
     from ddpm_nb.eval import save_features, train_feature_net
+    base = {k: v for k, v in read_config(flags.get('config', 'mnist_tiny')).items() if k != 'model'} # whose size need not be the images' here
+    c = settings('features.train', {}, over, base); d = check_writable(c['output']['dir'], 'features')
     kw = {k: c['training'][k] for k in ('epochs', 'batch_size') if f'training.{k}' in over} # else the feature net's own defaults, not the diffusion model's
     train, test = (load_data(split=k, **c['dataset']) for k in ('train', 'test'))
     net = train_feature_net(train, test, seed=c['seed'], **kw); p = d/'features'/f'{net.name}.safetensors'
