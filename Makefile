@@ -11,7 +11,7 @@ TORCH = $(if $(PINS),$(shell grep '^torch==' constraints.txt),torch)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test train train-cifar sample traj eval report docs docs-preview readme bench clean
+.PHONY: help setup setup-dev demo test train train-cifar sample traj eval report docs docs-preview playground pictures readme bench clean
 help:                       ## this list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
@@ -56,6 +56,10 @@ docs: .venv/.dev            ## the site, into _docs
 	@$(BIN)/python tests/checks/build_docs.py
 docs-preview: docs          ## serve the site on 127.0.0.1, port 8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _docs
+playground: .venv/.dev      ## the playground as an app, on 127.0.0.1, port 8866
+	$(BIN)/python -m voila nbs/playground.ipynb --Voila.ip=127.0.0.1
+pictures: .venv/.dev        ## remake the site's animation and the playground's pictures from the pretrained models
+	$(BIN)/python tests/checks/make_pictures.py
 readme: .venv/.dev          ## README.md from nbs/index.ipynb
 	@$(BIN)/python tests/checks/build_readme.py
 bench: .venv/.dev           ## speed, as ratios to diffusers in one run

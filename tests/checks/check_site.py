@@ -1,4 +1,5 @@
-"""Every internal link of the built site leads somewhere, nothing is loaded from elsewhere, every figure and formula of the notebooks is there.
+"""Every internal link of the built site leads somewhere, nothing is loaded from elsewhere, every figure and formula of the notebooks is there,
+every figure has an alternative text, every public name is on the API page, every chapter on the printable one, and there is a dark theme.
 Where Chromium is installed, it also opens every page without network and counts what it drew."""
 import json, re, shutil, subprocess, sys, tempfile
 from html import unescape
@@ -50,11 +51,31 @@ def stored(name):
     return figs, maths, words
 
 
+def browser(): return shutil.which('chromium') or shutil.which('google-chrome')
+
+
+def extras(pages, bad):
+    "Alternative texts, API page, printable page, dark theme"
+    for p, s in pages.items():
+        for img in re.findall(r'<img\b[^>]*>', s):
+            if not re.search(r'\balt="[^"]{5,}"', img): bad.append(f'{p.name}: a figure without alternative text: {img[:60]}')
+        if not re.search(r'<link[^>]*(?:darkly|dark)[^>]*>', s): bad.append(f'{p.name}: no dark theme')
+    sys.path.insert(0, str(root)); import ddpm_nb.all as a
+    own = [n for n in a.__all__ if callable(o := getattr(a, n)) and str(getattr(o, '__module__', '')).startswith('ddpm_nb') and hasattr(o, '__qualname__')]
+    api = unescape(pages.get(site/'api.html', ''))
+    bad += [f'api.html: {n} is missing' for n in own if f'<code>{n}</code>' not in api]
+    whole = pages.get(site/'print.html', '')
+    bad += [f'print.html: {n} is missing' for n in (p.stem for p in sorted(nbs.glob('[0-9]*.ipynb'))) if f'id="{n}"' not in whole]
+    return len(own)
+
+
 def draws(name, maths):
     "What is wrong with a page in a browser without network"
+    flags = ('--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update '
+             '--disable-sync --virtual-time-budget=6000 --dump-dom').split()
     with tempfile.TemporaryDirectory() as t:
-        r = subprocess.run([shutil.which('chromium') or shutil.which('google-chrome'), '--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-                            '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND', f'--user-data-dir={t}', '--virtual-time-budget=6000', '--dump-dom', (site/f'{name}.html').as_uri()], capture_output=True, text=True, timeout=120)
+        cmd = [browser(), *flags, '--host-resolver-rules=MAP * ~NOTFOUND', f'--user-data-dir={t}', (site/f'{name}.html').as_uri()]
+        r = subprocess.run(cmd, capture_output=True, text=True, timeout=120)
     n = len(re.findall(r'class="katex-display"', r.stdout))
     if m := re.search(r'katex-error" title="[^"]{0,200}|color:\s*#cc0000[^>]*>[^<]*', r.stdout): return f'{name}.html: a formula that KaTeX does not understand: {m[0]}'
     if n < maths: return f'{name}.html: {maths} displayed formulas in the notebook, {n} drawn'
@@ -75,12 +96,13 @@ def main():
         if maths[name] and 'katex/katex.min.js' not in pages[p]: bad.append(f'{name}: formulas, but no KaTeX')
         bad += [f'{name}: the heading {w!r} is missing' for w in words if w.strip().replace('`', '') not in flat]
     order = [Path(h).stem for h in re.findall(r'href="([^"#]+)" class="sidebar-item-text', pages[site/'index.html'])]
-    want = ['index', *[m for m in names if m[0].isdigit()]]
+    want = ['index', 'playground', *[m for m in names if m[0].isdigit()], 'to_diffusers', 'scaling_up', 'api']
+    count = extras(pages, bad)
     if order != want: bad.append(f"sidebar: {' '.join(order)}; expected the order of the course: {' '.join(want)}")
-    browser = shutil.which('chromium') or shutil.which('google-chrome')
-    if browser and not bad: bad += [b for m in names if maths.get(m) and (b := draws(m, maths[m]))]
+    if browser() and not bad: bad += [b for m in names if maths.get(m) and (b := draws(m, maths[m]))]
     if bad: sys.exit('\n'.join(['broken site:', *bad]))
-    print(f"{len(pages)} pages, {n} links, {sum(maths.values())} formulas, all good; {'drawn by a browser without network' if browser else 'not looked at in a browser, for there is none'}")
+    print(f"{len(pages)} pages, {n} links, {sum(maths.values())} formulas, {count} public names, all good; "
+          + ('drawn by a browser without network' if browser() else 'not looked at in a browser, for there is none'))
 
 
 if __name__ == '__main__': main()

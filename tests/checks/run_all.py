@@ -55,7 +55,10 @@ def imports():
 def outputs():
     "What the notebooks store is for readers: figures and numbers; no warnings, no paths of a machine, no progress bars, no widget that only a kernel could fill"
     bad = []
-    for name in [*ORDER, 'index']:
+    names = sorted(p.stem for p in NBS.glob('*.ipynb'))
+    for name in names:
+        if 'widgets' in json.loads((NBS/f'{name}.ipynb').read_text(encoding='utf-8'))['metadata']:
+            bad.append(f'{name}: stores the state of widgets; run: python tests/checks/make_pictures.py playground')
         size = (NBS/f'{name}.ipynb').stat().st_size/1024
         if size > 400: bad.append(f'{name}: {size:.0f} KB; draw smaller figures')
         for i, c in enumerate(cells(name)):
@@ -66,11 +69,23 @@ def outputs():
                 elif 'it/s]' in text or 's/it]' in text: bad.append(f'{name}, cell {i}: stores a progress bar')
                 elif 'application/vnd.jupyter.widget-view+json' in o.get('data', {}): bad.append(f'{name}, cell {i}: stores a widget')
     if bad: raise Failed('\n  '.join(['stored outputs', *bad]))
-    print(f'{len(ORDER) + 1} notebooks store nothing but results')
+    print(f'{len(names)} notebooks store nothing but results')
 
 
 def notebooks(): unchanged('the notebooks wrote beside themselves', lambda: run(BIN/'nbdev_test', '--timing', '--n_workers', '2'))
-def pytest(): unchanged('the tests wrote into the repository', lambda: run(sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--durations', '5', 'tests'))
+TEST = (sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider')
+
+
+def pytest(): unchanged('the tests wrote into the repository', lambda: run(*TEST, '--durations', '5', '--ignore', 'tests/test_browser.py', 'tests'))
+
+
+def browser():
+    "The playground, served by voila and used in a real Chromium; skipped with a word where there is none"
+    if not any(map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'))):
+        return print('   skipped: no Chromium here; to run the browser tests on Debian: apt-get install chromium')
+    unchanged('the tests wrote into the repository', lambda: run(*TEST, 'tests/test_browser.py'))
+
+
 def readme(): run(sys.executable, 'tests/checks/build_readme.py', '--check')
 def docs(): run(sys.executable, 'tests/checks/build_docs.py'); run(sys.executable, 'tests/checks/check_site.py')
 
@@ -92,7 +107,7 @@ def wheel():
             'from importlib.metadata import files; n = {str(f) for f in files("ddpm_nb")}; assert any(f.endswith("licenses/LICENSE") for f in n) and "ddpm_nb/data/LICENSE.md" in n; assert not any(f.startswith(("tests", "nbs")) for f in n)', cwd=away)
 
 
-STEPS = dict(export=export, clean=clean, imports=imports, outputs=outputs, readme=readme, notebooks=notebooks, pytest=pytest, docs=docs, wheel=wheel)
+STEPS = dict(export=export, clean=clean, imports=imports, outputs=outputs, readme=readme, notebooks=notebooks, pytest=pytest, browser=browser, docs=docs, wheel=wheel)
 
 if __name__ == '__main__':
     times, names = {}, sys.argv[1:] or list(STEPS)
