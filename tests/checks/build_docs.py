@@ -1,12 +1,29 @@
-"""Build the docs site into _docs: notebooks → _proc (nbdev) → HTML (smalldocs); shows the source that is exported, loads nothing from elsewhere.
+"""Build the docs site into _docs: notebooks → _proc (nbdev) → HTML (smalldocs).
+
+Shows the source that is exported, loads nothing from elsewhere.
 
 Beside the notebooks' pages it makes two: api.html, every public name with its parameters, and print.html, all chapters on one page."""
-import ast, html, json, os, re, shutil, subprocess, sys
+import ast, json, os, re, shutil, subprocess, sys
+from contextlib import suppress
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent.parent
 text = lambda c: ''.join(c.get('source', ''))
 read = lambda p: json.loads(p.read_text(encoding='utf-8'))
+PRINT = '''---
+title: The whole course on one page
+toc: false
+search: false
+---
+
+For printing, and for reading away from a screen: the print dialogue of any browser makes a PDF of it.
+
+$$t$$
+
+::: {#whole-course}
+here
+:::
+''' # the formula brings KaTeX along; both it and the word below are replaced
 markdown = lambda id, s: dict(cell_type='markdown', id=id, metadata={}, source=s)
 
 
@@ -22,7 +39,8 @@ def plain(md):
     "Markdown as one line of words, for those who hear it"
     md = re.sub(r'```.*?```|!\[[^\]]*\]\([^)]*\)|<[^>]+>|^#+ .*$|^\|.*$', ' ', md, flags=re.S | re.M)
     md = re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', re.sub(r'\$\$.*?\$\$', ' ', md, flags=re.S))
-    for a, b in ((r'\\(?:bar|hat|tilde|mathrm|text|sqrt|mathbf|operatorname)\b', ''), (r'\\', ''), (r'[{}$`*_>#]+', ' ')): md = re.sub(a, b, md)
+    macros = r'\\(?:bar|hat|tilde|mathrm|text|sqrt|mathbf|operatorname)\b'
+    for a, b in ((macros, ''), (r'\\', ''), (r'[{}$`*_>#]+', ' ')): md = re.sub(a, b, md)
     return re.sub(r'\s+', ' ', md).strip()
 
 
@@ -39,7 +57,8 @@ def describe(cells):
     "Give every figure an alternative text"
     for i, c in enumerate(cells):
         src = text(c); drawn = any(k.startswith('image/') for o in c.get('outputs', []) for k in o.get('data', {}))
-        if drawn and not re.search(r'^#\|\s*fig-alt', src, re.M): c['source'] = f'#| fig-alt: {json.dumps(alt(cells, i), ensure_ascii=False)}\n' + src
+        if drawn and not re.search(r'^#\|\s*fig-alt', src, re.M):
+            c['source'] = f'#| fig-alt: {json.dumps(alt(cells, i), ensure_ascii=False)}\n' + src
     return cells
 
 
@@ -47,8 +66,20 @@ def buttons(name, git):
     "Where to run this notebook, and where to get it"
     colab = git.replace('https://github.com', 'https://colab.research.google.com/github') + f'/blob/main/nbs/{name}.ipynb'
     first = f'In Colab, install the package first: !pip install git+{git}'
-    return markdown('notebook-links', f'::: {{.notebook-links}}\n[Open in Colab]({colab}){{.btn .btn-outline-primary .btn-sm title="{first}"}} '
-                    f'<a class="btn btn-outline-primary btn-sm" href="notebooks/{name}.ipynb" download>Download notebook</a>\n:::')
+    run = f'[Open in Colab]({colab}){{.btn .btn-outline-primary .btn-sm title="{first}"}}'
+    get = f'<a class="btn btn-outline-primary btn-sm" href="notebooks/{name}.ipynb" download>Download notebook</a>'
+    return markdown('notebook-links', f'::: {{.notebook-links}}\n{run} {get}\n:::')
+
+
+def only_imports():
+    "Let nbdev run for the docs what is exported or imports alone; it would also run cells that import and do something with what came before"
+    import nbdev.processors as p
+    own = p._do_eval
+    def wanted(cell):
+        body = (cell.parsed_() or []) if cell.cell_type == 'code' else []
+        mixed = len({isinstance(n, (ast.Import, ast.ImportFrom)) for n in body}) > 1
+        return own(cell) if 'export' in cell.directives_ or not mixed else None
+    p._do_eval = wanted
 
 
 def weave(nb, proc):
@@ -68,7 +99,8 @@ def weave(nb, proc):
             out.append(markdown(c['id'], '\n\n'.join([*heads, '::: {.exported}\n```python\n' + code + '\n```\n:::'])))
         elif c['id'] in kept: out.append(kept[c['id']])
     for c in out:
-        if c['cell_type'] == 'raw': c['source'] = re.sub(r'^output-file:.*\n', '', text(c), flags=re.M) # smalldocs keeps the notebooks' names
+        if c['cell_type'] != 'raw': continue
+        c['source'] = re.sub(r'^output-file:.*\n', '', text(c), flags=re.M) # smalldocs keeps the notebooks' names
     if next(docs, None): sys.exit('more documented definitions than exported ones')
     return proc | dict(cells=describe(out))
 
@@ -110,12 +142,14 @@ def api_page(names):
         for short, obj, place in sorted(syms, key=lambda s: (s[0].split('.')[0], s[0])):
             page, at = place.split('#'); sig = ''
             if callable(obj):
-                try: sig = '(' + ', '.join(str(p).split(':')[0] if p.default is p.empty else p.name for p in inspect.signature(obj).parameters.values()) + ')'
-                except (ValueError, TypeError): pass
+                with suppress(ValueError, TypeError):
+                    sig = ', '.join(p.name if p.kind < 2 or p.kind == 3 else '*'*(p.kind//2) + p.name for p in inspect.signature(obj).parameters.values())
+                    sig = f'({sig})'
             doc = (inspect.getdoc(obj) or '').split('\n')[0]
             try: table = str(DocmentTbl(obj)._repr_markdown_()) if callable(obj) else ''
             except (ValueError, TypeError, AttributeError): table = ''
-            out.append(f'### [`{short}`]({page.replace(".html", ".ipynb")}#{at}) {{#{short}}}\n\n`{short.split(".")[-1]}{sig}`\n\n{doc}\n\n{table}\n')
+            head = f'### [`{short}`]({page.replace(".html", ".ipynb")}#{at}) {{#{short}}}'
+            out.append(f'{head}\n\n`{short.split(".")[-1]}{sig}`\n\n{doc}\n\n{table}\n')
     return '\n'.join(out)
 
 
@@ -133,7 +167,8 @@ def print_page(site, names):
     parts = []
     for n in names:
         s = (site/f'{n}.html').read_text(encoding='utf-8'); body = re.search(r'<main\b[^>]*>(.*)</main>', s, re.S)[1]
-        title = re.search(r'<h1 class="title">(.*?)</h1>', body, re.S); body = re.sub(r'<header id="title-block-header".*?</header>', '', body, flags=re.S)
+        title = re.search(r'<h1 class="title">(.*?)</h1>', body, re.S)
+        body = re.sub(r'<header id="title-block-header".*?</header>', '', body, flags=re.S)
         body = re.sub(r'<div class="notebook-links">.*?</div>|<nav class="page-navigation">.*?</nav>', '', body, flags=re.S)
         body = re.sub(r'\bid="([^"]+)"', rf'id="{n}--\1"', body)
         body = re.sub(r'href="#([^"]+)"', rf'href="#{n}--\1"', body)
@@ -162,19 +197,17 @@ def local(site, hosts, change=lambda s: s):
 
 def main():
     os.chdir(root); sys.path.insert(0, str(root))
-    os.environ['PYTHONWARNINGS'] = 'ignore:Found cells containing imports' # our hidden cells; they are not run for the docs anyway
     from nbdev.config import get_config
     from nbdev.serve import proc_nbs
     proc, site, c = root/'_proc', root/'_docs', get_config()
     for d in (proc, site): shutil.rmtree(d, ignore_errors=True)
-    proc_nbs()
+    only_imports(); proc_nbs(n_workers=0)
     nbs = sorted(p.stem for p in (root/'nbs').glob('*.ipynb')); course = [n for n in nbs if n[0].isdigit()]
     for n in nbs:
         p = proc/f'{n}.ipynb'; nb = weave(read(root/'nbs'/p.name), read(p))
         p.write_text(json.dumps(nb if n == 'index' else add_buttons(nb, n, c.git_url)), encoding='utf-8')
     (proc/'api.qmd').write_text(api_page(course), encoding='utf-8')
-    (proc/'print.qmd').write_text('---\ntitle: The whole course on one page\ntoc: false\nsearch: false\n---\n\nFor printing, and for reading away from a '
-                                  'screen: the print dialogue of any browser makes a PDF of it.\n\n$$t$$\n\n::: {#whole-course}\nhere\n:::\n', encoding='utf-8')
+    (proc/'print.qmd').write_text(PRINT, encoding='utf-8')
     shutil.copytree(root/'nbs'/'images', proc/'images', dirs_exist_ok=True)
     subprocess.run([str(Path(sys.executable).parent/'smalldocs'), 'render', '--quiet', '--strict', '_proc'], check=True)
     out = next(p for p in (proc/'_docs', site) if p.is_dir())

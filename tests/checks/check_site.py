@@ -1,4 +1,4 @@
-"""Every internal link of the built site leads somewhere, nothing is loaded from elsewhere, every figure and formula of the notebooks is there,
+"""Every internal link of the built site leads somewhere, nothing is loaded from elsewhere, every figure and formula is there,
 every figure has an alternative text, every public name is on the API page, every chapter on the printable one, and there is a dark theme.
 Where Chromium is installed, it also opens every page without network and counts what it drew."""
 import json, re, shutil, subprocess, sys, tempfile
@@ -61,7 +61,8 @@ def extras(pages, bad):
             if not re.search(r'\balt="[^"]{5,}"', img): bad.append(f'{p.name}: a figure without alternative text: {img[:60]}')
         if not re.search(r'<link[^>]*(?:darkly|dark)[^>]*>', s): bad.append(f'{p.name}: no dark theme')
     sys.path.insert(0, str(root)); import ddpm_nb.all as a
-    own = [n for n in a.__all__ if callable(o := getattr(a, n)) and str(getattr(o, '__module__', '')).startswith('ddpm_nb') and hasattr(o, '__qualname__')]
+    ours = lambda o: callable(o) and hasattr(o, '__qualname__') and str(o.__module__).startswith('ddpm_nb')
+    own = [n for n in a.__all__ if ours(getattr(a, n))]
     api = unescape(pages.get(site/'api.html', ''))
     bad += [f'api.html: {n} is missing' for n in own if f'<code>{n}</code>' not in api]
     whole = pages.get(site/'print.html', '')

@@ -1,4 +1,4 @@
-"""The pictures of the site that no notebook stores, made from the pretrained models: `make_pictures.py [animation] [live] [playground]`, all by default.
+"""The pictures of the site that are made from the pretrained models: `make_pictures.py [animation] [live] [playground]`, all by default.
 
 animation: nbs/images/animation.gif, 16 digits coming out of noise (seconds); live: nbs/images/live_training.png, two minutes of training;
 playground: the still pictures that nbs/playground.ipynb stores in place of its widgets (seconds)."""
@@ -39,8 +39,8 @@ def live():
 def playground():
     "Run the playground so that it stores pictures, and no widgets"
     nb = root/'nbs'/'playground.ipynb'
-    subprocess.run([sys.executable, '-m', 'jupyter', 'nbconvert', '--log-level=ERROR', '--to', 'notebook', '--execute', '--inplace', str(nb)],
-                   check=True, env=dict(os.environ, DDPM_NB_STATIC='1'))
+    cmd = [sys.executable, '-m', 'jupyter', 'nbconvert', '--log-level=ERROR', '--to', 'notebook', '--execute', '--inplace', str(nb)]
+    subprocess.run(cmd, check=True, env=dict(os.environ, DDPM_NB_STATIC='1'))
     d = json.loads(nb.read_text(encoding='utf-8')); d['metadata'].pop('widgets', None) # what nbconvert remembers of them
     nb.write_text(json.dumps(d, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
     subprocess.run([str(Path(sys.executable).parent/'nbdev_clean'), '--fname', str(nb)], check=True, cwd=root)

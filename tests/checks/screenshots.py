@@ -1,5 +1,6 @@
-"""Pictures of every page of the built site, to be looked at: `screenshots.py FOLDER [PAGE …]`; at 400 and 1280 pixels, light, and at 1280 dark.
-Also says which pages are wider than the window."""
+"""Pictures of every page of the built site, to be looked at: `screenshots.py FOLDER [PAGE …]`.
+
+At 400 and 1280 pixels, light, and at 1280 dark. Also says which pages are wider than the window."""
 import sys
 from pathlib import Path
 
