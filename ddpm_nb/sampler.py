@@ -30,10 +30,12 @@ def timesteps(
     extra:bool=False, # as DPM-Solver counts: leave room for one more step at the clean end
 )->list:           # of ints in [0,T), falling
     "The steps at which the network is asked (Lin et al. 2023, table 2); raises `DDPMError` for a number or spacing that is not there"
-    require(isinstance(num_steps, int) and 1 <= num_steps <= T, f"num_steps: {num_steps!r}; expected an integer from 1 to {T}, the schedule's timesteps")
+    require(isinstance(num_steps, int) and 1 <= num_steps <= T,
+            f"num_steps: {num_steps!r}; expected an integer from 1 to {T}, the schedule's timesteps")
     if isinstance(spacing, (list, tuple)):
         ok = len(spacing) == num_steps and all(a > b for a, b in zip([T, *spacing], [*spacing, -1]))
-        require(ok, f"spacing: {spacing}; expected {num_steps} falling steps in [0,{T})"); return list(spacing)
+        require(ok, f"spacing: {spacing}; expected {num_steps} falling steps in [0,{T})")
+        return list(spacing)
     require(spacing in SPACINGS, f"spacing: {spacing!r}; expected leading, trailing or linspace")
     n = num_steps + (extra and num_steps < T)
     if spacing == 'trailing': ts = np.arange(T, 0, -T/num_steps)[:num_steps].round() - 1
@@ -49,11 +51,13 @@ def clip_x0(
 )->Tensor:         # like `x0`
     "Predicted pictures, brought back to where pictures live; raises `DDPMError` for an unknown way"
     require(clip in (None, 'none', 'clip', 'dynamic'), f"clip: {clip!r}; expected clip, dynamic or none")
+    require(0 < percentile <= 1, f"percentile: {percentile}; expected above 0, at most 1")
     if clip in (None, 'none'): return x0
     if clip == 'clip': return x0.clamp(-1, 1)
     at = torch.float64 if x0.dtype == torch.float64 else torch.float32 # torch.quantile knows no other
     # one picture at a time: torch.quantile refuses more than 2**24 numbers
-    s = torch.stack([torch.quantile(im.abs().flatten().to(at), percentile) for im in x0]).to(x0.dtype).clamp(min=1).view(-1, *[1]*(x0.ndim - 1))
+    s = torch.stack([torch.quantile(im.abs().flatten().to(at), percentile) for im in x0])
+    s = s.to(x0.dtype).clamp(min=1).view(-1, *[1]*(x0.ndim - 1))
     return x0.clamp(-s, s) / s
 
 # %% ../nbs/06_sampler.ipynb #30b8fa11
@@ -78,8 +82,8 @@ class DDPMSampler:
         # a copy of its own, so that following the model to its device moves nobody else's
         self.schedules, self.T = copy.deepcopy(schedules), schedules.T
         # plain floats: one look-up instead of a device synchronisation at every step
-        abar = (1 - schedules.betas.cpu().double()).cumprod(0)
-        self.a, self.s = abar.sqrt().tolist() + [1.], (1 - abar).sqrt().tolist() + [0.]
+        self.a = [math.sqrt(ab) for ab in schedules.exact_abar] + [1.]
+        self.s = [math.sqrt(1 - ab) for ab in schedules.exact_abar] + [0.]
 
 # %% ../nbs/06_sampler.ipynb #eda5b13e
 class Denoised(NamedTuple):
@@ -101,19 +105,26 @@ def denoise(self:DDPMSampler,
 )->Denoised:
     "The model's answer at `(xt, t)`, guided and clipped, in one form; raises `DDPMError` where eps means nothing"
     par, C, tt = getattr(model, 'parameterization', 'eps'), xt.shape[1], torch.full((len(xt),), t, device=xt.device)
-    require(self.a[t] > 0 or par != 'eps', f"parameterization: 'eps' says nothing at step {t} of a zero-terminal-SNR schedule; train with v or x0")
-    if y is None: out = model(xt, tt)
-    elif guidance_scale == 1: out = model(xt, tt, y)
-    else:
-        none = torch.full_like(y, getattr(model, 'null_label', model.num_classes))
-        out, free = model(torch.cat([xt, xt]), torch.cat([tt, tt]), torch.cat([y, none])).chunk(2)
-        out = torch.cat([guide(out[:, :C], free[:, :C], guidance_scale, guidance_rescale), out[:, C:]], 1)
-    require(out.shape in (xt.shape, (len(xt), 2*C, *xt.shape[2:])), f"model: returned shape {tuple(out.shape)} for images of shape {tuple(xt.shape)}; expected the same, or twice the channels")
-    out, raw = out[:, :C].to(xt.dtype), out[:, C:].to(xt.dtype) if out.shape[1] == 2*C else None
-    p = self.schedules.predict(out, xt, tt, par)
+    require(self.a[t] > 0 or par != 'eps',
+            f"parameterization: 'eps' says nothing at step {t} of a zero-terminal-SNR schedule; train with v or x0")
+    out = self._ask(model, xt, tt, y, guidance_scale, guidance_rescale)
+    require(out.shape in (xt.shape, (len(xt), 2*C, *xt.shape[2:])),
+            f"model: returned shape {tuple(out.shape)} for images of shape {tuple(xt.shape)}; expected the same, or twice the channels")
+    raw = out[:, C:].to(xt.dtype) if out.shape[1] == 2*C else None
+    p = self.schedules.predict(out[:, :C].to(xt.dtype), xt, tt, par)
     if clip in (None, 'none'): return Denoised(p.eps, p.x0, raw)
     x0 = clip_x0(p.x0, clip)
     return Denoised((xt - self.a[t]*x0)/self.s[t], x0, raw)
+
+@patch
+def _ask(self:DDPMSampler, model, xt, tt, y, scale, rescale):
+    "The model's output; with guidance, with and without the label in one batch"
+    C = xt.shape[1]
+    if y is None: return model(xt, tt)
+    if scale == 1: return model(xt, tt, y)
+    none = torch.full_like(y, getattr(model, 'null_label', model.num_classes))
+    out, free = model(torch.cat([xt, xt]), torch.cat([tt, tt]), torch.cat([y, none])).chunk(2)
+    return torch.cat([guide(out[:, :C], free[:, :C], scale, rescale), out[:, C:]], 1)
 
 # %% ../nbs/06_sampler.ipynb #277f4149
 class Noise:
@@ -137,7 +148,8 @@ def as_seed(
     generator=0, # an int of 0 or more, None, or a `torch.Generator` that a seed is drawn from
 )->int:          # 0 or more
     "A seed; raises `DDPMError` for a negative number"
-    if isinstance(generator, torch.Generator): return int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    if isinstance(generator, torch.Generator):
+        return int(torch.randint(2**62, (), generator=generator, device=generator.device))
     require(generator is None or generator >= 0, f"generator: {generator!r}; expected a seed of 0 or more, or a torch.Generator")
     return int(generator or 0)
 
@@ -158,23 +170,28 @@ def eval_mode(
 def _device(model, device=None):
     p = next(model.parameters(), None) if hasattr(model, 'parameters') else None
     if p is None: return torch.device(device or 'cpu')
-    require(device is None or torch.device(device).type == p.device.type, f"device: {device}, but the model is on {p.device}; move the model there, or leave it out")
+    require(device is None or torch.device(device).type == p.device.type,
+            f"device: {device}, but the model is on {p.device}; move the model there, or leave it out")
     return p.device
 
-def _same_device(name, x, dev): require(x is None or x.device.type == dev.type, f"{name}: is on {x.device if x is not None else ''}, the model on {dev}; move one of them")
+def _same_device(name, x, dev):
+    require(x is None or x.device.type == dev.type, f"{name}: is on {getattr(x, 'device', None)}, the model on {dev}; move one of them")
 
 def _check(model, shape, y, w, rescale, x_T, batch_size, dev):
     n = getattr(model, 'num_classes', None)
     require(len(shape) == 4 and min(shape) >= 1, f"shape: {tuple(shape)}; expected (B,C,H,W)")
     require(w == 1 or n, f"guidance_scale: {w}, but the model knows no classes; train one with model.num_classes, or leave it at 1")
     require(w == 1 or y is not None, f"guidance_scale: {w}, but no labels were given; pass y")
-    require(math.isfinite(w) and 0 <= rescale <= 1, f"guidance_scale, guidance_rescale: {w}, {rescale}; expected a finite number, and 0 to 1")
+    require(math.isfinite(w) and 0 <= rescale <= 1,
+            f"guidance_scale, guidance_rescale: {w}, {rescale}; expected a finite number, and 0 to 1")
     require(batch_size is None or batch_size >= 1, f"batch_size: {batch_size}; expected 1 or more, or None for all at once")
     for k, v in (('x_T', x_T), ('y', y)): _same_device(k, v, dev)
-    if x_T is not None: require(tuple(x_T.shape) == tuple(shape), f"x_T: shape {tuple(x_T.shape)}; expected {tuple(shape)}")
-    if y is not None:
-        require(y.shape == (shape[0],) and not y.is_floating_point(), f"y: {tuple(y.shape)} of {y.dtype}; expected {shape[0]} labels, int64")
-        require(not n or 0 <= int(y.min()) <= int(y.max()) <= n, f"y: labels {int(y.min())} to {int(y.max())}; expected 0 to {(n or 1) - 1}, or {n} for none")
+    require(x_T is None or tuple(x_T.shape) == tuple(shape),
+            f"x_T: shape {tuple(x_T.shape) if x_T is not None else ''}; expected {tuple(shape)}")
+    if y is None: return
+    require(y.shape == (shape[0],) and not y.is_floating_point(), f"y: {tuple(y.shape)} of {y.dtype}; expected {shape[0]} labels, int64")
+    lo, hi = int(y.min()), int(y.max())
+    require(not n or 0 <= lo <= hi <= n, f"y: labels {lo} to {hi}; expected 0 to {(n or 1) - 1}, or {n} for none")
 
 # %% ../nbs/06_sampler.ipynb #0e960aec
 class Step(NamedTuple):
@@ -208,13 +225,16 @@ def run(self:DDPMSampler,
 )->Tensor:           # `(B,C,H,W)`
     "The loop that all samplers share; raises `DDPMError` for arguments that do not fit"
     from tqdm.auto import tqdm
-    dev, seed, B = _device(model, device), as_seed(generator), shape[0]; _check(model, shape, y, guidance_scale, guidance_rescale, x_T, batch_size, dev)
-    bs, dtype, out = batch_size or B, dtype or (torch.float32 if x_T is None else x_T.dtype), []; self.schedules.to(dev)
+    dev, seed, B = _device(model, device), as_seed(generator), shape[0]
+    _check(model, shape, y, guidance_scale, guidance_rescale, x_T, batch_size, dev)
+    bs, dtype, out = batch_size or B, dtype or (torch.float32 if x_T is None else x_T.dtype), []
+    self.schedules.to(dev)
     with eval_mode(model), tqdm(total=len(ts)*-(-B//bs), disable=not progress, desc='sample', dynamic_ncols=True) as bar:
         for b in range(0, B, bs):
-            part = slice(b, min(b + bs, B)); dice = Noise(seed, start + b, part.stop - b, dev); noise = lambda: dice(shape[1:], dtype)
+            part = slice(b, min(b + bs, B)); dice = Noise(seed, start + b, part.stop - b, dev)
+            noise, own_y = lambda: dice(shape[1:], dtype), None if y is None else y[part]
             x = noise(); x = x if x_T is None else x_T[part].to(dtype, copy=True)  # drawn in any case: what follows is the same either way
-            ask = lambda x, t: self.denoise(model, x, t, None if y is None else y[part], guidance_scale, guidance_rescale, clip)
+            ask = lambda x, t: self.denoise(model, x, t, own_y, guidance_scale, guidance_rescale, clip)
             state = dict(ask=ask, part=part)                           # and whatever the rule wants to remember
             for i, (t, nxt) in enumerate(zip(ts, [*ts[1:], -1])):
                 d = ask(x, t); state['last'] = nxt < 0
@@ -270,7 +290,8 @@ def ddim_sample(self:DDPMSampler,
     require(eta >= 0 and math.isfinite(eta), f"eta: {eta}; expected 0 or more")
     def rule(x, d, t, nxt, noise, state):
         sig = eta*self.s[nxt]/self.s[t]*math.sqrt(max(0, 1 - (self.a[t]/self.a[nxt])**2))
-        require(sig <= self.s[nxt] + 1e-12, f"eta: {eta}; with {num_steps} steps more noise would be added than there is; expected at most 1")
+        require(sig <= self.s[nxt] + 1e-12,
+                f"eta: {eta}; with {num_steps} steps more noise would be added than there is; expected at most 1")
         x = self.a[nxt]*d.x0 + math.sqrt(max(0, self.s[nxt]**2 - sig**2))*d.eps
         return x + sig*noise() if eta and not state['last'] else x
     return self.run(rule, model, shape, timesteps(self.T, num_steps, spacing), **kwargs)
@@ -305,7 +326,8 @@ def heun_sample(self:DDPMSampler,
 )->Tensor:             # `(B,C,H,W)`
     "Samples by Heun's method on the probability-flow ODE (Karras et al. 2022, algorithm 1 without churn); raises `DDPMError` as `run`"
     ts = timesteps(self.T, num_steps, spacing)
-    require(self.a[ts[0]] > 0, "method: heun needs a signal at its first step; a zero-terminal-SNR schedule has none; use dpmpp_2m or ddim")
+    require(self.a[ts[0]] > 0,
+            "method: heun needs a signal at its first step; a zero-terminal-SNR schedule has none; use dpmpp_2m or ddim")
     def rule(x, d, t, nxt, noise, state):
         if state['last']: return d.x0
         s0, s1, x = self.s[t]/self.a[t], self.s[nxt]/self.a[nxt], x/self.a[t]
@@ -331,7 +353,8 @@ def sample(self:DDPMSampler,
     "Samples by the method of that name; raises `DDPMError` for an unknown one, and for what it has no use for"
     require(method in METHODS, f"method: {method!r}; expected one of {', '.join(METHODS)}")
     require(not eta or method == 'ddim', f"eta: {eta}, but method {method} has no eta; leave it out, or use ddim")
-    require(not variance or method == 'ddpm', f"variance: {variance!r}, but method {method} has none to choose; leave it out, or use ddpm")
+    require(not variance or method == 'ddpm',
+            f"variance: {variance!r}, but method {method} has none to choose; leave it out, or use ddpm")
     if num_steps is not None: kwargs['num_steps'] = num_steps
     if eta is not None and method == 'ddim': kwargs['eta'] = eta
     if variance: kwargs['variance'] = variance
@@ -345,7 +368,7 @@ def trajectory(self:DDPMSampler,
     method:str='ddim', # see `METHODS`
     every:int=1,       # keep every so many steps, and always the last
     **kwargs,          # see the method
-):                     # `(x, xts, x0s, ts)`: samples; states `(K+1,B,C,H,W)` from noise to picture; predictions `(K,B,C,H,W)`; their steps
+):                     # `(x, xts, x0s, ts)`: samples; states `(K+1,B,C,H,W)` from noise on; predictions `(K,B,C,H,W)`; their steps
     "Samples, and what was on the way to them; raises `DDPMError` for batches, and as `run`"
     require(kwargs.get('batch_size') is None, "batch_size: a trajectory is made in one batch; leave it out")
     require(every >= 1, f"every: {every}; expected 1 or more")
@@ -353,8 +376,8 @@ def trajectory(self:DDPMSampler,
     def keep(st):
         if st.i % every == 0 or st.i == st.n: kept.append(st)
         if user: user(st)
-    x_T = kwargs.pop('x_T', None)
-    if x_T is None: x_T = Noise(seed, 0, shape[0], _device(model, kwargs.get('device')))(shape[1:], kwargs.get('dtype') or torch.float32)
+    x_T, dev = kwargs.pop('x_T', None), _device(model, kwargs.get('device'))
+    if x_T is None: x_T = Noise(seed, kwargs.get('start', 0), shape[0], dev)(shape[1:], kwargs.get('dtype') or torch.float32)
     x = self.sample(model, shape, method, callback=keep, generator=seed, x_T=x_T, **kwargs)
     return x, torch.stack([x_T, *[k.x for k in kept]]), torch.stack([k.x0 for k in kept]), [k.t for k in kept]
 
@@ -368,20 +391,32 @@ def ddim_invert(self:DDPMSampler,
     guidance_scale:float=1., # likewise; the iteration converges only for small ones
     spacing='trailing', # likewise
     iters:int=5,      # rounds of the fixed-point iteration per step; 1 is plain DDIM inversion
+    batch_size:int=None, # images at a time; does not change the result
+    callback=None,    # called with a `Step` after each
 )->Tensor:            # the noise `x_T` that `ddim_sample(…, x_T=…, clip=None)` turns into `x0`
     "The noise behind a picture: DDIM (eta 0) run backwards; raises `DDPMError` where a step keeps nothing of the picture"
     require(iters >= 1, f"iters: {iters}; expected 1 or more")
-    ts = timesteps(self.T, num_steps, spacing)[::-1]; x, dev = x0, _device(model, None if hasattr(model, 'parameters') else x0.device)
-    require(self.a[ts[-1]] > 0, "ddim_invert: a zero-terminal-SNR schedule forgets the picture at its last step; use spacing 'leading'")
-    _same_device('x0', x0, dev); _check(model, x0.shape, y, guidance_scale, 0., None, None, dev); self.schedules.to(dev)
+    ts, dev = timesteps(self.T, num_steps, spacing)[::-1], _device(model, None if hasattr(model, 'parameters') else x0.device)
+    require(self.a[ts[0]] > 0, "num_steps: one step from pure noise keeps nothing of the picture; take more")
+    _same_device('x0', x0, dev); _check(model, x0.shape, y, guidance_scale, 0., None, batch_size, dev)
+    self.schedules.to(dev); out, bs = [], batch_size or len(x0)
     with eval_mode(model):
-        for prev, t in zip([-1, *ts[:-1]], ts):
-            z = x
-            for _ in range(iters):
-                e = self.denoise(model, z, t, y, guidance_scale).eps
-                z = self.a[t]/self.a[prev]*(x - self.s[prev]*e) + self.s[t]*e
-            x = z
-    return x
+        for b in range(0, len(x0), bs):
+            x, own_y = x0[b:b + bs], None if y is None else y[b:b + bs]
+            for i, (prev, t) in enumerate(zip([-1, *ts[:-1]], ts)):
+                z = x
+                for _ in range(iters): d = self.denoise(model, z, t, own_y, guidance_scale); z = self._back(x, d, prev, t)
+                x = z
+                if callback: callback(Step(i + 1, len(ts), t, x, d.x0, b))
+            out.append(x)
+    return torch.cat(out)
+
+@patch
+def _back(self:DDPMSampler, x, d, prev, t):
+    "DDIM's step from `t` to `prev` turned round, in the form that converges at that level"
+    a, s, ap, sp = self.a[t], self.s[t], self.a[prev], self.s[prev]
+    if sp > 0 and s > a: return s/sp*(x - ap*d.x0) + a*d.x0
+    return a/ap*(x - sp*d.eps) + s*d.eps
 
 # %% ../nbs/06_sampler.ipynb #39b94f91
 def slerp(
@@ -391,7 +426,8 @@ def slerp(
 )->Tensor:     # like `a`
     "Spherical interpolation, image by image; straight where the two are parallel; raises `DDPMError` for different shapes"
     require(a.shape == b.shape, f"a, b: shapes {tuple(a.shape)} and {tuple(b.shape)}; expected the same")
-    th = F.cosine_similarity(a.flatten(1), b.flatten(1)).clamp(-1, 1).acos().view(-1, *[1]*(a.ndim - 1))
+    cos = F.cosine_similarity(a.flatten(1), b.flatten(1)).clamp(-1, 1)
+    th = cos.acos().view(-1, *[1]*(a.ndim - 1))
     near = th.sin() < 1e-4; s = torch.where(near, 1., th.sin())
     return torch.where(near, (1 - w)*a + w*b, ((1 - w)*th).sin()/s*a + (w*th).sin()/s*b)
 
@@ -406,8 +442,12 @@ def interpolate(self:DDPMSampler,
     **kwargs,          # see the method
 )->Tensor:             # `(n,C,H,W)`
     "Pictures on the way from one noise to another; raises `DDPMError` for a method that throws dice"
-    require(method != 'ddpm' and not kwargs.get('eta'), "method: ddpm, and ddim with eta, throw dice at each step, so there is no way between two noises; use ddim with eta 0, dpmpp_2m or heun")
-    require(n >= 2 and z1.shape == z2.shape and len(z1) == 1, f"z1, z2, n: {tuple(z1.shape)}, {tuple(z2.shape)}, {n}; expected two of shape (1,C,H,W), and n of 2 or more")
+    require(method != 'ddpm' and not kwargs.get('eta'),
+            "method: ddpm, and ddim with eta, throw dice at each step, so there is no way between two noises; "
+            "use ddim with eta 0, dpmpp_2m or heun")
+    require(n >= 2 and z1.shape == z2.shape and len(z1) == 1,
+            f"z1, z2, n: {tuple(z1.shape)}, {tuple(z2.shape)}, {n}; expected two of shape (1,C,H,W), and n of 2 or more")
+    for k, v in (('z1', z1), ('z2', z2)): _same_device(k, v, _device(model, kwargs.get('device')))
     z = torch.cat([slerp(z1, z2, i/(n - 1)) for i in range(n)])
     return self.sample(model, z.shape, method, x_T=z, **kwargs)
 
@@ -424,17 +464,17 @@ def inpaint(self:DDPMSampler,
 )->Tensor:             # like `image`; known pixels are exactly the image's
     "An image with its hole filled (RePaint, Lugmayr et al. 2022, algorithm 1); raises `DDPMError` for a mask that does not fit"
     require(resample >= 1, f"resample: {resample}; expected 1 or more")
+    for k, v in (('image', image), ('mask', mask)): _same_device(k, v, _device(model, kwargs.get('device')))
     fits = mask.ndim == image.ndim and all(m in (1, i) for m, i in zip(mask.shape, image.shape))
     require(fits, f"mask: shape {tuple(mask.shape)} does not fit the image's {tuple(image.shape)}")
     require(((mask == 0) | (mask == 1)).all(), "mask: expected 0 (hole) and 1 (known) only")
-    for k, v in (('image', image), ('mask', mask)): _same_device(k, v, _device(model, kwargs.get('device')))
     known = mask.expand(image.shape).bool()
     def rule(x, d, t, nxt, noise, state):
-        part, ratio, move = state['part'], self.a[t]/self.a[nxt], self._ancestral
-        for r in range(1 if state['last'] else resample):
-            if r: x = ratio*x + math.sqrt(1 - ratio**2)*noise(); d = state['ask'](x, t)
-            x = move(d, t, nxt, noise)
-            true = image[part] if state['last'] else self.a[nxt]*image[part] + self.s[nxt]*noise()
+        part, ratio, last = state['part'], self.a[t]/self.a[nxt], state['last']
+        for r in range(1 if last else resample):
+            if r: x = ratio*x + math.sqrt(1 - ratio**2)*noise(); d = state['ask'](x, t)     # back up by one step, and again
+            x = self._ancestral(d, t, nxt, noise)
+            true = image[part] if last else self.a[nxt]*image[part] + self.s[nxt]*noise()
             x = torch.where(known[part], true, x)
         return x
     return self.run(rule, model, image.shape, timesteps(self.T, num_steps, spacing), **dict(dtype=image.dtype) | kwargs)
@@ -460,8 +500,10 @@ def edit(self:DDPMSampler,
     "An image noised part of the way and denoised again by DDIM (SDEdit, Meng et al. 2022, algorithm 1); raises `DDPMError` as `run`"
     require(0 <= strength <= 1, f"strength: {strength}; expected 0 to 1")
     _same_device('image', image, _device(model, kwargs.get('device')))
-    seed, ts = as_seed(generator), timesteps(self.T, num_steps, spacing); ts = ts[len(ts) - round(strength*len(ts)):]
+    seed, ts = as_seed(generator), timesteps(self.T, num_steps, spacing)
+    ts = ts[len(ts) - round(strength*len(ts)):]
     if not ts: return image.clone()
-    noise = Noise(fold_seed(seed, 7).initial_seed(), 0, len(image), image.device)(image.shape[1:], image.dtype)
+    dice = Noise(fold_seed(seed, 7).initial_seed(), kwargs.get('start', 0), len(image), image.device)
+    x_T = self.a[ts[0]]*image + self.s[ts[0]]*dice(image.shape[1:], image.dtype)
     rule = lambda x, d, t, nxt, noise, state: self.a[nxt]*d.x0 + self.s[nxt]*d.eps
-    return self.run(rule, model, image.shape, ts, x_T=self.a[ts[0]]*image + self.s[ts[0]]*noise, generator=seed, **kwargs)
+    return self.run(rule, model, image.shape, ts, x_T=x_T, generator=seed, **kwargs)
