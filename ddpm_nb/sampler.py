@@ -405,17 +405,20 @@ def ddim_invert(self:DDPMSampler,
             x, own_y = x0[b:b + bs], None if y is None else y[b:b + bs]
             for i, (prev, t) in enumerate(zip([-1, *ts[:-1]], ts)):
                 z = x
-                for _ in range(iters): d = self.denoise(model, z, t, own_y, guidance_scale); z = self._back(x, d, prev, t)
+                for _ in range(iters):
+                    d = self.denoise(model, z, t, own_y, guidance_scale)
+                    z = self._back(x, d, prev, t, getattr(model, 'parameterization', 'eps'))
                 x = z
                 if callback: callback(Step(i + 1, len(ts), t, x, d.x0, b))
             out.append(x)
     return torch.cat(out)
 
 @patch
-def _back(self:DDPMSampler, x, d, prev, t):
+def _back(self:DDPMSampler, x, d, prev, t, par):
     "DDIM's step from `t` to `prev` turned round, in the form that converges at that level"
     a, s, ap, sp = self.a[t], self.s[t], self.a[prev], self.s[prev]
-    if sp > 0 and s > a: return s/sp*(x - ap*d.x0) + a*d.x0
+    # a network that says eps has its picture divided by a; where a falls much in one step, that would undo the gain
+    if sp > 0 and s > a and (par != 'eps' or ap < 4*a): return s/sp*(x - ap*d.x0) + a*d.x0
     return a/ap*(x - sp*d.eps) + s*d.eps
 
 # %% ../nbs/06_sampler.ipynb #39b94f91
