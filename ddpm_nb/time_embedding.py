@@ -22,11 +22,13 @@ def sinusoidal_embedding(
     freq_shift:float=0.,     # 0, or 1 as in the original DDPM code: the slowest frequency is reached exactly
 )->Tensor:                   # `(B, dim)`, each value in [-1,1]
     "Sines and cosines of `t` at geometrically spaced frequencies (Vaswani et al. 2017, sec. 3.5)"
+    require(t.ndim == 1, f"t: shape {tuple(t.shape)}; expected one step per image, (B,)")
     require(dim >= 4 and dim % 2 == 0, f"dim: {dim}; expected an even number of 4 or more")
-    half = dim // 2
-    freqs = torch.exp(-math.log(max_period) * torch.arange(half, device=t.device, dtype=torch.float32) / (half - freq_shift))
-    ang = t.float()[:, None] * freqs
-    parts = (ang.cos(), ang.sin()) if flip else (ang.sin(), ang.cos())
+    require(max_period > 1, f"max_period: {max_period}; expected more than 1")
+    require(freq_shift < dim//2, f"freq_shift: {freq_shift}; expected less than the number of frequencies, {dim//2}")
+    i = torch.arange(dim//2, device=t.device, dtype=torch.float32)
+    angle = t.float()[:, None] * torch.exp(-math.log(max_period)*i/(dim//2 - freq_shift))
+    parts = (angle.cos(), angle.sin()) if flip else (angle.sin(), angle.cos())
     return torch.cat(parts, -1)
 
 # %% ../nbs/02_time_embedding.ipynb #4516ae19
@@ -39,6 +41,8 @@ class TimeEmbedding(nn.Module):
         freq_shift:float=0., # see `sinusoidal_embedding`
     ):
         super().__init__()
+        require(out_dim >= 1, f"out_dim: {out_dim}; expected 1 or more")
+        sinusoidal_embedding(torch.zeros(1), dim, flip=flip, freq_shift=freq_shift) # complains now rather than in training
         self.dim, self.flip, self.freq_shift = dim, flip, freq_shift
         self.linear_1, self.act, self.linear_2 = nn.Linear(dim, out_dim), nn.SiLU(), nn.Linear(out_dim, out_dim)
 
