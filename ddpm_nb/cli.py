@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'EVERYWHERE', 'FLAGS', 'SWITCHES', 'uses', 'flag_key', 'flags_of', 'UsageError', 'parse', 'help_text',
            'settings', 'check_writable', 'checkpoint_path', 'packaged_model', 'check_same', 'sampling_model',
-           'sampler_args', 'Track', 'trackers', 'restarted', 'train_config', 'make_trainer', 'cmd_train',
-           'picture_path', 'cmd_sample', 'read_picture', 'read_mask', 'source_images', 'cmd_from_images',
+           'sampler_args', 'Track', 'trackers', 'restarted', 'train_config', 'make_trainer', 'run_training',
+           'cmd_train', 'picture_path', 'cmd_sample', 'read_picture', 'read_mask', 'source_images', 'cmd_from_images',
            'read_results', 'result_name', 'eval_plan', 'main_numbers', 'training_step', 'cmd_eval', 'cmd_viz',
            'cmd_neighbours', 'cmd_features', 'cmd_export', 'cmd_import', 'cmd_demo', 'terminated', 'print_config',
            'run', 'stopped', 'main']
@@ -369,6 +369,32 @@ def make_trainer(
         return sm.sample(m, (k, *train.image_shape), n['method'], n['num_steps'], generator=c['seed'], y=y)
     return DDPMTrainer(model, s, train, val, loss, c['training'], d, c['seed'], device, c, draw)
 
+def run_training(
+    c:dict,    # the config
+    d:Path,    # the output folder
+    device,    # a torch device
+    resume=None, # a checkpoint to go on from
+)->list:       # the files written; by the first of several processes, for all
+    "Train to the end, or until somebody wants to stop"
+    from ddpm_nb.config import config_yaml
+    from ddpm_nb.trainer import writing
+    tr = make_trainer(c, d, device)
+    if resume: tr.resume(resume)
+    if tr.team.first:
+        tr.callbacks += trackers(c, d)
+        if not resume: # --overwrite, or nothing is there
+            for p in (d/'ckpts').glob('*.pt'): p.unlink()
+        with writing(d/'logs'/'config.yaml') as t: t.write_text(config_yaml(c), encoding='utf-8')
+        print(f"{tr.model.num_params:,} parameters, {len(tr.data):,} images, steps {tr.step} to {tr.total_steps}, {tr.device}, "
+              f"{str(tr.amp_dtype or 'float32').replace('torch.', '')}"
+              + (f', {tr.team.size} processes' if tr.team.size > 1 else '') + f'; writing to {d}', flush=True)
+    try: tr.train()
+    except (KeyboardInterrupt, SystemExit) as e:
+        name = 'SIGTERM' if isinstance(e, SystemExit) else 'Ctrl-C'
+        if tr.team.first: print(f'\nddpm-nb: {name} after step {tr.step} of {tr.total_steps}; {tr.where_to_go_on()}', file=sys.stderr)
+        raise
+    return [d/'ckpts'/'latest.pt', d/'ckpts'/'ema.pt', d/'logs'/'training_metrics.json'] if tr.team.first else []
+
 def cmd_train(
     flags:dict, # from `parse`
     over:dict,  # from `parse`
@@ -376,26 +402,8 @@ def cmd_train(
 )->list:        # the files written
     "Train, from the beginning or from a checkpoint; under `torchrun`, as one of several processes"
     c, resume = train_config(flags, over, cmd); d = check_writable(c['output']['dir'], 'ckpts', 'logs', 'grids')
-    from ddpm_nb.config import config_yaml
-    from ddpm_nb.trainer import joined, writing
-    with joined(c['device']) as device:
-        tr = make_trainer(c, d, device)
-        if resume: tr.resume(resume)
-        if tr.team.first:
-            tr.callbacks += trackers(c, d)
-            if not resume: # --overwrite, or nothing is there
-                for p in (d/'ckpts').glob('*.pt'): p.unlink()
-            with writing(d/'logs'/'config.yaml') as t: t.write_text(config_yaml(c), encoding='utf-8')
-            print(f"{tr.model.num_params:,} parameters, {len(tr.data):,} images, steps {tr.step} to {tr.total_steps}, {tr.device}, "
-                  f"{str(tr.amp_dtype or 'float32').replace('torch.', '')}"
-                  + (f', {tr.team.size} processes' if tr.team.size > 1 else '') + f'; writing to {d}', flush=True)
-        try: tr.train()
-        except (KeyboardInterrupt, SystemExit) as e:
-            name = 'SIGTERM' if isinstance(e, SystemExit) else 'Ctrl-C'
-            if tr.team.first: print(f'\nddpm-nb: {name} after step {tr.step} of {tr.total_steps}; {tr.where_to_go_on()}', file=sys.stderr)
-            raise
-        first = tr.team.first
-    return [d/'ckpts'/'latest.pt', d/'ckpts'/'ema.pt', d/'logs'/'training_metrics.json'] if first else []
+    from ddpm_nb.trainer import joined
+    with joined(c['device']) as device: return run_training(c, d, device, resume)
 
 # %% ../nbs/12_cli.ipynb #f1424a9a
 def picture_path(

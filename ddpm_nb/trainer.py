@@ -7,10 +7,10 @@ __all__ = ['TRAINING_DEFAULTS', 'LR_SCHEDULES', 'SEAL', 'BROKEN_ZIP', 'CKPT_KEYS
            'make_optimizer', 'EMA', 'cpu_has_bf16', 'amp_policy', 'whole_digest', 'seal', 'damage', 'whole_ones',
            'load_checkpoint', 'pick_weights', 'load_model', 'Callback', 'peak_memory', 'writing', 'MetricsLog',
            'Validate', 'out_of_patience', 'EarlyStop', 'SampleGrids', 'second_name', 'Checkpoints', 'StopOnSignal',
-           'Progress', 'standard_callbacks', 'Team', 'joined', 'DDPMTrainer', 'failures_named']
+           'Progress', 'standard_callbacks', 'failures_named', 'Team', 'meeting_place', 'joined', 'DDPMTrainer']
 
 # %% ../nbs/05_trainer.ipynb #07d064ff
-import copy, hashlib, json, math, os, pickle, shutil, signal, struct, threading, time, zipfile, zlib
+import copy, gc, hashlib, json, math, os, pickle, shutil, signal, struct, threading, time, zipfile, zlib
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 from fastcore.basics import patch
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 
 from .core import DDPMError, atomic_path, fold_seed, make_grid, pick_device, require
 from .data import dead_workers_named, epoch_order, random_flip
@@ -444,6 +445,24 @@ def standard_callbacks(
     "The callbacks every run has, in the order they run: measure and log before saving, so that a checkpoint holds its own curves"
     return [StopOnSignal(), Validate(), EarlyStop(), MetricsLog(), SampleGrids(), Checkpoints(), *([Progress()] if progress else [])]
 
+# %% ../nbs/05_trainer.ipynb #fail0001
+@contextmanager
+def failures_named(
+    size:int=1, # how many processes train together
+):
+    "Inside the block, what the machine does to a run becomes a `DDPMError` that says what to do"
+    try:
+        with dead_workers_named(): yield
+    except RuntimeError as e:
+        text = str(e)
+        if isinstance(e, torch.OutOfMemoryError) or "can't allocate memory" in text:
+            raise DDPMError("training: out of memory; a larger training.accumulate computes the same batch in smaller parts, "
+                            "and model.gradient_checkpointing keeps less of each") from None
+        lost = isinstance(e, dist.DistError) or 'Connection closed by peer' in text or 'Connection reset by peer' in text or 'gloo' in text
+        if size == 1 or not lost: raise
+        raise DDPMError("training: another process of this run is gone; "
+                        "torchrun --max_restarts N starts all of them again from latest.pt") from None
+
 # %% ../nbs/05_trainer.ipynb #team0002
 class Team:
     "The processes that train together; without `torchrun`, a team of one"
@@ -470,9 +489,16 @@ class Team:
     )->nn.Module:        # what to call for training
         "The model with gradients averaged over all processes"
         if self.size == 1: return model
-        out = nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
+        out = nn.parallel.DistributedDataParallel(model) # starts all from the first process's weights
         out.parameterization = getattr(model, 'parameterization', 'eps') # the loss asks whatever it is given
         return out
+
+def meeting_place()->dict: # arguments for `init_process_group`
+    "Where the processes leave each other their addresses; after a restart a new place, or they would find those of the dead"
+    if os.environ.get('GROUP_WORLD_SIZE') != '1': return {} # on several machines the restarts are not counted alike
+    store, rank, size = next(iter(rendezvous('env://')))
+    name = f"restart_{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
+    return dict(store=dist.PrefixStore(name, store), rank=rank, world_size=size)
 
 @contextmanager
 def joined(
@@ -484,9 +510,12 @@ def joined(
     require(dev.type in ('cpu', 'cuda'), f"device: {device!r}; several processes need cpu or cuda")
     if dev.type == 'cuda':
         dev = pick_device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}"); torch.cuda.set_device(dev)
-    dist.init_process_group('nccl' if dev.type == 'cuda' else 'gloo', timeout=timedelta(hours=1))
+    kind, main = 'nccl' if dev.type == 'cuda' else 'gloo', threading.current_thread() is threading.main_thread()
+    was = signal.signal(signal.SIGTERM, signal.SIG_DFL) if main else None # while it waits for the others, Python runs no handler
+    with failures_named(size): dist.init_process_group(kind, timeout=timedelta(hours=1), **meeting_place())
+    if main: signal.signal(signal.SIGTERM, was)
     yield dev
-    dist.destroy_process_group() # after an error the process ends anyway, and the others may be gone
+    dist.barrier(); gc.collect(); dist.destroy_process_group() # not after an error: the process ends anyway, and the others may be gone
 
 # %% ../nbs/05_trainer.ipynb #6342a33b
 class DDPMTrainer:
@@ -658,24 +687,6 @@ def on_bad_step(self:DDPMTrainer,
     n = self.cfg['max_bad_steps']
     require(self.bad_steps < n, f"training: {n} steps in a row, up to step {self.step}, were skipped; the last {why}; "
             "look at the data, lower training.learning_rate, or set training.amp to false")
-
-# %% ../nbs/05_trainer.ipynb #fail0001
-@contextmanager
-def failures_named(
-    size:int=1, # how many processes train together
-):
-    "Inside the block, what the machine does to a run becomes a `DDPMError` that says what to do"
-    try:
-        with dead_workers_named(): yield
-    except RuntimeError as e:
-        text = str(e)
-        if isinstance(e, torch.OutOfMemoryError) or "can't allocate memory" in text:
-            raise DDPMError("training: out of memory; a larger training.accumulate computes the same batch in smaller parts, "
-                            "and model.gradient_checkpointing keeps less of each") from None
-        lost = isinstance(e, dist.DistError) or 'Connection closed by peer' in text or 'Connection reset by peer' in text or 'gloo' in text
-        if size == 1 or not lost: raise
-        raise DDPMError("training: another process of this run is gone; "
-                        "torchrun --max_restarts N starts all of them again from latest.pt") from None
 
 # %% ../nbs/05_trainer.ipynb #7e6a2f94
 @patch
