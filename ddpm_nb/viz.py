@@ -44,7 +44,7 @@ def denoising_strip(
     import matplotlib.pyplot as plt
     pick = np.linspace(0, len(x0s) - 1, min(columns, len(x0s))).round().astype(int); n = len(pick)
     if ax is None: _, ax = plt.subplots(figsize=(n, 2.3), dpi=72)
-    ax.imshow(make_grid(torch.cat([xts[:-1][pick, index], x0s[pick, index]]), n), interpolation='nearest')
+    ax.imshow(make_grid(torch.cat([xts[:-1][pick, index], x0s[pick, index]]), n).numpy(), interpolation='nearest')
     w, h = x0s.shape[-1] + 2, x0s.shape[-2] + 2
     ax.set_xticks([w*i + w/2 for i in range(n)], [f't={ts[i]}' for i in pick], fontsize=8)
     ax.set_yticks([h/2, 1.5*h], ['x_t', 'predicted x0'], fontsize=8); ax.tick_params(length=0); ax.spines[:].set_visible(False)
@@ -64,7 +64,7 @@ def plot_neighbours(
     rows = torch.cat([torch.cat([to_uint8(samples[r:r+1]), get(i[r])]) for r in range(n)])
     h, w = (z + 2 for z in rows.shape[-2:])                              # of one image with its margin
     if ax is None: _, ax = plt.subplots(figsize=(.75*(k + 1) + .6, .75*n + .5), dpi=72)
-    ax.imshow(make_grid(rows, k + 1), interpolation='nearest'); ax.axvline(w + .5, color='#D55E00', lw=3)
+    ax.imshow(make_grid(rows, k + 1).numpy(), interpolation='nearest'); ax.axvline(w + .5, color='#D55E00', lw=3)
     ax.set_xticks([w/2 + 1, (k/2 + 1)*w], ['sample', 'nearest training images'], fontsize=9)
     ax.set_yticks([h*(r + .5) for r in range(n)], [f'{v:.2f}' for v in d[:, 0].tolist()], fontsize=8)
     ax.set_ylabel('distance to the nearest', fontsize=8); ax.tick_params(length=0); ax.spines[:].set_visible(False); ax.distances = d
