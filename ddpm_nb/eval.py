@@ -344,23 +344,23 @@ def fid_proxy(
 
 # %% ../nbs/07_eval.ipynb #bf8c0509
 def kid(
-    real:Tensor,         # features of real images `(N,d)`
-    fake:Tensor,         # features of generated images `(M,d)`
-    subsets:int=20,      # how many draws to average
-    subset_size:int=500, # points per draw; at most the smaller set
-    seed:int=0,          # of the draws
-)->dict:                 # value, standard_error, subset_size, n
-    "Kernel distance, the unbiased MMD² with a cubic polynomial kernel (Bińkowski et al. 2018, eq. 4)"
-    m = min(subset_size, len(real), len(fake)); require(m >= 2, f"samples: {m}; the kernel distance needs 2 or more")
-    k = lambda a, b: (a @ b.T/a.shape[1] + 1)**3
-    g, vals = fold_seed(seed, 10), []
-    for _ in range(subsets):
-        a, b = (z[torch.randperm(len(z), generator=g)[:m]].double() for z in (real, fake))
-        kaa, kbb = k(a, a), k(b, b)
-        within = (kaa.sum() - kaa.trace() + kbb.sum() - kbb.trace())/(m*(m - 1))
-        vals.append((within - 2*k(a, b).mean()).item())
-    se = float(np.std(vals, ddof=1)/math.sqrt(subsets)) if subsets > 1 else None
-    return dict(value=float(np.mean(vals)), standard_error=se, subset_size=m, n=len(fake))
+    real:Tensor,    # features of real images `(N,d)`
+    fake:Tensor,    # features of generated images `(M,d)`
+    seed:int=0,     # of the choice from the larger set
+    chunk:int=1000, # rows of the kernel matrix in memory at a time
+)->dict:            # value, standard_error, n
+    "Kernel distance, the unbiased MMD² with a cubic polynomial kernel (Bińkowski et al. 2018, eq. 4), and its jackknife error"
+    n = min(len(real), len(fake)); require(n >= 2, f"samples: {n}; the kernel distance needs 2 or more")
+    pick = lambda z: z if len(z) == n else z[torch.randperm(len(z), generator=fold_seed(seed, 10))[:n]]
+    a, b = pick(real).double(), pick(fake).double()
+    pair = lambda p, q: ((p*q).sum(1)/p.shape[1] + 1)**3                                    # k of each with its like
+    rows = lambda p, q: torch.cat([((c @ q.T/p.shape[1] + 1)**3).sum(1) for c in p.split(chunk)]) # of each with all
+    own, ab, ba = rows(a, a) - pair(a, a) + rows(b, b) - pair(b, b), rows(a, b), rows(b, a)
+    value, se = own.sum()/(n*(n - 1)) - 2*ab.sum()/n**2, None
+    if n > 2: # the value without the i-th of each set, for all i at once
+        left = (own.sum() - 2*own)/((n - 1)*(n - 2)) - 2*(ab.sum() - ab - ba + pair(a, b))/(n - 1)**2
+        se = ((n - 1)/n*(left - left.mean()).pow(2).sum()).sqrt().item()
+    return dict(value=value.item(), standard_error=se, n=n)
 
 # %% ../nbs/07_eval.ipynb #82959799
 def precision_recall(
@@ -728,12 +728,14 @@ def evaluate(
     seconds = 0.
     with tqdm(total=num_samples, disable=not progress, dynamic_ncols=True, **bar) as bar:
         for x, part, took in parts: st.add(x, part); seconds += took; bar.update(len(x))
-    ref, of = reference_for(data, net, train, cache); pick = torch.randperm(len(data), generator=fold_seed(seed, 13))[:num_images]
+    ref, of = reference_for(data, net, train, cache) if {'fid', 'fid_proxy'} & set(metrics) else (None, None)
+    pick = torch.randperm(len(data), generator=fold_seed(seed, 13))[:num_images]
     real, labels = data.batch(pick); labels = labels.to(dev) if cond and labels is not None else None
     res = sample_metrics(st, metrics, data, ref, seed, lp)
     if 'classes' in res and y is not None: res['classes']['accuracy'] = st.right/num_samples
     res |= model_metrics(model, schedules, real.to(dev), metrics, net, labels, num_bits, seed, lp, batch_size, progress)
     sampler = dict(method=method, num_steps=num_steps, eta=kwargs.get('eta'), guidance_scale=kwargs.get('guidance_scale', 1.))
-    how = dict(n=num_samples, kept=len(st.features), seed=seed, seconds_per_image=seconds/num_samples, device=str(dev), batch_size=batch_size)
+    how = dict(n=num_samples, kept=len(st.features), seed=seed, seconds_per_image=seconds/num_samples)
+    how |= dict(device=str(dev), batch_size=batch_size)
     what = dict(data=data.name, features=dict(name=net.name, hash=net_hash(net)[:16], card=net.card), reference=of)
     return dict(name=f'{method}-{num_steps}', **sampler, **how, **what, model_hash=model_hash(model), metrics=res)

@@ -162,7 +162,8 @@ def plot_evolution(
     axs,         # two Axes: distance; precision and recall
 ):               # the two Axes
     "How the metrics changed from checkpoint to checkpoint, a line for each sampler"
-    points = sorted((p for p in points if p.get('step') is not None), key=lambda p: p['step'])
+    points = sorted((p for p in points if p.get('step') is not None), key=lambda p: p['step']); seen = [p['name'] for p in points]
+    points = [p for p in points if seen.count(p['name']) > 1] or points  # a lone point is no curve, unless there is nothing else
     for ax, keys in zip(axs, (('fid', 'fid_proxy'), ('precision', 'recall'))):
         lines = dict.fromkeys((p['name'], k) for p in points for k in keys if k in p)
         for i, (name, k) in enumerate(lines):
@@ -175,13 +176,13 @@ def plot_evolution(
 def plot_training_curves(
     metrics,      # the history, or the path of a `training_metrics.json`
     axs=None,     # four Axes to draw on, or six
-    evolution=(), # for six: see `plot_evolution`
+    evolution=(), # for six: see `plot_evolution`; of two checkpoints or more
 ):                # the Axes: loss, learning rate, gradient norm, EMA decay; with `evolution`, distance, precision and recall
     "Training curves: loss with validation, learning rate, gradient norm, averaging, and the metrics of checkpoints"
     import matplotlib.pyplot as plt
     h = metrics if isinstance(metrics, dict) else read_json(metrics); st = h.get('steps')
     require(st, "curves: no steps were logged yet")
-    rows = 3 if any(p.get('step') is not None for p in evolution) else 2
+    rows = 3 if len({p.get('step') for p in evolution} - {None}) > 1 else 2
     axs = list(plt.subplots(rows, 2, figsize=(9, 2.3*rows), dpi=72, sharex=True)[1].flat if axs is None else axs)
     n, get = [r['step'] for r in st], lambda k, rs=st: np.array([r.get(k) for r in rs], dtype=float)
     loss, val = get('loss'), h.get('val') or []

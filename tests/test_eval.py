@@ -148,17 +148,20 @@ def test_evaluate_calls_it_fid(inception_file, standard):
 def test_kid_and_precision_recall_are_torch_fidelitys():
     import_torchvision(); K, P = (pytest.importorskip(f'torch_fidelity.metric_{m}') for m in ('kid', 'prc'))
     real, fake = torch.rand(90, 20, generator=G(1)).double(), torch.rand(90, 20, generator=G(2)).double()*.8
-    ours = E.kid(real, fake, subsets=1, subset_size=90)
+    ours = E.kid(real, fake)
     theirs = K.kid_features_to_metric(real, fake, kid_subsets=1, kid_subset_size=90, verbose=False)
     assert ours['value'] == pytest.approx(theirs['kernel_inception_distance_mean'], rel=1e-9)
     pr = E.precision_recall(real, fake); theirs = P.prc_features_to_metric(fake, real, verbose=False)
     assert (pr['precision'], pr['recall']) == pytest.approx((theirs['precision'], theirs['recall']), abs=1e-6) and 0 < pr['recall'] < pr['precision']
 
 
-def test_kid_is_unbiased_and_its_error_is_right():
-    "Draws of one distribution: the mean over many is zero within its own standard error, and each error is of the right size"
-    vals = [E.kid(*torch.randn(2, 60, 5, generator=G(i)), subsets=10, subset_size=40) for i in range(60)]; v = np.array([k['value'] for k in vals])
-    assert abs(v.mean()) < 3*v.std()/len(v)**.5 and all(k['standard_error'] > 0 for k in vals)
+@pytest.mark.parametrize('shift', [0, .5])
+def test_kid_is_unbiased_and_its_error_is_right(shift):
+    "Over many draws the mean does not depend on n, and the spread is what each draw says its error is"
+    def many(n): return [E.kid(*torch.randn(2, n, 5, generator=G(i)) + torch.tensor([0., shift]).view(2, 1, 1), seed=i) for i in range(150)]
+    small, large = many(40), many(160); mean, sd = ([f([k['value'] for k in ks]) for ks in (small, large)] for f in (np.mean, np.std))
+    assert abs(mean[0] - mean[1]) < 3*(sd[0]**2 + sd[1]**2)**.5/150**.5 and (shift > 0) == (mean[1] > 5*sd[1]/150**.5)
+    for s, ks in zip(sd, (small, large)): assert .75 < np.sqrt(np.mean([k['standard_error']**2 for k in ks]))/s < 1.7 # too large where the two are one, never too small
 
 
 @pytest.mark.parametrize('channels', [1, 3])

@@ -19,7 +19,7 @@ def evaluation():
     cal = dict(t=[0, 10, 19], eps_mse=[.5, .1, .01], x0_mse=[.01, .1, .9], psnr=[30., 20, 9], ssim=[.9, .5, .1], n=8, seed=0)
     r = lambda m, n, v: dict(name=f'{m}-{n}', method=m, num_steps=n, n=500, seed=0, seconds_per_image=n/1000, checkpoint_sha256='ab'*32, weights='ema',
         features=dict(name='mnist-cnn', hash='cd'*8), reference=dict(data='mnist', split='train', n=60000),
-        metrics=dict(fid_proxy=fp(v), kid=dict(value=.1, standard_error=.01, subset_size=100, features='mnist-cnn'), calibration=cal,
+        metrics=dict(fid_proxy=fp(v), kid=dict(value=.1, standard_error=.01, n=100, features='mnist-cnn'), calibration=cal,
                      precision_recall=dict(precision=.8, recall=.7, k=3, n=500, features='mnist-cnn'), psnr=dict(t=[5, 10], value=[20., 12.], n=8, seed=0)))
     return dict(results=[r(m, n, 2 + 50/n + (m == 'ddpm')) for m in ('ddpm', 'ddim', 'dpmpp_2m') for n in (10, 20, 50)],
                 evolution=[dict(name='ddim-50', step=s, fid_proxy=9/s) for s in (2, 4)], config=dict(dataset=dict(name='mnist'), seed=0))
