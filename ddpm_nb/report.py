@@ -49,12 +49,14 @@ def advice(
     results:list, # from logs/evaluation_results.json
 )->str:           # one or two sentences; empty where there is nothing to choose from
     "Which sampler the numbers speak for: the fastest of those whose distance is within a tenth of the smallest"
-    kinds = {(_distance(r)[0], _distance(r)[1].get('features'), _distance(r)[1].get('n')) for r in results}
-    if len(results) < 2: return ''
-    if len(kinds) > 1 or None in next(iter(kinds)):
-        return 'These results have different features or numbers of samples, or no distance; they cannot be ranked.'
-    name, value = _distance(results[0])[0], lambda r: _distance(r)[1]['value']; best = min(results, key=value)
-    fast = min((r for r in results if value(r) <= 1.1*value(best)), key=lambda r: r['seconds_per_image'])
+    kind = lambda r: (_distance(r)[0], *map(_distance(r)[1].get, ('features', 'n')))
+    kinds = [kind(r) for r in results if kind(r)[0]]
+    like = max(dict.fromkeys(kinds), key=kinds.count, default=None); rs = [r for r in results if kind(r) == like]
+    apart = 'No two of these results can be compared: features or numbers of samples differ, or there is no distance.'
+    if len(rs) < 2: return apart if len(results) > 1 else ''
+    value = lambda r: _distance(r)[1]['value']; best = min(rs, key=value); name, features, n = like
+    fast = min((r for r in rs if value(r) <= 1.1*value(best)), key=lambda r: r['seconds_per_image'])
+    name += f' of those with n={n} and features {features}' if len(rs) < len(results) else ''
     says = f"Smallest {name}: {best['name']}, {value(best):.3g}."
     return f"{says} Within a tenth of it and the fastest: {fast['name']}, {fast['seconds_per_image']:.3g} s per image."
 

@@ -320,7 +320,7 @@ def test_all_methods_stops_and_goes_on(run, capsys, monkeypatch):
     monkeypatch.setattr(E, 'evaluate', third_fails); assert main(a) == 130
     two = [r['name'] for r in results(run)['results']]; assert {'ddim-2', 'ddim-4'} <= set(two) and 'dpmpp_2m-2' not in two
     assert main(a) == 0 and len(calls) == 5 # the two that were missing
-    out = capsys.readouterr().out; assert all(w in out for w in ('sampler', 'steps', 's/image', 'fid_proxy', 'floor', 'KID', 'precision', 'recall', 'Smallest fid_proxy'))
+    out = capsys.readouterr().out; assert all(w in out for w in ('sampler', 'steps', 's/image', 'fid_proxy', 'floor', 'KID', 'precision', 'recall', 'Smallest fid_proxy of those with n=70'))
     assert all(r['seed'] == 3 and r['checkpoint_sha256'] for r in results(run)['results'] if r['how']['seed'] == 3)
 
 
