@@ -104,7 +104,7 @@ def to_diffusers(
     finally: shutil.rmtree(part, ignore_errors=True)
     return folder
 
-# %% ../nbs/11_interop.ipynb #0f0a0afa
+# %% ../nbs/11_interop.ipynb #e2834768
 _SAME = dict(time_embedding_type='positional', center_input_sample=False, act_fn='silu', class_embed_type=None, mid_block_scale_factor=1,
              downsample_type='conv', upsample_type='conv', mid_block_type='UNetMidBlock2D')  # what we have in one form only
 
@@ -128,7 +128,7 @@ def check_unet2d(
     need(c['out_channels'] in (c['in_channels'], 2*c['in_channels']), 'out_channels', 'in_channels, or twice that')
     need(c['num_class_embeds'] != 1, 'num_class_embeds', 'null, or 2 and more, of which the last is taken for the null label')
 
-# %% ../nbs/11_interop.ipynb #21615b7f
+# %% ../nbs/11_interop.ipynb #3df22e93
 def unetsmall_config(
     c:dict,  # complete arguments of `UNet2DModel`, as `check_unet2d` accepts
     prediction_type:str='epsilon', # the scheduler's
@@ -144,7 +144,7 @@ def unetsmall_config(
         num_classes=c['num_class_embeds'] - 1 if c['num_class_embeds'] else None, learn_sigma=c['out_channels'] == 2*c['in_channels'],
         parameterization={v: k for k, v in _PREDICTION.items()}[prediction_type], mid_attention=c['add_attention'])
 
-# %% ../nbs/11_interop.ipynb #f7e9a54e
+# %% ../nbs/11_interop.ipynb #33b55a02
 def _part(
     read,   # called with the source and perhaps `subfolder`
     source, # a folder, or a name on the hub
@@ -160,7 +160,7 @@ def _part(
         except (OSError, ValueError) as e:
             if i + 1 == len(tries): raise DDPMError(f"import: {source}: {sub}: {str(e).splitlines()[0]}") from None
 
-# %% ../nbs/11_interop.ipynb #26febe7d
+# %% ../nbs/11_interop.ipynb #0303e924
 def from_diffusers(
     source,       # a folder, or a name on the Hugging Face hub, e.g. 'google/ddpm-cifar10-32'
     device='cpu', # where to put the model

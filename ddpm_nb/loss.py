@@ -182,7 +182,14 @@ class DDPMLoss:
 
 # %% ../nbs/04_loss.ipynb #a0400010
 @patch
-def _compare(self:DDPMLoss, out, x0, xt, t, noise, par):
+def _compare(self:DDPMLoss,
+    out:Tensor,   # the network's output
+    x0:Tensor,    # clean images
+    xt:Tensor,    # what it was shown
+    t:Tensor,     # at which steps
+    noise:Tensor, # what was mixed in
+    par:str,      # what it was asked for
+)->Tensor:        # `(B,)`
     "The loss of each picture"
     s, C = self.schedules, x0.shape[1]
     vlb = lambda o: s.T * s.vlb_term(o, x0, xt, t, par)
@@ -193,7 +200,11 @@ def _compare(self:DDPMLoss, out, x0, xt, t, noise, par):
 
 # %% ../nbs/04_loss.ipynb #a0400012
 @patch
-def _check(self:DDPMLoss, par, x0, **tensors):
+def _check(self:DDPMLoss,
+    par:str,   # what the network was asked for
+    x0:Tensor, # clean images
+    **tensors, # what must fit to them: `y`, `t`, `noise`; or None
+):
     "Raise `DDPMError` for what does not fit together"
     require(not (self.zero_terminal_snr and par == 'eps'),
             "parameterization: 'eps' says nothing about the last step of a zero-terminal-SNR schedule; train with v or x0")
@@ -205,7 +216,15 @@ def _check(self:DDPMLoss, par, x0, **tensors):
 
 # %% ../nbs/04_loss.ipynb #18ce526f
 @torch.no_grad()
-def _bound(model, s, x0, y, gens, variance, bar):
+def _bound(
+    model,      # see `bits_per_dim`
+    s:DDPMSchedules, # likewise
+    x0:Tensor,  # one batch of images
+    y,          # their labels, or None
+    gens:list,  # a generator for each image
+    variance:str, # see `step_log_variance`
+    bar,        # told after each step
+):              # `(L_T (B,), other terms (T,B))`
     "L_T `(B,)` and the other terms `(T,B)` for one batch"
     par, terms = getattr(model, 'parameterization', 'eps'), []
     for i in range(s.T):

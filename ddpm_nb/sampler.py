@@ -117,7 +117,14 @@ def denoise(self:DDPMSampler,
     return Denoised((xt - self.a[t]*x0)/self.s[t], x0, raw)
 
 @patch
-def _ask(self:DDPMSampler, model, xt, tt, y, scale, rescale):
+def _ask(self:DDPMSampler,
+    model,     # see `denoise`
+    xt:Tensor, # noisy images
+    tt:Tensor, # the step, once for each
+    y:Tensor,  # labels or None
+    scale:float, # guidance
+    rescale:float, # likewise
+)->Tensor:     # as the model said it
     "The model's output; with guidance, with and without the label in one batch"
     C = xt.shape[1]
     if y is None: return model(xt, tt)
@@ -167,17 +174,36 @@ def eval_mode(
         if was: model.train()
 
 # %% ../nbs/06_sampler.ipynb #aa44678d
-def _device(model, device=None):
+def _device(
+    model,       # a module, or any callable
+    device=None, # what the caller asked for
+)->torch.device: # where sampling happens
+    "The model's device; for a callable without parameters the one asked for"
     p = next(model.parameters(), None) if hasattr(model, 'parameters') else None
     if p is None: return torch.device(device or 'cpu')
     require(device is None or torch.device(device).type == p.device.type,
             f"device: {device}, but the model is on {p.device}; move the model there, or leave it out")
     return p.device
 
-def _same_device(name, x, dev):
+def _same_device(
+    name:str, # the argument's, for the message
+    x,        # a tensor or None
+    dev:torch.device, # where the model is
+):
+    "Raise `DDPMError` for a tensor that is elsewhere"
     require(x is None or x.device.type == dev.type, f"{name}: is on {getattr(x, 'device', None)}, the model on {dev}; move one of them")
 
-def _check(model, shape, y, w, rescale, x_T, batch_size, dev):
+def _check(
+    model,   # see `run`, as all of these
+    shape,   # of what will be made
+    y,       # labels or None
+    w:float, # guidance scale
+    rescale:float, # guidance rescale
+    x_T,     # a start or None
+    batch_size, # images at a time, or None
+    dev:torch.device, # where the model is
+):
+    "Raise `DDPMError` for what does not fit together, before the model is asked"
     n = getattr(model, 'num_classes', None)
     require(len(shape) == 4 and min(shape) >= 1, f"shape: {tuple(shape)}; expected (B,C,H,W)")
     require(w == 1 or n, f"guidance_scale: {w}, but the model knows no classes; train one with model.num_classes, or leave it at 1")
@@ -249,7 +275,8 @@ def _std(
     beta,     # 1 - abar_t/abar_s
     small,    # variance of the posterior of a known picture
     raw,      # v' in about [-1,1], for 'learned'
-):
+):            # a number, or a tensor like `raw`
+    "Standard deviation of one ancestral step"
     if variance != 'learned': return math.sqrt(small if variance == 'fixed_small' else beta)
     return ((raw + 1)/2*math.log(beta) + (1 - raw)/2*math.log(small)).div(2).exp()
 
@@ -414,7 +441,13 @@ def ddim_invert(self:DDPMSampler,
     return torch.cat(out)
 
 @patch
-def _back(self:DDPMSampler, x, d, prev, t, par):
+def _back(self:DDPMSampler,
+    x:Tensor,   # the state at `prev`
+    d:Denoised, # what the model says at the guess of the state at `t`
+    prev:int,   # the level that DDIM comes to, -1 for the clean end
+    t:int,      # the level that it comes from
+    par:str,    # what the model predicts
+)->Tensor:      # the next guess of the state at `t`
     "DDIM's step from `t` to `prev` turned round, in the form that converges at that level"
     a, s, ap, sp = self.a[t], self.s[t], self.a[prev], self.s[prev]
     # a network that says eps has its picture divided by a; where a falls much in one step, that would undo the gain
@@ -483,7 +516,12 @@ def inpaint(self:DDPMSampler,
     return self.run(rule, model, image.shape, timesteps(self.T, num_steps, spacing), **dict(dtype=image.dtype) | kwargs)
 
 @patch
-def _ancestral(self:DDPMSampler, d, t, nxt, noise):
+def _ancestral(self:DDPMSampler,
+    d:Denoised, # what the model says at `t`
+    t:int,      # from this level
+    nxt:int,    # to this, -1 for the clean end
+    noise,      # called for fresh noise
+)->Tensor:      # the state at `nxt`
     "DDIM's move with eta 1, which is DDPM's, from `t` to `nxt`"
     sig = self.s[nxt]/self.s[t]*math.sqrt(max(0, 1 - (self.a[t]/self.a[nxt])**2))
     x = self.a[nxt]*d.x0 + math.sqrt(max(0, self.s[nxt]**2 - sig**2))*d.eps

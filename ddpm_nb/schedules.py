@@ -71,10 +71,10 @@ def rescale_zero_terminal_snr(
     abar = r**2
     return 1 - torch.cat([abar[:1], abar[1:] / abar[:-1]])
 
-# %% ../nbs/01_schedules.ipynb #8460652a
+# %% ../nbs/01_schedules.ipynb #1c444921
 def check_betas(
     betas,         # `(T,)`, T of 2 or more: numbers in (0,1); the last may be 1
-    name='schedules.betas', # for the message
+    name:str='schedules.betas', # for the message
 )->Tensor:         # float64 `(T,)` on the CPU
     "The betas as a tensor; raises `DDPMError` where one is no share of noise"
     b = torch.as_tensor(betas, dtype=torch.float64).cpu()
@@ -85,7 +85,7 @@ def check_betas(
     require(good.all(), f"{name}: {b[i].item():g} at index {i}; expected numbers above 0 and below 1, of which the last may be 1")
     return b
 
-# %% ../nbs/01_schedules.ipynb #cb9d63f2
+# %% ../nbs/01_schedules.ipynb #bfae96df
 def derived_tables(
     b:Tensor, # betas, float64 `(T,)`, from `check_betas`
 )->dict:      # name -> float64 `(T,)`
@@ -121,28 +121,37 @@ class DDPMSchedules(nn.Module):
     ):
         super().__init__()
         self.config = {k: v for k, v in locals().items() if k not in ('self', '__class__', 'betas', 'dtype')}
-        b = self._own(betas) if betas is not None else self._named(**self.config)
+        b = self._own(betas) if betas is not None else self._named()
         self.T, tables = len(b), derived_tables(b)
         self.exact_abar = tables['alphas_cumprod'].tolist() # plain 64-bit numbers, whatever `dtype` and device
         for k, v in tables.items(): self.register_buffer(k, v.to(dtype), persistent=False)
 
-    def _named(self, schedule, timesteps, beta_start, beta_end, cosine_s, sigmoid_start, sigmoid_end, sigmoid_tau, zero_terminal_snr):
-        require(isinstance(timesteps, int) and timesteps >= 2, f"schedules.timesteps: {timesteps!r}; expected an integer of 2 or more")
-        require(schedule in ('linear', 'cosine', 'sigmoid'), f"schedules.schedule: {schedule!r}; expected linear, cosine or sigmoid")
-        if schedule == 'linear': b = linear_betas(timesteps, beta_start, beta_end)
-        elif schedule == 'cosine': b = cosine_betas(timesteps, cosine_s)
-        else: b = sigmoid_betas(timesteps, sigmoid_start, sigmoid_end, sigmoid_tau)
-        return check_betas(rescale_zero_terminal_snr(b) if zero_terminal_snr else b, f'schedules: the betas of this {schedule}')
+    def _named(self):
+        "The betas that the config's words stand for"
+        c = self.config; kind, T = c['schedule'], c['timesteps']
+        require(isinstance(T, int) and T >= 2, f"schedules.timesteps: {T!r}; expected an integer of 2 or more")
+        require(kind in ('linear', 'cosine', 'sigmoid'), f"schedules.schedule: {kind!r}; expected linear, cosine or sigmoid")
+        if kind == 'linear': b = linear_betas(T, c['beta_start'], c['beta_end'])
+        elif kind == 'cosine': b = cosine_betas(T, c['cosine_s'])
+        else: b = sigmoid_betas(T, c['sigmoid_start'], c['sigmoid_end'], c['sigmoid_tau'])
+        return check_betas(rescale_zero_terminal_snr(b) if c['zero_terminal_snr'] else b, f'schedules: the betas of this {kind}')
 
-    def _own(self, betas):
+    def _own(self,
+        betas, # what the caller gave
+    ):
+        "The caller's betas, checked, and written into the config"
         require(not self.config['zero_terminal_snr'],
                 "schedules.zero_terminal_snr: not for betas of your own; pass betas=rescale_zero_terminal_snr(betas)")
         b = check_betas(betas)
         self.config.update(schedule='custom', timesteps=len(b), betas=b.tolist())
         return b
 
-    def __len__(self): return self.T
+    def __len__(self):
+        "The number of steps"
+        return self.T
+
     def extra_repr(self):
+        "What `print` shows"
         a = self.alphas_cumprod
         return f"{self.config['schedule']}, T={self.T}, abar {a[0]:.4f} → {a[-1]:.2e}"
 
