@@ -114,7 +114,7 @@ def denoise(self:DDPMSampler,
     p = self.schedules.predict(out[:, :C].to(xt.dtype), xt, tt, par)
     if clip in (None, 'none'): return Denoised(p.eps, p.x0, raw)
     x0 = clip_x0(p.x0, clip)
-    return Denoised((xt - self.a[t]*x0)/self.s[t], x0, raw)
+    return Denoised(self.schedules.predict(x0, xt, tt, 'x0').eps, x0, raw)
 
 @patch
 def _ask(self:DDPMSampler,
@@ -358,10 +358,9 @@ def heun_sample(self:DDPMSampler,
     def rule(x, d, t, nxt, noise, state):
         if state['last']: return d.x0
         s0, s1, x = self.s[t]/self.a[t], self.s[nxt]/self.a[nxt], x/self.a[t]
-        k1 = (x - d.x0)/s0
-        there = x + (s1 - s0)*k1
-        k2 = (there - state['ask'](there*self.a[nxt], nxt).x0)/s1
-        return self.a[nxt]*(x + (s1 - s0)*(k1 + k2)/2)
+        there = x + (s1 - s0)*d.eps
+        k2 = state['ask'](there*self.a[nxt], nxt).eps
+        return self.a[nxt]*(x + (s1 - s0)*(d.eps + k2)/2)
     return self.run(rule, model, shape, ts, **kwargs)
 
 # %% ../nbs/06_sampler.ipynb #85123071
