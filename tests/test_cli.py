@@ -243,7 +243,7 @@ def test_tensorboard(tmp_path, capsys):
     ev = pytest.importorskip('tensorboard.backend.event_processing.event_accumulator'); d = tmp_path/'t'
     assert main(train(d, '--training.max_steps', 4, '--training.log_every', 2, '--logging.tensorboard', 'true')) == 0
     acc = ev.EventAccumulator(str(d/'logs'/'tensorboard')); acc.Reload(); got = [(s.step, round(s.value, 5)) for s in acc.Scalars('train/loss')]
-    assert got == [(s['step'], round(s['loss'], 5)) for s in json.loads((d/'logs'/'training_metrics.json').read_text())['steps']] and len(got) == 2 and 'val/loss_ema' in acc.Tags()['scalars']
+    assert got == [(s['step'], round(s['loss'], 5)) for s in json.loads((d/'logs'/'training_metrics.json').read_text())['steps']] and len(got) == 2 and {'val/loss_ema', 'train/grad_norm', 'train/images_per_s', 'train/seconds_left', 'train/peak_memory_mib'} <= set(acc.Tags()['scalars'])
 
 
 def test_export_and_import(run, tmp_path):
@@ -253,3 +253,24 @@ def test_export_and_import(run, tmp_path):
     assert main(['sample.grid', *o, *small, '--output_name', 'a']) == 0 and main(['sample.grid', *o, *small, '--output_name', 'b', '--pretrained', str(tmp_path/'back.safetensors')]) == 0
     from PIL import Image; import numpy as np
     a, b = (np.asarray(Image.open(run/'grids'/f'{n}.png')).astype(int) for n in 'ab'); assert abs(a - b).max() <= 1
+
+
+def test_wandb_offline(tmp_path, monkeypatch):
+    pytest.importorskip('wandb', reason='extra `track` is not installed')
+    monkeypatch.setenv('WANDB_SILENT', 'true')
+    assert main(train(tmp_path, '--logging.wandb', 'true', '--logging.wandb_mode', 'offline', '--training.max_steps', 2)) == 0
+    run, = (tmp_path/'logs'/'wandb').glob('offline-run-*'); assert next(run.glob('*.wandb')).stat().st_size > 500
+
+
+def test_one_of_several_averages_is_chosen_when_sampling(tmp_path, capsys):
+    assert main(train(tmp_path, '--training.max_steps', 4, '--training.ema.decay', '0.9', '--training.ema.extra_decays', '[0.0, 0.5]', '--training.ema.warmup', 'false')) == 0
+    def grid(*a): assert main(['sample.grid', '--output_dir', str(tmp_path), '--num_samples', '4', '--num_steps', '3', *a]) == 0; return (tmp_path/'grids'/'samples.png').read_bytes()
+    a, b, c = grid(), grid('--sampling.weights', 'ema:0.5'), grid('--sampling.weights', 'ema:0.0'); assert len({a, b, c}) == 3
+    assert c == grid('--checkpoint', 'latest', '--sampling.weights', 'raw') # decay 0 is a copy of the weights
+    refused(capsys, 'it holds ema, ema:0.0, ema:0.5', 'sample.grid', '--output_dir', tmp_path, '--sampling.weights', 'ema:0.7'); refused(capsys, 'sampling.weights', 'sample.grid', '--output_dir', tmp_path, '--sampling.weights', 'mean')
+
+
+def test_early_stopping_from_the_command_line(tmp_path):
+    assert main(train(tmp_path, '--training.max_steps', 50, '--training.validation.every_steps', 2, '--training.early_stop.patience', 2, '--training.early_stop.min_delta', 9)) == 0
+    log = json.loads((tmp_path/'logs'/'training_metrics.json').read_text()); assert log['finished'] and [v['step'] for v in log['val']] == [2, 4, 6]
+    assert main(['train', '--output_dir', str(tmp_path), '--resume', 'latest']) == 0 and torch.load(tmp_path/'ckpts'/'latest.pt', weights_only=True)['step'] == 6 # it is still over
