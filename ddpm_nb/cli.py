@@ -6,10 +6,10 @@
 __all__ = ['COMMANDS', 'EVERYWHERE', 'FLAGS', 'SWITCHES', 'uses', 'flag_key', 'flags_of', 'UsageError', 'parse', 'help_text',
            'settings', 'check_writable', 'checkpoint_path', 'packaged_model', 'check_same', 'sampling_model',
            'sampler_args', 'Track', 'trackers', 'restarted', 'train_config', 'make_trainer', 'run_training',
-           'cmd_train', 'picture_path', 'cmd_sample', 'read_picture', 'read_mask', 'source_images', 'cmd_from_images',
-           'read_results', 'result_name', 'eval_plan', 'main_numbers', 'training_step', 'cmd_eval', 'cmd_viz',
-           'cmd_neighbours', 'cmd_features', 'cmd_export', 'cmd_import', 'cmd_demo', 'terminated', 'print_config',
-           'run', 'stopped', 'main']
+           'cmd_train', 'picture_path', 'cmd_sample', 'noise_behind', 'read_picture', 'read_mask', 'source_images',
+           'cmd_from_images', 'read_results', 'result_name', 'eval_plan', 'main_numbers', 'training_step', 'cmd_eval',
+           'cmd_viz', 'cmd_neighbours', 'cmd_features', 'cmd_export', 'cmd_import', 'cmd_demo', 'terminated',
+           'print_config', 'run', 'stopped', 'main']
 
 # %% ../nbs/12_cli.ipynb #67288392
 import difflib, os, signal, sys, threading, time
@@ -83,6 +83,8 @@ FLAGS = { # flag: (the config keys it may stand for, or the commands that take i
     'strength': (('sample.edit',), '0 changes nothing, 1 forgets the image; default: 0.5'),
     'image': (('sample.inpaint', 'sample.edit'), "a picture of your own, of the model's size, instead of the data set's"),
     'mask': (('sample.inpaint',), 'a picture of that size: white is known, black is filled; default: the right half is filled'),
+    'resample': (('sample.inpaint',), 'how often each step is made; more agrees better with what is known; default: 5'),
+    'images': (('sample.interpolate',), 'walk between two pictures of your own, a.png,b.png, by way of the noise behind them (DDIM inversion)'),
     'predicted': (('sample.traj',), 'film only what the model takes the picture to be; default: the state on the way, with that beside it'),
     'all_methods': (('eval',), 'every evaluation.methods with every evaluation.steps; goes on where it stopped'),
     'metrics': ('evaluation.metrics', 'comma-separated, e.g. fid_proxy,kid'),
@@ -449,8 +451,27 @@ def cmd_sample(
     require(n >= 2, f"sampling.num_samples: {n}; an interpolation needs 2 or more")
     p, kw = picture_path(d, 'grids', flags, 'interpolate', '.png'), sampler_args(c, m, n, 'method', 'batch_size')
     if m.num_classes and k['label'] is None: kw['y'] = kw['y']*0 + m.null_label # one picture turns into another; its class must not jump
-    z = Noise(c['seed'], 0, 2, next(m.parameters()).device)(shape[1:])
+    if 'images' in flags: z = noise_behind(flags, over, sm, m, kw); kw['clip'] = None   # as the inversion
+    else: z = Noise(c['seed'], 0, 2, next(m.parameters()).device)(shape[1:])
     return [save_grid(sm.interpolate(m, z[:1], z[1:], n, **kw), p, n, scale)]
+
+def noise_behind(
+    flags:dict, # from `parse`, with `images`
+    over:dict,  # from `parse`
+    sm,         # a `DDPMSampler`
+    m,          # the model
+    kw:dict,    # from `sampler_args`
+):              # `(2,C,H,W)`
+    "The noises from which DDIM makes two given pictures"
+    import torch
+    from ddpm_nb.core import require
+    names = flags['images'].split(',')
+    require(len(names) == 2, f"--images: {flags['images']!r}; expected two files, a.png,b.png")
+    require(kw['method'] == 'ddim', f"--images: needs sampling.method ddim, which can be turned round; {kw['method']} cannot")
+    require('sampling.clip' not in over, "--sampling.clip: sample.interpolate has no use for it beside --images; an inverted picture is not clipped")
+    x = torch.cat([read_picture('images', n, m.in_channels, m.image_size) for n in names]).to(next(m.parameters()).device)
+    same = {k: kw[k] for k in ('num_steps', 'guidance_scale', 'spacing')}
+    return sm.ddim_invert(m, x, y=kw['y'][:2] if 'y' in kw else None, **same)
 
 # %% ../nbs/12_cli.ipynb #3add98e6
 def read_picture(
@@ -520,13 +541,15 @@ def cmd_from_images(
     try: strength = float(flags.get('strength', .5))
     except ValueError: strength = -1.
     require(0 <= strength <= 1, f"--strength: {flags.get('strength')!r}; expected a number from 0 to 1")
+    often = flags.get('resample', '5')
+    require(often.isdigit() and int(often) >= 1, f"--resample: {often!r}; expected an integer of 1 or more")
     m, s, c, _ = sampling_model(cmd, flags, over)
     p, sm = picture_path(Path(c['output']['dir']), 'grids', flags, cmd.split('.')[1], '.png'), DDPMSampler(s)
     x, kw = source_images(flags, over, c, m, cmd); scale = max(1, 64//m.image_size)
     if cmd == 'sample.edit': return [save_grid(torch.cat([x, sm.edit(m, x, strength, **kw)]), p, len(x), scale)]
     mask = torch.ones_like(x[:1, :1]); mask[..., m.image_size//2:] = 0 # the right half is the hole
     if 'mask' in flags: mask = read_mask(flags['mask'], m.image_size).to(x.device)
-    return [save_grid(torch.cat([x, mask*x - (1 - mask), sm.inpaint(m, x, mask, **kw)]), p, len(x), scale)]
+    return [save_grid(torch.cat([x, mask*x - (1 - mask), sm.inpaint(m, x, mask, resample=int(often), **kw)]), p, len(x), scale)]
 
 # %% ../nbs/12_cli.ipynb #97003783
 def read_results(

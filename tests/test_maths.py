@@ -299,14 +299,27 @@ def test_own_picture_and_mask(run, tmp_path, capsys, monkeypatch):
     given, hole, done = made[0]; known = torch.from_numpy(mask > 0).expand_as(given)
     assert torch.equal(given[0, 0], torch.from_numpy(pic)/127.5 - 1) and torch.equal(given[0], given[2])          # the picture, three times
     assert torch.equal(done[known], given[known]) and (hole[~known] == -1).all() and (done[0] - done[1]).abs().max() > .1 # known exactly; filled differently
-    assert go('sample.edit', '--image', tmp_path/'own.png', '--strength', '.5') == 0 and go('sample.inpaint', '--mask', tmp_path/'mask.png') == 0
+    assert go('sample.edit', '--image', tmp_path/'own.png', '--strength', '.5') == 0 and go('sample.inpaint', '--mask', tmp_path/'mask.png', '--resample', '1') == 0
     Image.fromarray(pic[:20]).save(tmp_path/'flat.png'); Image.fromarray(pic).save(tmp_path/'grey.png'); (tmp_path/'no.png').write_text('no')
     before = sorted(p.name for p in (run/'grids').iterdir())
     for says, cmd, args in (('--image', 'sample.edit', ['--image', 'nowhere.png']), ('32x20 pixels; the model makes 32x32', 'sample.edit', ['--image', tmp_path/'flat.png']),
                             ('greys', 'sample.inpaint', ['--mask', tmp_path/'grey.png']), ('--image', 'sample.inpaint', ['--image', tmp_path/'no.png']),
-                            ('has no use for it beside --image', 'sample.edit', ['--image', tmp_path/'own.png', '--dataset.limit', '4']), ('has no use for it', 'sample.edit', ['--mask', tmp_path/'mask.png'])):
+                            ('has no use for it beside --image', 'sample.edit', ['--image', tmp_path/'own.png', '--dataset.limit', '4']), ('has no use for it', 'sample.edit', ['--mask', tmp_path/'mask.png']), ('--resample', 'sample.inpaint', ['--resample', '0'])):
         capsys.readouterr(); assert go(cmd, *args, '--output_name', 'never') == 2; err = capsys.readouterr().err.strip().split('\n')[-1]; assert says in err, err
     assert sorted(p.name for p in (run/'grids').iterdir()) == before
+
+
+def test_walk_between_two_own_pictures(run, tmp_path, capsys, monkeypatch):
+    "Inverted, walked, and both ends come back"
+    from ddpm_nb.viz import save_grid
+    made = []; monkeypatch.setattr('ddpm_nb.viz.save_grid', lambda x, *a: (made.append(x.cpu()), save_grid(x, *a))[1])
+    x = DDPMSampler(load_pretrained('mnist')[1]).ddim_sample(load_pretrained('mnist')[0], (2, 1, 32, 32), 10)
+    for i in (0, 1): Image.fromarray(((x[i, 0] + 1)*127.5).round().byte().numpy()).save(tmp_path/f'{i}.png')
+    go = lambda *a: main(['sample.interpolate', '--pretrained', 'mnist', '--device', 'cpu', '--output_dir', str(tmp_path/'o'), '--num_samples', '3', '--num_steps', '20', *a])
+    own = ['--images', f'{tmp_path}/0.png,{tmp_path}/1.png']; assert go(*own) == 0
+    assert (made[0][0] - x[0]).abs().mean() < .02 and (made[0][2] - x[1]).abs().mean() < .02 and (made[0][1] - x[0]).abs().mean() > .05
+    for says, a in (('expected two files', ['--images', 'a.png']), ('is not a file', ['--images', 'a.png,b.png']), ('needs sampling.method ddim', [*own, '--method', 'heun']), ('no use for it beside', [*own, '--sampling.clip', 'none'])):
+        capsys.readouterr(); assert go(*a) == 2; assert says in capsys.readouterr().err.strip().split('\n')[-1]
 
 
 def test_film_of_the_predicted_picture(run):
