@@ -91,8 +91,9 @@ class Browser:
         self.call('Input.dispatchMouseEvent', type=kind, x=x, y=y, button='left', buttons=held, clickCount=1)
 
     def click(self, sel):
-        "Press and release the mouse in the middle of an element"
+        "Move the mouse to the middle of an element, press and release it"
         x, y, w, h = self.box(sel)
+        self.call('Input.dispatchMouseEvent', type='mouseMoved', x=x + w/2, y=y + h/2)
         for k in ('mousePressed', 'mouseReleased'): self.mouse(k, x + w/2, y + h/2)
 
     def drag(self, sel, points):

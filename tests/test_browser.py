@@ -1,39 +1,47 @@
 """The playground as a person meets it: voila serves it on 127.0.0.1, a real Chromium moves its sliders and presses its buttons.
 
 Needs Chromium (on Debian: apt-get install chromium) and the extra `playground`; without, everything here is skipped and says so."""
-import importlib.util, os, re, socket, subprocess, sys, time, urllib.error, urllib.request
+import importlib.util, os, re, shutil, socket, subprocess, sys, tempfile, time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import browser
 
 root = Path(__file__).resolve().parent.parent
-missing = [m for m in ('voila', 'anywidget', 'ipywidgets', 'websocket') if not importlib.util.find_spec(m)]
+missing = [m for m in ('voila', 'jupyterlab', 'anywidget', 'ipywidgets', 'websocket') if not importlib.util.find_spec(m)]
 why = 'no Chromium here; on Debian: apt-get install chromium' if not browser.find() else f"not installed: {', '.join(missing)}"
 pytestmark = pytest.mark.skipif(not browser.find() or bool(missing), reason=why)
 # voila asks a font of icons from elsewhere, which no panel uses; the tests run without network
 HARMLESS = ('fontawesome', 'favicon')
 
 
-@pytest.fixture(scope='module')
-def served(tmp_path_factory):
-    "The address of a voila that serves the playground"
+@contextmanager
+def serving(where, *args):
+    "Run a server's module in the folder `where`; its address, once it answers"
     with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
-    log = tmp_path_factory.mktemp('voila')/'log'
-    cmd = [sys.executable, '-m', 'voila', 'nbs/playground.ipynb', '--no-browser', f'--port={port}', '--Voila.ip=127.0.0.1']
-    env = {k: v for k, v in os.environ.items() if k != 'DDPM_NB_STATIC'} | dict(OMP_NUM_THREADS='1')
-    with open(log, 'w') as f: proc = subprocess.Popen(cmd, cwd=root, env=env, stdout=f, stderr=subprocess.STDOUT)
-    def up():
-        if proc.poll() is not None: pytest.fail(f'voila ended: {log.read_text()[-2000:]}')
-        with socket.socket() as s: return s.connect_ex(('127.0.0.1', port)) == 0
-    end = time.monotonic() + 90
-    while not up():
-        if time.monotonic() > end: pytest.fail('voila did not start')
-        time.sleep(.2)
-    yield f'http://127.0.0.1:{port}/'
-    proc.terminate()
-    try: proc.wait(20)
-    except subprocess.TimeoutExpired: proc.kill(); proc.wait()
+    env = {k: v for k, v in os.environ.items() if k != 'DDPM_NB_STATIC'} | dict(OMP_NUM_THREADS='1', PYTHONPATH=str(root))
+    with tempfile.TemporaryFile('w+') as log:
+        proc = subprocess.Popen([sys.executable, '-m', *args, '--no-browser', f'--port={port}'], cwd=where, env=env, stdout=log, stderr=log)
+        def up():
+            if proc.poll() is None:
+                with socket.socket() as s: return s.connect_ex(('127.0.0.1', port)) == 0
+            log.seek(0); pytest.fail(f'{args[0]} ended: {log.read()[-2000:]}')
+        end = time.monotonic() + 90
+        while not up():
+            if time.monotonic() > end: pytest.fail(f'{args[0]} did not start')
+            time.sleep(.2)
+        try: yield f'http://127.0.0.1:{port}/'
+        finally:
+            proc.terminate()
+            try: proc.wait(20)
+            except subprocess.TimeoutExpired: proc.kill(); proc.wait()
+
+
+@pytest.fixture(scope='module')
+def served():
+    "The address of a voila that serves the playground"
+    with serving(root, 'voila', 'nbs/playground.ipynb', '--Voila.ip=127.0.0.1') as url: yield url
 
 
 @pytest.fixture(scope='module')
@@ -154,3 +162,22 @@ def test_on_a_phone(served):
         b.open(served); b.wait("document.querySelectorAll('.ddpm-playground img').length == 6")
         edges = "[...document.querySelectorAll('.ddpm-playground img, .ddpm-playground canvas')].map(e => e.getBoundingClientRect().right)"
         assert max(b.js(edges)) <= 400
+
+
+def test_in_jupyterlab(tmp_path):
+    "Opened in JupyterLab and run from its menu, a copy of the notebook shows living panels, and its picture follows the slider"
+    shutil.copy(root/'nbs'/'playground.ipynb', tmp_path)
+    where = ['--ServerApp.ip=127.0.0.1', '--IdentityProvider.token=', f'--ServerApp.root_dir={tmp_path}', '--allow-root']
+    with serving(tmp_path, 'jupyterlab', *where) as url, browser.Browser(1280, 900, timeout=90) as b:
+        b.open(f'{url}lab/tree/playground.ipynb')
+        b.wait("document.querySelectorAll('.jp-Notebook .jp-Cell').length > 3 && !document.querySelector('#jupyterlab-splash')")
+        b.click('.jp-Notebook .jp-Cell .jp-InputArea-prompt')                  # into the notebook, which then is the current one
+        b.wait("document.querySelector('#jp-main-statusbar').innerText.includes('| Idle')")  # its kernel is there
+        item = lambda sel, text: f"[...document.querySelectorAll('{sel}')].find(e => e.innerText.trim() == '{text}')"
+        lab = Panel(b, 'schedule')
+        for sel, text in (('.lm-MenuBar-itemLabel', 'Run'), ('.lm-Menu-itemLabel', 'Run All Cells')):
+            b.wait(f'!!({item(sel, text)})'); b.click(lab.mark(item(sel, text), text))
+        b.wait("!!document.querySelector('.pg-live img')")                     # the last panel; JupyterLab keeps only what can be seen
+        b.wait("(document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0, !!document.querySelector('.pg-schedule .noUi-handle'))")
+        before = lab.picture; lab.slide('t', 3); lab.until('t = 253 of 1000'); assert lab.picture != before
+        assert b.js("document.querySelector('.jp-Notebook').innerText.includes('Traceback')") is False
