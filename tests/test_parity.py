@@ -16,11 +16,13 @@ from ddpm_nb.unet import UNetSmall
 
 import_torchvision()
 diffusers = pytest.importorskip('diffusers')
-pytestmark = [pytest.mark.filterwarnings(f'ignore:{w}') for w in ('__array__ implementation:DeprecationWarning', 'The .local_dir_use_symlinks:UserWarning')]
+pytestmark = [pytest.mark.filterwarnings(f'ignore:{w}') for w in ('__array__ implementation:DeprecationWarning',
+    'The .local_dir_use_symlinks:UserWarning')]
 
 PRED = dict(eps='epsilon', x0='sample', v='v_prediction')
 SHAPE = (3, 1, 4, 4)
-MODULES = dict(DDPMScheduler='ddpm', DDIMScheduler='ddim', DPMSolverMultistepScheduler='dpmsolver_multistep', HeunDiscreteScheduler='heun_discrete')
+MODULES = dict(DDPMScheduler='ddpm', DDIMScheduler='ddim', DPMSolverMultistepScheduler='dpmsolver_multistep',
+    HeunDiscreteScheduler='heun_discrete')
 DTYPES = [torch.float32, torch.float64]
 
 
@@ -40,7 +42,8 @@ def theirs(monkeypatch):
         m = module_of(name)
         if double:
             monkeypatch.setattr(m, 'torch', Double(torch, torch.float64)); monkeypatch.setattr(m, 'np', Double(np, np.float64))
-        return getattr(diffusers, name)(num_train_timesteps=s.T, trained_betas=(exact(s) if double else s).betas.numpy(), prediction_type=PRED[par],
+        betas = (exact(s) if double else s).betas.numpy()
+        return getattr(diffusers, name)(num_train_timesteps=s.T, trained_betas=betas, prediction_type=PRED[par],
                                         timestep_spacing=spacing, **kw)
     return make
 
@@ -50,7 +53,8 @@ def exact(s): return DDPMSchedules(**s.config, dtype=torch.float64)
 
 class Fake:
     "A smooth stand-in for a network: a picture in [-1,1], told as eps, x0 or v; with `learn_sigma` something about the variance, too"
-    def __init__(self, par, s, learn_sigma=False, scale=.95): self.parameterization, self.s, self.learn_sigma, self.scale = par, s, learn_sigma, scale
+    def __init__(self, par, s, learn_sigma=False, scale=.95):
+        self.parameterization, self.s, self.learn_sigma, self.scale = par, s, learn_sigma, scale
     def __call__(self, x, t):
         x0 = torch.tanh(x*.7 + t.view(-1, 1, 1, 1).to(x.dtype)/500) * self.scale
         out = getattr(self.s.predict(x0, x, t.long(), 'x0'), self.parameterization)
@@ -111,7 +115,8 @@ def test_add_noise_velocity_and_rescale(name, dtype, theirs):
 @pytest.mark.parametrize('dtype', DTYPES)
 @pytest.mark.parametrize('par', PRED)
 @pytest.mark.parametrize('spacing', SPACINGS)
-@pytest.mark.parametrize('variance, n', [('fixed_small', 100), ('fixed_large', 100), ('learned', 100), ('fixed_small', 20), ('learned', 13)])
+@pytest.mark.parametrize('variance, n', [('fixed_small', 100), ('fixed_large', 100), ('learned', 100), ('fixed_small', 20), ('learned',
+    13)])
 def test_ddpm(par, spacing, variance, n, dtype, theirs, monkeypatch):
     s = schedules(dtype, T=100); model, their = both(par, s, variance == 'learned')
     d = theirs('DDPMScheduler', s, par, spacing, clip_sample=False, variance_type=variance.replace('learned', 'learned_range'))
@@ -185,7 +190,8 @@ def test_heun(par, spacing, n, dtype, theirs):
 
 @pytest.mark.parametrize('dtype', DTYPES)
 @pytest.mark.parametrize('par', PRED)
-@pytest.mark.parametrize('clip, kw', [('clip', dict(clip_sample=True)), ('dynamic', dict(thresholding=True, clip_sample=False, sample_max_value=1e9))])
+@pytest.mark.parametrize('clip, kw', [('clip', dict(clip_sample=True)), ('dynamic', dict(thresholding=True, clip_sample=False,
+    sample_max_value=1e9))])
 def test_clipping(par, clip, kw, dtype, theirs, monkeypatch):
     "DDIM re-derives the noise, as theirs does when told to; DDPM needs only the picture"
     s = schedules(dtype); model, their = both(par, s, scale=2.)
@@ -193,7 +199,8 @@ def test_clipping(par, clip, kw, dtype, theirs, monkeypatch):
     x = start(torch.float64)
     for t, o in zip(d.timesteps, our_states(s, 'ddim', model, start(dtype), num_steps=20, spacing='leading', clip=clip)):
         x = d.step(their(x, full(t)), t, x, use_clipped_model_output=True).prev_sample; same(o, x, dtype)
-    d = theirs('DDPMScheduler', s, par, 'leading', variance_type='fixed_small', **kw); d.set_timesteps(20); x, dice = start(torch.float64), Noise(5, 0, 3)
+    d = theirs('DDPMScheduler', s, par, 'leading', variance_type='fixed_small', **kw); d.set_timesteps(20)
+    x, dice = start(torch.float64), Noise(5, 0, 3)
     dice(SHAPE[1:], dtype); monkeypatch.setattr(module_of('DDPMScheduler'), 'randn_tensor', lambda *a, **k: dice(SHAPE[1:], dtype).double())
     for t, o in zip(d.timesteps, our_states(s, 'ddpm', model, start(dtype), num_steps=20, spacing='leading', clip=clip, generator=5)):
         x = d.step(their(x, full(t)), t, x).prev_sample; same(o, x, dtype)
@@ -203,7 +210,8 @@ def test_clipping(par, clip, kw, dtype, theirs, monkeypatch):
 @pytest.mark.parametrize('par', PRED)
 def test_dpmpp_2m_with_thresholding(par, dtype, theirs):
     s = schedules(dtype); model, their = both(par, s, scale=2.); x = start(torch.float64)
-    d = theirs('DPMSolverMultistepScheduler', s, par, algorithm_type='dpmsolver++', final_sigmas_type='zero', thresholding=True, sample_max_value=1e9)
+    d = theirs('DPMSolverMultistepScheduler', s, par, algorithm_type='dpmsolver++', final_sigmas_type='zero', thresholding=True,
+        sample_max_value=1e9)
     d.set_timesteps(12)
     for t, o in zip(d.timesteps, our_states(s, 'dpmpp_2m', model, start(dtype), num_steps=12, clip='dynamic')):
         x = d.step(their(x, full(t)), t, x).prev_sample; same(o, x, dtype)
@@ -222,7 +230,8 @@ def test_zero_terminal_snr(par, dtype, theirs):
 @pytest.mark.parametrize('name, method', [('DDIMScheduler', 'ddim'), ('DPMSolverMultistepScheduler', 'dpmpp_2m')])
 def test_their_own_float32(par, name, method, theirs):
     "As they are used, in single precision and with nothing changed"
-    s = DDPMSchedules('linear', 1000); model, _ = both(par, s); kw = dict(clip_sample=False) if method == 'ddim' else dict(final_sigmas_type='zero')
+    s = DDPMSchedules('linear', 1000); model, _ = both(par, s)
+    kw = dict(clip_sample=False) if method == 'ddim' else dict(final_sigmas_type='zero')
     d = theirs(name, s, par, double=False, **kw); d.set_timesteps(20); x = start(torch.float32)
     for t, o in zip(d.timesteps, our_states(s, method, model, x, num_steps=20)):
         x = d.step(model(x, full(t)), t, x).prev_sample; torch.testing.assert_close(o, x, atol=1e-4, rtol=1e-4)
@@ -231,20 +240,26 @@ def test_their_own_float32(par, name, method, theirs):
 def test_where_they_deviate():
     "Facts that the chapter on samplers states about diffusers"
     d = diffusers.DDIMScheduler(1000, timestep_spacing='linspace'); d.set_timesteps(10)
-    assert d.timesteps[0] - d.timesteps[1] == 111 and 1000 // d.num_inference_steps == 100           # strides of 100 between steps 111 apart
+    # strides of 100 between steps 111 apart
+    assert d.timesteps[0] - d.timesteps[1] == 111 and 1000 // d.num_inference_steps == 100
     src = inspect.getsource(module_of('DPMSolverMultistepScheduler'))
     assert 'self.alphas_cumprod[-1] = 2**-24' in src and 'sample = sample.to(torch.float32)' in src
-    kw = dict(thresholding=True); assert diffusers.DDIMScheduler(**kw).config.sample_max_value == 1.0   # dynamic thresholding that is a plain clip
+    # dynamic thresholding that is a plain clip
+    kw = dict(thresholding=True); assert diffusers.DDIMScheduler(**kw).config.sample_max_value == 1.0
     x = torch.randn(2, 1, 8, 8)*3; torch.testing.assert_close(diffusers.DDIMScheduler(**kw)._threshold_sample(x), clip_x0(x, 'clip'))
-    s = DDPMSchedules('linear', 100); d = diffusers.DDPMScheduler(100, trained_betas=s.betas.numpy(), timestep_spacing='trailing', variance_type='fixed_large')
+    s = DDPMSchedules('linear', 100)
+    d = diffusers.DDPMScheduler(100, trained_betas=s.betas.numpy(), timestep_spacing='trailing', variance_type='fixed_large')
     d.set_timesteps(10); assert d.timesteps[-1] == 9 and d._get_variance(9) > 1e-3                    # dice in the last step
-    n = diffusers.HeunDiscreteScheduler(1000, timestep_spacing='linspace'); n.set_timesteps(7); assert n.timesteps[-1] == 0 and n.timesteps[1] % 1 > .4
+    n = diffusers.HeunDiscreteScheduler(1000, timestep_spacing='linspace'); n.set_timesteps(7)
+    assert n.timesteps[-1] == 0 and n.timesteps[1] % 1 > .4
 
 
 # --- networks and folders
 
-CONFIGS = [dict(), dict(film=False), dict(attention_resolutions=(8, 4)), dict(attention_resolutions=(4,), num_classes=3), dict(norm_eps=1e-2),
-           dict(downsample_padding=0, flip_sin_to_cos=False, freq_shift=1., film=False, mid_attention=True, attention_head_dim=None, norm_eps=1e-6),
+CONFIGS = [dict(), dict(film=False), dict(attention_resolutions=(8, 4)), dict(attention_resolutions=(4,), num_classes=3),
+           dict(norm_eps=1e-2),
+           dict(downsample_padding=0, flip_sin_to_cos=False, freq_shift=1., film=False, mid_attention=True, attention_head_dim=None,
+               norm_eps=1e-6),
            dict(num_res_blocks=2, learn_sigma=True)]
 
 
@@ -282,7 +297,8 @@ def test_folder_round_trip_is_exact(tmp_path, par, kw):
 @pytest.mark.parametrize('zero_terminal_snr', [False, True])
 @pytest.mark.parametrize('pipeline', ['DDIMPipeline', 'DDPMPipeline'])
 def test_their_pipelines_sample_our_folder(tmp_path, pipeline, zero_terminal_snr, monkeypatch):
-    m, s = small(parameterization='v').eval(), DDPMSchedules('cosine', 50, zero_terminal_snr=zero_terminal_snr); to_diffusers(m, s, tmp_path/'d')
+    m, s = small(parameterization='v').eval(), DDPMSchedules('cosine', 50, zero_terminal_snr=zero_terminal_snr)
+    to_diffusers(m, s, tmp_path/'d')
     pipe = getattr(diffusers, pipeline).from_pretrained(str(tmp_path/'d')); pipe.set_progress_bar_config(disable=True)
     pipe.scheduler.register_to_config(clip_sample=False) # their DDIMPipeline does not derive the noise anew after clipping
     x, n = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(3)), 10
@@ -296,10 +312,13 @@ def test_their_pipelines_sample_our_folder(tmp_path, pipeline, zero_terminal_snr
 
 
 # google/ddpm-cifar10-32, as published in 2022: both configurations side by side, and the names of that time
-CIFAR = dict(_class_name='UNet2DModel', _diffusers_version='0.0.4', act_fn='silu', attention_head_dim=None, block_out_channels=[128, 256, 256, 256],
-             center_input_sample=False, down_block_types=['DownBlock2D', 'AttnDownBlock2D', 'DownBlock2D', 'DownBlock2D'], downsample_padding=0,
-             flip_sin_to_cos=False, freq_shift=1, in_channels=3, layers_per_block=2, mid_block_scale_factor=1, norm_eps=1e-06, norm_num_groups=32,
-             out_channels=3, sample_size=32, time_embedding_type='positional', up_block_types=['UpBlock2D', 'UpBlock2D', 'AttnUpBlock2D', 'UpBlock2D'])
+CIFAR = dict(_class_name='UNet2DModel', _diffusers_version='0.0.4', act_fn='silu', attention_head_dim=None,
+             block_out_channels=[128, 256, 256, 256], center_input_sample=False, downsample_padding=0,
+             down_block_types=['DownBlock2D', 'AttnDownBlock2D', 'DownBlock2D', 'DownBlock2D'],
+             flip_sin_to_cos=False, freq_shift=1, in_channels=3, layers_per_block=2, mid_block_scale_factor=1,
+             norm_eps=1e-06, norm_num_groups=32,
+             out_channels=3, sample_size=32, time_embedding_type='positional',
+             up_block_types=['UpBlock2D', 'UpBlock2D', 'AttnUpBlock2D', 'UpBlock2D'])
 CIFAR_SCHEDULER = dict(_class_name='DDPMScheduler', _diffusers_version='0.1.1', beta_end=0.02, beta_schedule='linear', beta_start=0.0001,
                        clip_sample=True, num_train_timesteps=1000, trained_betas=None, variance_type='fixed_large')
 OLD_NAMES = {'to_q': 'query', 'to_k': 'key', 'to_v': 'value', 'to_out.0': 'proj_attn'}
@@ -317,7 +336,8 @@ def old_folder(d, config, form='bin'):
         from safetensors.torch import save_file
         save_file(sd, d/'diffusion_pytorch_model.safetensors')
     (d/'config.json').write_text(json.dumps(config)); (d/'scheduler_config.json').write_text(json.dumps(CIFAR_SCHEDULER))
-    index = dict(_class_name='DDPMPipeline', _diffusers_version='0.1.1', scheduler=['diffusers', 'DDPMScheduler'], unet=['diffusers', 'UNet2DModel'])
+    index = dict(_class_name='DDPMPipeline', _diffusers_version='0.1.1', scheduler=['diffusers', 'DDPMScheduler'],
+        unet=['diffusers', 'UNet2DModel'])
     (d/'model_index.json').write_text(json.dumps(index))
     return u
 
@@ -345,25 +365,30 @@ def test_a_name_on_the_hub(tmp_path, monkeypatch, form):
 
 
 @pytest.mark.parametrize('key, bad', [
-    ('down_block_types', ['DownBlock2D', 'ResnetDownsampleBlock2D']), ('up_block_types', ['ResnetUpsampleBlock2D', 'UpBlock2D']), ('act_fn', 'gelu'),
-    ('time_embedding_type', 'fourier'), ('center_input_sample', True), ('class_embed_type', 'timestep'), ('resnet_time_scale_shift', 'ada_group'),
+    ('down_block_types', ['DownBlock2D', 'ResnetDownsampleBlock2D']), ('up_block_types',
+        ['ResnetUpsampleBlock2D', 'UpBlock2D']), ('act_fn', 'gelu'),
+    ('time_embedding_type', 'fourier'), ('center_input_sample', True), ('class_embed_type', 'timestep'), ('resnet_time_scale_shift',
+        'ada_group'),
     ('sample_size', [8, 16]), ('sample_size', None), ('out_channels', 5), ('add_attention', False), ('_class_name', 'UNet2DConditionModel'),
     ('mid_block_scale_factor', 2), ('downsample_type', 'resnet')])
 def test_foreign_architectures_are_named(tmp_path, key, bad):
     good = dict(_class_name='UNet2DModel', sample_size=8, in_channels=1, out_channels=1, block_out_channels=[8, 8], norm_num_groups=4,
                 down_block_types=['DownBlock2D', 'AttnDownBlock2D'], up_block_types=['AttnUpBlock2D', 'UpBlock2D'])
-    (tmp_path/'config.json').write_text(json.dumps(good | {key: bad})); (tmp_path/'scheduler_config.json').write_text(json.dumps(CIFAR_SCHEDULER))
+    (tmp_path/'config.json').write_text(json.dumps(good | {key: bad}))
+    (tmp_path/'scheduler_config.json').write_text(json.dumps(CIFAR_SCHEDULER))
     with pytest.raises(ValueError, match=f'import: {key}: '): from_diffusers(tmp_path)                 # before any weights are looked for
 
 
 @pytest.mark.parametrize('says, sch', [
     ('FlowMatchEulerDiscreteScheduler has no betas', dict(_class_name='FlowMatchEulerDiscreteScheduler', num_train_timesteps=1000)),
-    ('prediction_type', CIFAR_SCHEDULER | dict(prediction_type='flow_prediction')), ('beta_schedule', CIFAR_SCHEDULER | dict(beta_schedule='mine'))])
+    ('prediction_type', CIFAR_SCHEDULER | dict(prediction_type='flow_prediction')),
+    ('beta_schedule', CIFAR_SCHEDULER | dict(beta_schedule='mine'))])
 def test_foreign_schedulers_are_named(tmp_path, says, sch):
     old_folder(tmp_path/'f', CIFAR | dict(block_out_channels=[32]*4)); (tmp_path/'f'/'scheduler_config.json').write_text(json.dumps(sch))
     with pytest.raises(ValueError, match=f'import: .*{says}'): from_diffusers(tmp_path/'f')
 
 
 def test_what_cannot_be_exported(tmp_path):
-    with pytest.raises(ValueError, match='model.learn_sigma'): to_diffusers(small(learn_sigma=True), DDPMSchedules('cosine', 50), tmp_path/'d')
+    with pytest.raises(ValueError, match='model.learn_sigma'):
+        to_diffusers(small(learn_sigma=True), DDPMSchedules('cosine', 50), tmp_path/'d')
     assert not list(tmp_path.iterdir())
