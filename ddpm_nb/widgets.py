@@ -48,6 +48,7 @@ def picture(
     Image.fromarray(a.repeat(scale, 0).repeat(scale, 1)).save(out, 'png')
     return out.getvalue()
 
+# %% ../nbs/14_widgets.ipynb #e7048b9f
 def figure(
     draw,            # called with the Axes
     ncols:int=1,     # how many Axes, side by side
@@ -143,10 +144,13 @@ def background(self:Panel,
     self.thread = threading.Thread(target=run, daemon=True); self.thread.start()
     if wait: self.thread.join()
 
-# %% ../nbs/14_widgets.ipynb #039355e5
+# %% ../nbs/14_widgets.ipynb #070bfeeb
 _cache = {}
 
-def _once(key, make):
+def _once(
+    key,  # what it is called
+    make, # called the first time
+):
     "`make()`, remembered under `key`"
     if key not in _cache: _cache[key] = make()
     return _cache[key]
@@ -266,7 +270,9 @@ class SamplerBench(Panel):
         return sampler.sample(model, (n, 1, 32, 32), self.method.value, num_steps=k, eta=eta_of(self.method.value, self.eta.value),
                               generator=self.seed.value, batch_size=size, callback=seen, **kw)
 
-    def run(self, wait:bool=False):
+    def run(self,
+        wait:bool=False, # return only when it is done
+    ):
         "Sample a grid"
         def work(tick):
             n, what = self.n.value, f'{self.method.value}, {self.steps.value} steps, seed {self.seed.value}'
@@ -274,7 +280,9 @@ class SamplerBench(Panel):
             self.show(picture(x, 2), f'{what}: {n} digits in {s:.2f} s, {1000*s/n:.0f} ms each.')
         self.background(work, wait)
 
-    def measure(self, wait:bool=False):
+    def measure(self,
+        wait:bool=False, # return only when it is done
+    ):
         "Sample more and compare them with real digits"
         def work(tick):
             x = self.sample(self.fid_samples, tick); tick(1., 'Comparing with real digits …')
@@ -301,7 +309,9 @@ class TrajectoryScrubber(Panel):
         self.starters = [self.go]
         self.go.on_click(lambda _: self.run()); self.stop.on_click(lambda _: self.halt.set()); self.ts = []
 
-    def run(self, wait:bool=False):
+    def run(self,
+        wait:bool=False, # return only when it is done
+    ):
         "Make a new run, at most 101 moments of it kept"
         def work(tick):
             model, sampler = pretrained(); k, method = self.steps.value, self.method.value; every = math.ceil(k/100)
@@ -455,7 +465,9 @@ class Editor(Panel):
                 self.canvas.ink = to_hex(uploaded(f['content']))
                 self.say(f"{f['name']}: fitted to 32 by 32 pixels.")
 
-    def run(self, wait:bool=False):
+    def run(self,
+        wait:bool=False, # return only when it is done
+    ):
         "Make `n` answers to what is on the canvas"
         def work(tick):
             ink, hole, label = from_hex(self.canvas.ink), from_hex(self.canvas.hole) > 127, self.label.value
@@ -477,9 +489,22 @@ class Editor(Panel):
 # %% ../nbs/14_widgets.ipynb #7accd520
 class _Watch(Callback):
     "Shows a training in a panel, and ends it when its time is over or Stop was pressed"
-    def __init__(self, panel, tick, seconds): self.panel, self.tick, self.seconds = panel, tick, seconds
-    def before_train(self, tr): self.start = self.drawn = time.monotonic(); self.sampled, self.losses, self.x = self.start, [], None
-    def after_step(self, tr):
+    def __init__(self,
+        panel,         # the panel
+        tick,          # from `background`
+        seconds:float, # how long the training may take
+    ): self.panel, self.tick, self.seconds = panel, tick, seconds
+
+    def before_train(self,
+        tr, # the trainer
+    ):
+        "Look at the clock"
+        self.start = self.drawn = time.monotonic(); self.sampled, self.losses, self.x = self.start, [], None
+
+    def after_step(self,
+        tr, # the trainer
+    ):
+        "Draw after each second, sample now and then, stop in time"
         self.losses.append(tr.last_loss); now = time.monotonic(); gone = now - self.start
         over = gone > self.seconds
         if over or self.panel.halt.is_set(): tr.stop = Stopped()
@@ -490,7 +515,11 @@ class _Watch(Callback):
         says = f'{tr.step} steps, {tr.step*tr.cfg["batch_size"]/gone:.0f} images/s, loss {np.mean(self.losses[-20:]):.3f}'
         self.panel.say(f'{says}. ' + ('Done.' if tr.stop else f'{self.seconds - gone:.0f} s to go.'))
         self.panel.bar.value = min(1., gone/self.seconds)
-    def sample(self, tr):
+
+    def sample(self,
+        tr, # the trainer
+    ):
+        "Digits from the averaged weights"
         with tr.ema.applied(tr.model):
             self.x = DDPMSampler(tr.schedules).sample(tr.model, (16, 1, 32, 32), 'dpmpp_2m', num_steps=8, generator=0).cpu()
         tr.model.train()
@@ -529,7 +558,9 @@ class LiveTraining(Panel):
             if x is not None: b.imshow(make_grid(x), interpolation='nearest'); b.set_title('samples', fontsize=9)
         return figure(draw, 2, (7, 3))
 
-    def run(self, wait:bool=False):
+    def run(self,
+        wait:bool=False, # return only when it is done
+    ):
         "Train in the background"
         def work(tick):
             tick(0., 'Reading 60,000 digits …')
