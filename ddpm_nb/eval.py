@@ -588,7 +588,8 @@ class SampleStats:
         return ((self.squares - self.sum**2/n)/(n - 1)).clamp(min=0).sqrt().mean().item()
 
 # %% ../nbs/07_eval.ipynb #60673ba5
-METRICS = ('fid', 'fid_proxy', 'kid', 'precision_recall', 'diversity', 'classes', 'psnr', 'ssim', 'lpips', 'perceptual_proxy', 'calibration', 'bits_per_dim')
+METRICS = ('fid', 'fid_proxy', 'kid', 'precision_recall', 'diversity', 'classes', # of the samples
+           'psnr', 'ssim', 'lpips', 'perceptual_proxy', 'calibration', 'bits_per_dim') # of the model
 DEFAULT_METRICS = ('fid_proxy', 'kid', 'precision_recall', 'diversity', 'classes', 'psnr', 'ssim', 'calibration')
 
 def check_metrics(

@@ -27,8 +27,12 @@ def md_table(
 DISTANCES = dict(fid='Fréchet distance on the features of the ported Inception-V3, comparable with papers at the same n',
     fid_proxy='Fréchet distance on the features of a small network, not comparable with published FID; floor: of as many real images')
 
-def _num(v, f='.3g'): return '-' if v is None else format(v, f)
-def _distance(r): return next(((k, r['metrics'][k]) for k in ('fid', 'fid_proxy') if k in r['metrics']), (None, {}))
+def _num(v, f='.3g'):
+    "A number as text, or a dash"
+    return '-' if v is None else format(v, f)
+def _distance(r):
+    "Name and values of a result's distance"
+    return next(((k, r['metrics'][k]) for k in ('fid', 'fid_proxy') if k in r['metrics']), (None, {}))
 
 def comparison_rows(
     results:list, # from logs/evaluation_results.json
@@ -78,16 +82,19 @@ def results_text(
 
 # %% ../nbs/10_report.ipynb #19153ecb
 def _at_t(k, m, f):
+    "Rows for values at several t"
     unit, by = dict(psnr=' dB').get(k, ''), m.get('backbone') or m.get('features'); by = f'{by}, ' if by else ''
     name = dict(psnr='PSNR', ssim='SSIM', lpips='LPIPS').get(k, 'perceptual proxy')
     values = ', '.join(f'{f(v)}{unit} at t={t}' for t, v in zip(m['t'], m['value']))
     return [[f"{name} of reconstructions ({by}n={m['n']})", values]]
 
 def _classes(m, f):
+    "Rows for the shares of classes"
     rows = [[f"share of each class by the classifier {m['classifier']}", ', '.join(f'{s:.2f}' for s in m['share'])]]
     return rows + ([['samples classified as the label asked for', f(m['accuracy'])]] if 'accuracy' in m else [])
 
 def _diversity(m, f):
+    "Rows for the diversity"
     rows = [[f"diversity, perceptual proxy ({m['features']})", f(m['perceptual_proxy'])]]
     rows += [['diversity, pixel standard deviation', f(m['pixel_std'])]]
     return rows + ([[f"diversity, LPIPS ({m['lpips_backbone']}, {m['lpips_pairs']} pairs)", f(m['lpips'])]] if 'lpips' in m else [])
@@ -111,6 +118,7 @@ def metric_lines(
 
 # %% ../nbs/10_report.ipynb #99ee5462
 def _save(fig, path):
+    "Write a figure and close it"
     import matplotlib.pyplot as plt
     with atomic_path(path) as t: fig.savefig(t, dpi=100, bbox_inches='tight')
     plt.close(fig)
@@ -173,12 +181,15 @@ class _Run:
         self.flag = '' if str(d) == 'outputs' else f' --output_dir {shlex.quote(str(d))}'
 
     def load(self, path):
+        "A file of the logs, or nothing"
         if not path.is_file(): return {}
         out = read_json(path, 'report')
         require(isinstance(out, dict), f"report: {path} is not what this program writes; remove it and make it again")
         return out
 
-    def old(self, path): return path.stat().st_mtime < self.ckpt_time
+    def old(self, path):
+        "Whether a file is older than the checkpoint"
+        return path.stat().st_mtime < self.ckpt_time
 
     def picture(self, path, alt, command):
         "A picture with what must be said of it, or how to make one"
@@ -188,10 +199,13 @@ class _Run:
         stale = [f'*Older than the checkpoint; renew it with* {how}', ''] if self.old(path) else []
         return [*stale, link if path.suffix == '.mp4' else f'!{link}', '']
 
-    def config(self): return self.log.get('config') or self.ev.get('config') or {}
+    def config(self):
+        "The config of the run, or of its evaluation"
+        return self.log.get('config') or self.ev.get('config') or {}
 
-# %% ../nbs/10_report.ipynb #1dea5825
+# %% ../nbs/10_report.ipynb #c5456a7e
 def _training(r):
+    "How the training went"
     log = r.log; st = log.get('steps') or []; last, val = st[-1] if st else {}, log.get('val') or []
     if not log: return ['*No training log yet; train with:* `ddpm-nb train`', '']
     state = 'finished' if log.get('finished') else f"stopped or still running, at step {last.get('step', 0)}"
@@ -206,6 +220,7 @@ def _training(r):
     return ['## Training', '', md_table(rows), '']
 
 def _samplers(r):
+    "The table of samplers"
     rs = r.ev.get('results') or []
     if not rs: return [f'*No evaluation yet; make one with:* `ddpm-nb eval{r.flag}`', '']
     stale = r.old(r.d/'logs'/'evaluation_results.json')
@@ -214,6 +229,7 @@ def _samplers(r):
     return ['## Samplers', '', md_table(comparison_rows(rs)), '', *[l for n in notes + says for l in (n, '')]]
 
 def _metrics(r):
+    "Every result with its conditions"
     out = []
     for e in r.ev.get('results') or []:
         f = e.get('features'); f = f"features {f['name']} ({f['hash'][:8]}), " if isinstance(f, dict) else ''
@@ -224,8 +240,9 @@ def _metrics(r):
         out += [f"### {e['name']}", '', f'{how}; {of}.', '', md_table([['metric', 'value'], *metric_lines(e['metrics'])]), '']
     return ['## Metrics', '', *out] if out else []
 
-# %% ../nbs/10_report.ipynb #5a1b649e
+# %% ../nbs/10_report.ipynb #8feaa1ce
 def _model(r):
+    "Model and config"
     flat = lambda c, p='': [x for k, v in c.items() for x in (flat(v, f'{p}{k}.') if isinstance(v, dict) else [[f'`{p}{k}`', f'`{v}`']])]
     c, out = {k: v for k, v in r.config().items() if k != 'model'}, []
     if r.log.get('model_config'):
@@ -234,12 +251,14 @@ def _model(r):
     return out + (['## Config', '', md_table([['key', 'value'], *flat(c)]), ''] if c else [])
 
 def _files(r):
+    "All files and their sizes"
     ps = sorted(p for p in r.d.rglob('*') if p.is_file() and 'reports' not in p.relative_to(r.d).parts)
     size = lambda p: f'{p.stat().st_size/1024:,.0f} KB'
     if not ps: return []
     return ['## Files', '', md_table([['file', 'size'], *[[f'`{p.relative_to(r.d).as_posix()}`', size(p)] for p in ps]]), '']
 
 def _commands(r, name):
+    "The commands that reproduce the run"
     cfg = r.d/'logs'/'config.yaml'; train = f'train --config {shlex.quote(str(cfg)) if cfg.is_file() else name}'
     cmds = train, 'sample.grid', 'sample.traj', 'eval --all_methods', 'viz.neighbours', 'report'
     return ['## Reproduce', '', '```bash', *[f'ddpm-nb {c}{r.flag}' for c in cmds], '```', '']
@@ -269,6 +288,7 @@ _KINDS = dict(png='image/png', gif='image/gif', mp4='video/mp4')
 _MARKS = re.compile(r'`(?P<code>[^`]*)`|(?P<pic>!?)\[(?P<alt>[^\]]*)\]\((?P<link>[^)]*)\)|(?<![\w*])\*(?P<em>[^*]+)\*')
 
 def _inline(s, base):
+    "One line of text as HTML: code, emphasis, pictures"
     esc = lambda z: html.escape(z, quote=True)
     def mark(m):
         if m['code'] is not None: return f"<code>{esc(m['code'])}</code>"
@@ -292,6 +312,7 @@ pre{overflow-x:auto;background:#8882;padding:.7rem;border-radius:.4rem}code{font
 @media print{pre{white-space:pre-wrap}h2,table,img{break-inside:avoid}}"""
 
 def _html_table(lines, base):
+    "A table as HTML; more than three columns scroll"
     cell = lambda c: _inline(c.strip(), base).replace('\0', '|')             # an escaped bar is no border
     rows = [[cell(c) for c in l.replace('\\|', '\0').strip('|').split('|')] for l in lines]
     row = lambda r, t: '<tr>' + ''.join(f'<{t}>{c}</{t}>' for c in r) + '</tr>'
@@ -309,7 +330,8 @@ def markdown_html(
     while i < len(lines):
         l, j = lines[i], i + 1
         if l.startswith('```'):
-            j = lines.index('```', i + 1) + 1; code = html.escape('\n'.join(lines[i + 1:j - 1])); out.append(f'<pre><code>{code}</code></pre>')
+            j = lines.index('```', i + 1) + 1; code = html.escape('\n'.join(lines[i + 1:j - 1]))
+            out.append(f'<pre><code>{code}</code></pre>')
         elif l.startswith('#'): n = len(l) - len(l.lstrip('#')); out.append(f'<h{n}>{_inline(l[n + 1:], base)}</h{n}>')
         elif l.startswith('|'):
             while j < len(lines) and lines[j].startswith('|'): j += 1
