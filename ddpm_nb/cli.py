@@ -7,9 +7,9 @@ __all__ = ['COMMANDS', 'EVERYWHERE', 'FLAGS', 'SWITCHES', 'uses', 'flag_key', 'f
            'settings', 'check_writable', 'checkpoint_path', 'packaged_model', 'check_same', 'sampling_model',
            'sampler_args', 'Track', 'trackers', 'restarted', 'train_config', 'make_trainer', 'run_training',
            'cmd_train', 'picture_path', 'cmd_sample', 'noise_behind', 'read_picture', 'read_mask', 'source_images',
-           'cmd_from_images', 'read_results', 'result_name', 'eval_plan', 'main_numbers', 'training_step', 'cmd_eval',
-           'cmd_viz', 'cmd_neighbours', 'cmd_features', 'cmd_export', 'cmd_import', 'cmd_demo', 'terminated',
-           'print_config', 'run', 'stopped', 'main']
+           'cmd_from_images', 'read_results', 'result_name', 'eval_plan', 'main_numbers', 'training_step', 'eval_data',
+           'cmd_eval', 'cmd_viz', 'cmd_neighbours', 'cmd_features', 'cmd_export', 'cmd_import', 'cmd_demo',
+           'terminated', 'print_config', 'run', 'stopped', 'main']
 
 # %% ../nbs/12_cli.ipynb #67288392
 import difflib, os, signal, sys, threading, time
@@ -561,9 +561,10 @@ def read_results(
     from ddpm_nb.core import DDPMError
     if not path.is_file(): return [], []
     try:
-        old = json.loads(path.read_text()); evolution = old.get('evolution', [])
-        return [r for r in old['results'] if {k: r[k] for k in src} == src and r['metrics'] and r['name']], [e for e in evolution if e['name']]
-    except (ValueError, KeyError, TypeError, AttributeError): raise DDPMError(f"eval: {path} is damaged; remove it and evaluate again") from None
+        old = json.loads(path.read_text()); evolution = [e for e in old.get('evolution', []) if e['name']]
+        return [r for r in old['results'] if {k: r[k] for k in src} == src and r['metrics'] and r['name']], evolution
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DDPMError(f"eval: {path} is damaged; remove it and evaluate again") from None
 
 def result_name(
     method:str, # see `METHODS`
@@ -610,34 +611,46 @@ def training_step(
     return load_checkpoint(p).get('step') if p.is_file() and p.suffix == '.pt' else None
 
 # %% ../nbs/12_cli.ipynb #e5b1c7d5
+def eval_data(
+    c:dict, # the config
+    m,      # the model
+)->tuple:   # `(training images, held-out images)`
+    "The images to compare with; raises `DDPMError` where they are not of the model's kind"
+    from ddpm_nb.core import require
+    from ddpm_nb.data import load_data
+    train, data = (load_data(split=k, **c['dataset']) for k in ('train', 'test')); shape = (m.in_channels, m.image_size, m.image_size)
+    require(tuple(data.image_shape) == shape, f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}")
+    return train, data
+
 def cmd_eval(
     flags:dict, # from `parse`
     over:dict,  # from `parse`
 )->list:        # the file written
     "Evaluate one sampler, or all that the config names"
     import json
-    from ddpm_nb.core import atomic_path, require
-    from ddpm_nb.data import load_data
+    from ddpm_nb.core import atomic_path
     from ddpm_nb.eval import check_metrics, evaluate, load_features, net_hash
     from ddpm_nb.report import results_text
-    m, s, c, src = sampling_model('eval', flags, over); e, d, every = c['evaluation'], check_writable(c['output']['dir'], 'logs', 'features'), flags.get('all_methods')
+    m, s, c, src = sampling_model('eval', flags, over); e, seed, every = c['evaluation'], c['seed'], flags.get('all_methods')
+    d = check_writable(c['output']['dir'], 'logs', 'features'); out = d/'logs'/'evaluation_results.json'
     src['checkpoint_sha256'] = src['checkpoint_sha256'] or net_hash(m); net = load_features(e['features']).to(next(m.parameters()).device)
-    check_metrics(e['metrics'], net); todo, out = eval_plan(flags, over, c, s.T), d/'logs'/'evaluation_results.json'; c['sampling']['label'] = None
-    train, data = (load_data(split=k, **c['dataset']) for k in ('train', 'test')); shape = (m.in_channels, m.image_size, m.image_size)
-    require(tuple(data.image_shape) == shape, f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}")
-    done, evolution = read_results(out, src); step = training_step(src)
-    settled = {k: v for k, v in e.items() if k not in ('methods', 'steps', 'cache')} | dict(seed=c['seed'], dataset=c['dataset'], features_hash=net_hash(net))
-    measure = dict(net=net, train=train, cache=e['cache'] or d/'features', keep=e['max_features'], num_images=e['num_images'], num_bits=e['num_bits'], lpips=e['lpips'])
+    check_metrics(e['metrics'], net); todo = eval_plan(flags, over, c, s.T); c['sampling']['label'] = None
+    (train, data), step, (done, evolution) = eval_data(c, m), training_step(src), read_results(out, src)
+    settled = {k: v for k, v in e.items() if k not in ('methods', 'steps', 'cache')}
+    settled |= dict(seed=seed, dataset=c['dataset'], features_hash=net_hash(net))
+    measure = dict(net=net, train=train, cache=e['cache'] or d/'features', keep=e['max_features']) | {k: e[k] for k in ('num_images', 'num_bits', 'lpips')}
     for i, (method, steps) in enumerate(todo, 1):
-        kw = sampler_args(c, m, e['num_samples'], 'batch_size', *[k for k, v in (('eta', 'ddim'), ('variance', 'ddpm')) if method == v or not every])
+        own = [k for k, v in (('eta', 'ddim'), ('variance', 'ddpm')) if method == v or not every]
+        kw = sampler_args(c, m, e['num_samples'], 'batch_size', *own)
         for k in ('generator', 'num_steps'): del kw[k]
         how = settled | dict(method=method, num_steps=steps) | {k: v for k, v in kw.items() if k not in ('y', 'progress', 'batch_size')}
         name = result_name(method, steps, kw)
         if every and any(r['name'] == name and r.get('how') == how for r in done): continue
         if every: print(f'{name} ({i} of {len(todo)})', flush=True)
-        r = evaluate(m, s, data, method, steps, e['num_samples'], e['metrics'], c['seed'], **measure, **kw) | src | dict(name=name, how=how)
-        done = [q for q in done if q['name'] != name] + [r]; point = main_numbers(r, step)
-        evolution = [q for q in evolution if any(q.get(k) != point[k] for k in ('name', 'n', 'seed', 'checkpoint_sha256', 'features'))] + [point]
+        r = evaluate(m, s, data, method, steps, e['num_samples'], e['metrics'], seed, **measure, **kw) | src | dict(name=name, how=how)
+        done, point = [q for q in done if q['name'] != name] + [r], main_numbers(r, step)
+        same = lambda q: all(q.get(k) == point[k] for k in ('name', 'n', 'seed', 'checkpoint_sha256', 'features'))
+        evolution = [q for q in evolution if not same(q)] + [point]
         with atomic_path(out) as t: t.write_text(json.dumps(dict(results=done, evolution=evolution, config=c), indent=1))
     print(results_text(done)); return [out]
 
@@ -654,8 +667,8 @@ def cmd_viz(
     from ddpm_nb.schedules import DDPMSchedules
     if cmd == 'report': return list(make_report(d))
     if cmd == 'viz.curves': return save_all_curves(flags.get('log_dir') or d/'logs', d/'curves')
-    mine = DDPMSchedules(**c['schedules'])
-    return save_schedule_plots([mine, *[DDPMSchedules(k, mine.T) for k in ('linear', 'cosine', 'sigmoid') if k != c['schedules']['schedule']]], d/'curves')
+    mine = DDPMSchedules(**c['schedules']); others = [k for k in ('linear', 'cosine', 'sigmoid') if k != c['schedules']['schedule']]
+    return save_schedule_plots([mine, *[DDPMSchedules(k, mine.T) for k in others]], d/'curves')
 
 # %% ../nbs/12_cli.ipynb #e5b1c7d6
 def cmd_neighbours(
@@ -663,16 +676,14 @@ def cmd_neighbours(
     over:dict,  # from `parse`
 )->list:        # the file written
     "Samples, each beside the training images nearest to it"
-    from ddpm_nb.core import atomic_path, require
-    from ddpm_nb.data import load_data
+    from ddpm_nb.core import atomic_path
     from ddpm_nb.sampler import DDPMSampler
     from ddpm_nb.viz import plot_neighbours
     m, s, c, _ = sampling_model('viz.neighbours', flags, over); n = c['sampling']['num_samples'] if 'sampling.num_samples' in over else 6
-    p = picture_path(Path(c['output']['dir']), 'grids', flags, 'neighbours', '.png'); data, shape = load_data(split='train', **c['dataset']), (m.in_channels, m.image_size, m.image_size)
-    require(tuple(data.image_shape) == shape, f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}")
-    x = DDPMSampler(s).sample(m, (n, *shape), **sampler_args(c, m, n, 'method', 'eta', 'variance')).cpu()
+    p = picture_path(Path(c['output']['dir']), 'grids', flags, 'neighbours', '.png'); train, _ = eval_data(c, m)
+    x = DDPMSampler(s).sample(m, (n, *train.image_shape), **sampler_args(c, m, n, 'method', 'eta', 'variance')).cpu()
     import matplotlib; matplotlib.use('Agg', force=False)
-    fig = plot_neighbours(x, data).figure
+    fig = plot_neighbours(x, train).figure
     with atomic_path(p) as t: fig.savefig(t, dpi=100, bbox_inches='tight')
     return [p]
 
@@ -685,9 +696,9 @@ def cmd_features(
     from ddpm_nb.config import read_config
     from ddpm_nb.data import load_data
     from ddpm_nb.eval import save_features, train_feature_net
-    base = {k: v for k, v in read_config(flags.get('config', 'mnist_tiny')).items() if k != 'model'} # whose size need not be the images' here
+    base = read_config(flags.get('config', 'mnist_tiny')); base.pop('model', None)     # no model here that the images would have to fit
     c = settings('features.train', {}, over, base); d = check_writable(c['output']['dir'], 'features')
-    kw = {k: c['training'][k] for k in ('epochs', 'batch_size') if f'training.{k}' in over} # else the feature net's own defaults, not the diffusion model's
+    kw = {k: c['training'][k] for k in ('epochs', 'batch_size') if f'training.{k}' in over} # else the feature net's own defaults
     train, test = (load_data(split=k, **c['dataset']) for k in ('train', 'test'))
     net = train_feature_net(train, test, seed=c['seed'], **kw); p = d/'features'/f'{net.name}.safetensors'
     typed = ' '.join([f"--config {flags.get('config', 'mnist_tiny')}", *[f'--{k} {v}' for k, v in over.items() if k != 'output.dir']])
