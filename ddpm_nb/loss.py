@@ -146,7 +146,7 @@ class DDPMLoss:
     def __init__(self,
         schedules:DDPMSchedules, # how noise is mixed in
         type:str='l2',           # 'l2', 'l1', 'huber', or 'vlb' for the variational bound itself
-        weighting:str='uniform', # see `loss_weights`; not used by 'vlb'
+        weighting:str='uniform', # see `loss_weights`; the bound has weights of its own, so 'vlb' takes no other
         snr_gamma:float=5.,      # see `loss_weights`
         p2_gamma:float=1.,       # see `loss_weights`
         p2_k:float=1.,           # see `loss_weights`
@@ -154,6 +154,8 @@ class DDPMLoss:
         lambda_vlb:float=0.001,  # weight of the bound beside the simple loss, for models that learn their variance
     ):
         require(type in ('l2', 'l1', 'huber', 'vlb'), f"loss.type: {type!r}; expected l2, l1, huber or vlb")
+        require(type != 'vlb' or weighting == 'uniform',
+                f"loss.weighting: {weighting!r}, but the bound (loss.type vlb) has weights of its own; set it to uniform")
         require(lambda_vlb >= 0, f"loss.lambda_vlb: {lambda_vlb}; expected 0 or more")
         require(huber_delta > 0, f"loss.huber_delta: {huber_delta}; expected more than 0")
         self.schedules, self.type, self.huber_delta, self.lambda_vlb = schedules, type, huber_delta, lambda_vlb

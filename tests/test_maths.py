@@ -43,7 +43,7 @@ def test_tables_in_both_precisions(T, name, zero):
 def test_zero_terminal_snr_reaches_nothing_that_is_not_finite(method, par):
     s, m = DDPMSchedules('cosine', 50, zero_terminal_snr=True), tiny(parameterization=par)
     x = (torch.rand(50, 1, 8, 8)*255).round()/127.5 - 1
-    for kind, w in itertools.product(('l2', 'l1', 'huber', 'vlb'), ('uniform', 'min_snr', 'p2')):
+    for kind, w in [*itertools.product(('l2', 'l1', 'huber'), ('uniform', 'min_snr', 'p2')), ('vlb', 'uniform')]:
         out = DDPMLoss(s, kind, w)(m, x, t=torch.arange(50)); assert out.per_sample.isfinite().all(), (kind, w)
         assert all(g.isfinite().all() for g in torch.autograd.grad(out.loss, list(m.parameters()), allow_unused=True) if g is not None)
     assert bits_per_dim(m, s, x[:2])['total'].isfinite().all() and (bits_per_dim(m, s, x[:2])['L_T'] == 0).all()
