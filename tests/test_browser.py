@@ -1,7 +1,7 @@
 """The playground as a person meets it: voila serves it on 127.0.0.1, a real Chromium moves its sliders and presses its buttons.
 
 Needs Chromium (on Debian: apt-get install chromium) and the extra `playground`; without, everything here is skipped and says so."""
-import importlib.util, os, re, shutil, socket, subprocess, sys, tempfile, time
+import importlib.util, json, os, re, shutil, socket, subprocess, sys, tempfile, time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -167,7 +167,13 @@ def test_on_a_phone(served):
 def test_in_jupyterlab(tmp_path):
     "Opened in JupyterLab and run from its menu, a copy of the notebook shows living panels, and its picture follows the slider"
     shutil.copy(root/'nbs'/'playground.ipynb', tmp_path)
-    where = ['--ServerApp.ip=127.0.0.1', '--IdentityProvider.token=', f'--ServerApp.root_dir={tmp_path}', '--allow-root']
+    quiet = {'notebook-extension/tracker': dict(windowingMode='none'),         # all cells stay in the page, on screen or not
+             'apputils-extension/notification': dict(fetchNews='false', checkForUpdates=False)}
+    for name, settings in quiet.items():
+        f = tmp_path/'settings'/'@jupyterlab'/f'{name}.jupyterlab-settings'
+        f.parent.mkdir(parents=True); f.write_text(json.dumps(settings))
+    where = ['--ServerApp.ip=127.0.0.1', '--IdentityProvider.token=', f'--ServerApp.root_dir={tmp_path}', '--allow-root',
+             f"--LabApp.user_settings_dir={tmp_path/'settings'}"]
     with serving(tmp_path, 'jupyterlab', *where) as url, browser.Browser(1280, 900, timeout=90) as b:
         b.open(f'{url}lab/tree/playground.ipynb')
         b.wait("document.querySelectorAll('.jp-Notebook .jp-Cell').length > 3 && !document.querySelector('#jupyterlab-splash')")
@@ -177,7 +183,7 @@ def test_in_jupyterlab(tmp_path):
         lab = Panel(b, 'schedule')
         for sel, text in (('.lm-MenuBar-itemLabel', 'Run'), ('.lm-Menu-itemLabel', 'Run All Cells')):
             b.wait(f'!!({item(sel, text)})'); b.click(lab.mark(item(sel, text), text))
-        b.wait("!!document.querySelector('.pg-live img')")                     # the last panel; JupyterLab keeps only what can be seen
-        b.wait("(document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0, !!document.querySelector('.pg-schedule .noUi-handle'))")
+        b.wait("document.querySelectorAll('.ddpm-playground img').length == 6 && !!document.querySelector('.pg-schedule .noUi-handle')")
+        b.wait("document.querySelector('#jp-main-statusbar').innerText.includes('| Idle')")
         before = lab.picture; lab.slide('t', 3); lab.until('t = 253 of 1000'); assert lab.picture != before
         assert b.js("document.querySelector('.jp-Notebook').innerText.includes('Traceback')") is False
