@@ -8,7 +8,7 @@ __all__ = ['EXTENSIONS', 'ENDINGS', 'read_idx', 'ImageData', 'fit_image', 'load_
            'load_data', 'epoch_order', 'random_flip']
 
 # %% ../nbs/00_data.ipynb #da1f43e6
-import gzip, signal, struct
+import gzip, signal, struct, zlib
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -162,7 +162,8 @@ def why_unreadable(
     "What goes wrong when an image is read"
     from PIL import Image
     try: f()
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError) as e:
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error,
+            Image.DecompressionBombError) as e:
         return (str(e) or type(e).__name__).splitlines()[0]
     return ''
 
@@ -172,9 +173,8 @@ def check_image(
     "Look at a file's header and its end; decode it only where these leave a doubt"
     from PIL import Image
     def look():
-        with Image.open(path) as im:
-            im.fp.seek(-min(8, Path(path).stat().st_size), 2)
-            end, want = im.fp.read(), ENDINGS.get(im.format)
+        with Image.open(path) as im: want = ENDINGS.get(im.format)
+        with open(path, 'rb') as f: f.seek(-min(8, f.seek(0, 2)), 2); end = f.read()
         if want is None or not end.endswith(want):
             with Image.open(path) as im: im.load()
     return why_unreadable(look).replace(str(path), Path(path).name)

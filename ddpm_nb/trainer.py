@@ -19,7 +19,6 @@ import torch
 import torch.distributed as dist
 from fastcore.basics import patch
 from torch import Tensor, nn
-from torch.distributed.rendezvous import rendezvous
 
 from .core import DDPMError, atomic_path, fold_seed, make_grid, pick_device, require
 from .data import dead_workers_named, epoch_order, random_flip
@@ -303,7 +302,8 @@ def peak_memory(
 )->float:                # MiB
     "The largest amount of memory so far: of the GPU if there is one, else of this process"
     if device.type == 'cuda': return torch.cuda.max_memory_allocated(device) / 2**20
-    import resource, sys
+    try: import resource, sys
+    except ModuleNotFoundError: return math.nan # Windows does not tell in this way
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == 'darwin' else 2**10)
 
 # %% ../nbs/05_trainer.ipynb #peak0004
@@ -495,10 +495,10 @@ def failures_named(
         with dead_workers_named(): yield
     except RuntimeError as e:
         text = str(e)
-        if isinstance(e, torch.OutOfMemoryError) or "can't allocate memory" in text:
+        if isinstance(e, torch.cuda.OutOfMemoryError) or "can't allocate memory" in text:
             raise DDPMError("training: out of memory; a larger training.accumulate computes the same batch in smaller parts, "
                             "and model.gradient_checkpointing keeps less of each") from None
-        lost = isinstance(e, dist.DistError) or 'Connection closed by peer' in text or 'Connection reset by peer' in text or 'gloo' in text
+        lost = isinstance(e, getattr(dist, 'DistError', ())) or any(w in text for w in ('closed by peer', 'reset by peer', 'gloo'))
         if size == 1 or not lost: raise
         raise DDPMError("training: another process of this run is gone; "
                         "torchrun --max_restarts N starts all of them again from latest.pt") from None
@@ -537,6 +537,7 @@ class Team:
 def meeting_place()->dict: # arguments for `init_process_group`
     "Where the processes leave each other their addresses; after a restart a new place, or they would find those of the dead"
     if os.environ.get('GROUP_WORLD_SIZE') != '1': return {} # on several machines the restarts are not counted alike
+    from torch.distributed.rendezvous import rendezvous
     store, rank, size = next(iter(rendezvous('env://')))
     name = f"restart_{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
     return dict(store=dist.PrefixStore(name, store), rank=rank, world_size=size)
