@@ -1,9 +1,9 @@
 """Runs one training again and again, killing it each time at another moment; started by test_faults.py, in a process of its own.
 
-`killer.py OUT KILLS SEED ARG …`: ARG are what `ddpm-nb train` gets. One process imports everything and forks a child for each life, so a life costs
-a fraction of a second. A child counts the calls that its Python makes, C functions too, and sends itself SIGKILL at one of them, drawn from SEED: any
-moment of a step, of the log, of a save. Every third life is killed inside a save, and every ninth after half of the bytes of one were written.
-Nothing here looks at a clock."""
+`killer.py OUT KILLS SEED ARG …`: ARG are what `ddpm-nb train` gets. One process imports everything and forks a child for each life, so
+a life costs a fraction of a second. A child counts the calls that its Python makes, C functions too, and sends itself SIGKILL at one of
+them, drawn from SEED: any moment of a step, of the log, of a save. Every third life is killed inside a save, and every ninth after a part
+of the bytes of one was written. Nothing here looks at a clock."""
 import contextlib, functools, json, os, random, signal, sys
 from pathlib import Path
 
@@ -65,7 +65,8 @@ def main():
     for split in ('train', 'test'): ddpm_nb.data.load_mnist(split, 8) # read once, and not in every life
     out, kills, rng, args = Path(sys.argv[1]), int(sys.argv[2]), random.Random(int(sys.argv[3])), sys.argv[4:]
     steps = int(args[args.index('--training.max_steps') + 1])
-    warm = list(args); warm[args.index('--training.max_steps') + 1] = '2' # whatever is imported late, is imported now, and not in every life
+    warm = list(args)
+    warm[args.index('--training.max_steps') + 1] = '2' # whatever is imported late, is imported now, and not in every life
     with contextlib.redirect_stdout(sys.stderr): assert ddpm_nb.cli.main(['train', *warm, '--output_dir', str(out/'warm')]) == 0
     assert life([*args, '--output_dir', str(out/'whole')], report=out/'calls') == 0
     per_step = int((out/'calls').read_text())//steps
@@ -73,7 +74,8 @@ def main():
     for n in range(kills):
         moment = 'half written' if n % 9 == 8 else 'in a save' if n % 3 == 2 else 'any'
         # (which save, where in it): saves come by twos and threes; a save makes some hundred calls
-        at = rng.randint(1, 6*per_step) if moment == 'any' else (rng.randint(1, 3), rng.random() if moment == 'half written' else rng.randint(1, 250))
+        where = rng.random() if moment == 'half written' else rng.randint(1, 250)
+        at = rng.randint(1, 6*per_step) if moment == 'any' else (rng.randint(1, 3), where)
         had = T.load_checkpoint(latest)['step'] if latest.exists() else None
         code = life([*args, '--output_dir', str(out/'cut'), *(['--resume', 'latest'] if had is not None else [])], moment, at)
         now = T.load_checkpoint(latest)['step'] if latest.exists() else None # raises if it does not load

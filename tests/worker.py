@@ -11,16 +11,19 @@ from ddpm_nb.data import ImageData
 from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.unet import UNetSmall
 
-NET = dict(image_size=8, in_channels=1, base_channels=8, channel_mults=(1, 2), num_res_blocks=1, attention_resolutions=(), num_groups=4, parameterization='v', num_classes=4)
+NET = dict(image_size=8, in_channels=1, base_channels=8, channel_mults=(1, 2), num_res_blocks=1, attention_resolutions=(),
+           num_groups=4, parameterization='v', num_classes=4)
 
 
 def trainer(out, data=None, device='cpu', **kw):
     torch.manual_seed(int(os.environ.get('RANK', 0))) # other weights in each process: the first one's must win
     pixels = torch.randint(0, 256, (64, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    usual = dict(max_steps=8, batch_size=10, accumulate=2, amp=False, log_every=2, learning_rate=1e-3, ema=dict(decay=.9, extra_decays=[.5]), scheduler=dict(warmup_steps=2),
+    usual = dict(max_steps=8, batch_size=10, accumulate=2, amp=False, log_every=2, learning_rate=1e-3,
+                 ema=dict(decay=.9, extra_decays=[.5]), scheduler=dict(warmup_steps=2),
                  checkpoint=dict(every_steps=3), validation=dict(every_steps=4, num_images=16), optimizer=dict(eps=1e-4))
     data = data or ImageData(pixels, torch.arange(64) % 4, flip=True)
-    return T.DDPMTrainer(UNetSmall(**NET), DDPMSchedules('cosine', 20), data, ImageData(pixels, torch.arange(64) % 4), output_dir=out, device=device, progress=False, config=usual | kw)
+    return T.DDPMTrainer(UNetSmall(**NET), DDPMSchedules('cosine', 20), data, ImageData(pixels, torch.arange(64) % 4), output_dir=out,
+                         device=device, progress=False, config=usual | kw)
 
 
 class StopAt(T.Callback):
@@ -43,10 +46,12 @@ def many(out):
     rank, seen = int(os.environ['RANK']), {}
     with T.joined('cpu') as dev:
         t = trainer(out/'two', device=dev); t.train(); seen['two'] = t.step
-        t = trainer(out/'one-two', device=dev).resume(out/'one'/'ckpts'/'step_00000003.pt'); t.train(); seen['resumed'] = (t.step, t.history['resumes'])
+        t = trainer(out/'one-two', device=dev).resume(out/'one'/'ckpts'/'step_00000003.pt'); t.train()
+        seen['resumed'] = (t.step, t.history['resumes'])
 
         data = Spoiled(torch.zeros(64, 1, 8, 8, dtype=torch.uint8), torch.arange(64) % 4); data.when = (3,)
-        t = trainer(out/'nan', data, dev); t.train(); seen['nan'] = (t.step, t.history['skipped'], all(v.isfinite().all().item() for v in t.model.state_dict().values()))
+        t = trainer(out/'nan', data, dev); t.train()
+        seen['nan'] = (t.step, t.history['skipped'], all(v.isfinite().all().item() for v in t.model.state_dict().values()))
         data.n, data.when = 0, range(4, 99); t = trainer(out/'nans', data, dev, max_bad_steps=3)
         try: t.train()
         except DDPMError as e: seen['nans'] = (t.step, '3 steps in a row' in str(e))
@@ -61,8 +66,10 @@ def many(out):
         t.callbacks.append(Term())
         try: t.train()
         except SystemExit as e: seen['term'] = (t.step, e.code)
-        t = trainer(out/'early', device=dev, early_stop=dict(patience=1, min_delta=9.), validation=dict(every_steps=1, num_images=8)); t.train(); seen['early'] = t.step
-        weights = torch.cat([p.flatten() for p in t.model.parameters()]); other = weights.clone(); torch.distributed.broadcast(other, 0); seen['same'] = torch.equal(weights, other)
+        t = trainer(out/'early', device=dev, early_stop=dict(patience=1, min_delta=9.), validation=dict(every_steps=1, num_images=8))
+        t.train(); seen['early'] = t.step
+        weights = torch.cat([p.flatten() for p in t.model.parameters()]); other = weights.clone()
+        torch.distributed.broadcast(other, 0); seen['same'] = torch.equal(weights, other)
     (out/f'{rank}.json').write_text(json.dumps(seen))
 
 
