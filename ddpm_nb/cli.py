@@ -30,7 +30,7 @@ _NOISE = _keys('sampling', 'eta variance') + ' ' + _GRID
 _FROM = 'dataset ' + _keys('sampling', 'num_samples label') + ' ' + _HOW                      # of what begins with images
 
 COMMANDS = { # name: (help, config keys it uses; a section stands for its keys)
-    'train': ('train a model; writes ckpts/, logs/ and grids/', _RUN),
+    'train': ('train a model; writes ckpts/, logs/ and grids/; several processes: torchrun … -m ddpm_nb.cli train …', _RUN),
     'sample.grid': ('sample a grid of images; writes grids/', _NOISE + ' sampling.batch_size'),
     'sample.traj': ('film a reverse trajectory; writes animations/', _NOISE + ' sampling.fps'),
     'sample.interpolate': ('walk between two noises; writes grids/', _GRID + ' sampling.batch_size'),
@@ -68,7 +68,7 @@ FLAGS = { # flag: (the config keys it may stand for, or the commands that take i
     'epochs': ('training.epochs', 'passes over the data; takes the place of training.max_steps'),
     'batch_size': ('training.batch_size sampling.batch_size', 'images at a time'),
     'learning_rate': ('training.learning_rate', 'at its peak'),
-    'resume': (('train',), 'go on from latest, best, or a checkpoint'),
+    'resume': (('train',), 'go on from latest, best, or the path of a checkpoint'),
     'overwrite': (('train',), 'start anew where a run already is'),
     'checkpoint': (_CKPT, 'ema, best, latest, or a path; default: ema'),
     'pretrained': (_CKPT, 'use a packaged model instead, mnist or mnist-cond, or a .safetensors file'),
