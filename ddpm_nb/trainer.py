@@ -580,7 +580,7 @@ class DDPMTrainer:
         self.cfg, self.seed, self.team = training_config(config), seed, Team()
         self.device = pick_device(device) if isinstance(device, str) else device
         self.model, self.schedules = model.to(self.device), schedules.to(self.device)
-        if self.cfg['channels_last']: self.model.to(memory_format=torch.channels_last)
+        self.model.to(memory_format=torch.channels_last if self.cfg['channels_last'] else torch.contiguous_format)
         self.data, self.val_data = data.to(self.device), val_data
         self.loss, self.sample_fn = loss or DDPMLoss(schedules), sample_fn
         self.output_dir, self.full_config = Path(output_dir), full_config or {}
