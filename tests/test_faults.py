@@ -270,7 +270,8 @@ def test_only_nan_stops_and_names_the_last_good_checkpoint(tmp_path):
 def test_an_exploding_loss_stops_the_run(tmp_path, capsys):
     "Finite, but a thousand times what it was: without the check, it would be trained and saved to the end"
     a = ('--training.max_steps 80 --training.validation.every_steps 0 --training.sampling.every_steps 0 '
-         '--training.checkpoint.every_steps 1 --training.optimizer.name sgd --training.grad_clip null --training.scheduler.warmup_steps 30 --training.max_bad_steps 5 '
+         '--training.checkpoint.every_steps 1 --training.optimizer.name sgd --training.grad_clip null '
+         '--training.scheduler.warmup_steps 30 --training.max_bad_steps 5 '
          '--training.learning_rate 1e6').split()
     assert main(['train', *SMALL, '--output_dir', str(tmp_path), *a]) == 2
     err = capsys.readouterr().err.splitlines()[-1]; ck = load_checkpoint(tmp_path/'ckpts'/'latest.pt')
