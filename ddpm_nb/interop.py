@@ -7,7 +7,7 @@ __all__ = ['save_pretrained', 'pretrained_names', 'load_pretrained', 'unet2d_con
            'unetsmall_config', 'from_diffusers']
 
 # %% ../nbs/11_interop.ipynb #a224fd9f
-import inspect, json, re, shutil
+import inspect, json, logging, re, shutil
 from importlib import resources
 from pathlib import Path
 
@@ -152,13 +152,15 @@ def _part(
 ):
     "What `read` finds in the subfolder, or else beside the other files; raises `DDPMError` where it is in neither"
     folder = Path(source)
-    hub = re.fullmatch(r'[\w.-]+(/[\w.-]+)?', str(source)) and not folder.exists()
+    hub = re.fullmatch(r'[\w.-]+/[\w.-]+', str(source)) is not None and not folder.exists()
     require(hub or folder.is_dir(), f"import: {source} is neither a folder nor a name on the hub, such as google/ddpm-cifar10-32")
+    logging.getLogger('huggingface_hub').setLevel(logging.ERROR) # each of its retries would be a line
     tries = ({'subfolder': sub}, {}) if hub or (folder/sub).is_dir() else ({},)
     for i, kw in enumerate(tries):
         try: return read(source, **kw)
         except (OSError, ValueError) as e:
-            if i + 1 == len(tries): raise DDPMError(f"import: {source}: {sub}: {str(e).splitlines()[0]}") from None
+            why = f"import: {source}: {sub}: {str(e).splitlines()[0].rstrip('.')}"
+            if i + 1 == len(tries): raise DDPMError(why + hub*"; is the name right, and the hub within reach?") from None
 
 # %% ../nbs/11_interop.ipynb #0303e924
 def from_diffusers(
