@@ -74,7 +74,8 @@ def test_upsample_is_repeat_then_convolve(h, w):
     up, x = Upsample(3).double(), torch.randn(2, 3, h, w, dtype=torch.float64, requires_grad=True)
     plain = up.conv(F.interpolate(x, scale_factor=2.)); g = torch.randn_like(plain); wrt = [x, *up.parameters()]
     torch.testing.assert_close(up(x), plain, atol=1e-12, rtol=1e-12)
-    for a, e in zip(torch.autograd.grad(up(x), wrt, g), torch.autograd.grad(plain, wrt, g)): torch.testing.assert_close(a, e, atol=1e-12, rtol=1e-10)
+    for a, e in zip(torch.autograd.grad(up(x), wrt, g), torch.autograd.grad(plain, wrt, g)):
+        torch.testing.assert_close(a, e, atol=1e-12, rtol=1e-10)
 
 
 def test_attention_is_softmax_of_scaled_products():
@@ -156,9 +157,10 @@ def test_checkpointing_keeps_less():
     "Counted in what autograd saves, and with no block of the middle left out"
     def kept(ck):
         m = awake(gradient_checkpointing=ck, attention_resolutions=(8,)).train(); x, t, y = batch(m); seen, runs = {}, []
-        for b in m.modules():
-            if isinstance(b, (ResBlock, Attention)): b.register_forward_pre_hook(lambda b, i: runs.append(b)) # recomputing stops before a block ends
-        with torch.autograd.graph.saved_tensors_hooks(lambda z: seen.setdefault(z.data_ptr(), z.numel()) and z, lambda z: z): loss = m(x, t).sum()
+        for b in m.modules(): # before, not after: recomputing stops before a block ends
+            if isinstance(b, (ResBlock, Attention)): b.register_forward_pre_hook(lambda b, i: runs.append(b))
+        keep = lambda z: seen.setdefault(z.data_ptr(), z.numel()) and z
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda z: z): loss = m(x, t).sum()
         first = len(runs); loss.backward(); return sum(seen.values()), first, len(runs) - first
     (full, n, again), (small, n2, again2) = kept(False), kept(True)
     assert again == 0 and n == n2 == again2 == 11      # 2 + 2 + 4 residual blocks and 1 + 2 attentions, each computed once more
@@ -168,7 +170,8 @@ def test_checkpointing_keeps_less():
 # ---- bad input
 
 @pytest.mark.parametrize('kw,message', [
-    (dict(image_size=6, channel_mults=(1, 2, 2)), 'model.image_size: 6 cannot be halved 2 times'), (dict(image_size=0), 'model.image_size: 0'),
+    (dict(image_size=6, channel_mults=(1, 2, 2)), 'model.image_size: 6 cannot be halved 2 times'),
+    (dict(image_size=0), 'model.image_size: 0'),
     (dict(channel_mults=()), 'model.channel_mults: []'), (dict(channel_mults=(1, .3)), 'does not divide 4.8 channels'),
     (dict(num_groups=3), 'model.num_groups: 3 does not divide 16'), (dict(num_groups=0), 'model.num_groups: 0; expected 1 or more'),
     (dict(attention_resolutions=(5,)), "model.attention_resolutions: 5 is none of this network's resolutions [8, 4]"),
