@@ -54,11 +54,14 @@ class Diffusers:
     def __init__(self, seed):
         import_torchvision(); import diffusers
         torch.manual_seed(seed)
-        self.net = diffusers.UNet2DModel(sample_size=32, in_channels=1, out_channels=1, layers_per_block=2, block_out_channels=(32, 64, 128),
-                                         down_block_types=('DownBlock2D', 'AttnDownBlock2D', 'DownBlock2D'), up_block_types=('UpBlock2D', 'AttnUpBlock2D', 'UpBlock2D'))
+        self.net = diffusers.UNet2DModel(sample_size=32, in_channels=1, out_channels=1, layers_per_block=2,
+                                         block_out_channels=(32, 64, 128),
+                                         down_block_types=('DownBlock2D', 'AttnDownBlock2D', 'DownBlock2D'),
+                                         up_block_types=('UpBlock2D', 'AttnUpBlock2D', 'UpBlock2D'))
         self.noise, self.lib = diffusers.DDPMScheduler(1000), diffusers
         self.opt = torch.optim.AdamW(self.net.parameters(), lr=1e-4, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8)
-        self.ema, self.n = diffusers.training_utils.EMAModel(self.net.parameters(), decay=0.9999, use_ema_warmup=True, inv_gamma=1.0, power=0.75), 0
+        self.ema, self.n = diffusers.training_utils.EMAModel(self.net.parameters(), decay=0.9999, use_ema_warmup=True, inv_gamma=1.0,
+                                                             power=0.75), 0
     def total(self, steps): self.steps = steps
     def step(self, x, y):
         for g in self.opt.param_groups: g['lr'] = 1e-4 * lr_at(self.n, self.steps, dict(name='cosine', warmup_steps=500))
@@ -68,8 +71,10 @@ class Diffusers:
         self.opt.step(); self.opt.zero_grad(); self.ema.step(self.net.parameters()); self.n += 1
     def sample(self, n, steps):
         self.ema.store(self.net.parameters()); self.ema.copy_to(self.net.parameters()); self.net.eval()
-        pipe = self.lib.DDIMPipeline(self.net, self.lib.DDIMScheduler.from_config(self.noise.config)); pipe.set_progress_bar_config(disable=True)
-        out = [torch.from_numpy(pipe(batch_size=min(64, n - i), num_inference_steps=steps, output_type='np').images) for i in range(0, n, 64)]
+        pipe = self.lib.DDIMPipeline(self.net, self.lib.DDIMScheduler.from_config(self.noise.config))
+        pipe.set_progress_bar_config(disable=True)
+        out = [torch.from_numpy(pipe(batch_size=min(64, n - i), num_inference_steps=steps, output_type='np').images) for i in range(0, n,
+                                                                                                                                    64)]
         self.ema.restore(self.net.parameters()); self.net.train()
         return torch.cat(out).permute(0, 3, 1, 2)*2 - 1
 
@@ -82,7 +87,8 @@ class Lucidrains:
         from ema_pytorch import EMA as TheirEMA
         torch.manual_seed(seed)
         self.d = GaussianDiffusion(Unet(dim=32, dim_mults=(1, 2, 4), channels=1), image_size=32, timesteps=1000, sampling_timesteps=250)
-        self.opt, self.ema = torch.optim.Adam(self.d.parameters(), lr=8e-5, betas=(0.9, 0.99)), TheirEMA(self.d, beta=0.995, update_every=10)
+        self.opt, self.ema = torch.optim.Adam(self.d.parameters(), lr=8e-5, betas=(0.9, 0.99)), TheirEMA(self.d, beta=0.995,
+                                                                                                         update_every=10)
     def total(self, steps): pass
     def step(self, x, y):
         self.d(x/2 + .5).backward(); torch.nn.utils.clip_grad_norm_(self.d.parameters(), 1.0)
@@ -106,7 +112,9 @@ class SmallDiffusion:
         self.opt.zero_grad(); type(self.net).get_loss(self.net, x0, sigma, eps).backward(); self.opt.step(); self.ema.update(self.net)
     def sample(self, n, steps):
         with self.ema.applied(self.net):
-            out = [list(self.sd.samples(self.net, self.sched.sample_sigmas(steps), gam=1.6, batchsize=min(64, n - i)))[-1] for i in range(0, n, 64)]
+            out = [list(self.sd.samples(self.net, self.sched.sample_sigmas(steps), gam=1.6, batchsize=min(64, n - i)))[-1] for i in range(0,
+                                                                                                                                          n,
+                                                                                                                                          64)]
         self.net.train()
         return torch.cat(out).clamp(-1, 1)
 
@@ -144,13 +152,16 @@ def race(name, a):
     c.total(10**6); rate = None
     for x, y in data:
         t = time.process_time(); c.step(x, y); used += time.process_time() - t; n += 1; seen += len(x)
-        if rate is None and used > min(10, budget/10): rate = n/used; c.total(int(budget*rate))   # so that the learning rate lands with the budget
+        if rate is None and used > min(10, budget/10):
+            rate = n/used
+            c.total(int(budget*rate))   # so that the learning rate lands with the budget
         if len(rows) < 1 and used >= budget/2 or used >= budget:
             x, f, k = measure(c, net, real, a.num_samples, a.steps)
             rows.append(dict(core_minutes=used/60, images=seen, steps=n, images_per_core_s=seen/used, fid_proxy=f, kid=k))
             if used >= budget: break
     out = Path(a.out); save_grid(x[:64], out/f'{name}.png')
-    (out/f'{name}.json').write_text(json.dumps(dict(name=name, seed=a.seed, sampler_steps=a.steps, changes=ABLATIONS.get(name), rows=rows), indent=1))
+    (out/f'{name}.json').write_text(json.dumps(dict(name=name, seed=a.seed, sampler_steps=a.steps, changes=ABLATIONS.get(name), rows=rows),
+                                               indent=1))
 
 
 def table(names, out):
@@ -165,8 +176,13 @@ def table(names, out):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--contenders', nargs='*', default=list(PEERS)); p.add_argument('--core_minutes', type=float, default=20); p.add_argument('--num_samples', type=int, default=1024)
-    p.add_argument('--steps', type=int, default=50); p.add_argument('--seed', type=int, default=0); p.add_argument('--out', default='outputs/quality'); p.add_argument('--jobs', type=int, default=2)
+    p.add_argument('--contenders', nargs='*', default=list(PEERS))
+    p.add_argument('--core_minutes', type=float, default=20)
+    p.add_argument('--num_samples', type=int, default=1024)
+    p.add_argument('--steps', type=int, default=50)
+    p.add_argument('--seed', type=int, default=0)
+    p.add_argument('--out', default='outputs/quality')
+    p.add_argument('--jobs', type=int, default=2)
     p.add_argument('--one', action='store_true', help=argparse.SUPPRESS)
     a = p.parse_args(); names = list(ABLATIONS) if a.contenders == ['ablate'] else a.contenders
     if a.one: return race(names[0], a)

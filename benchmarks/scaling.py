@@ -10,7 +10,8 @@ def speed(processes, cores, steps=30):
     env = dict(os.environ, OMP_NUM_THREADS=str(max(1, cores//processes)))
     launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}', '-m', 'ddpm_nb.cli']
     with tempfile.TemporaryDirectory() as d:
-        cmd = [*launch, 'train', '--config', 'mnist_tiny', '--output_dir', d, '--training.max_steps', str(steps), '--training.log_every', '10']
+        cmd = [*launch, 'train', '--config', 'mnist_tiny', '--output_dir', d, '--training.max_steps', str(steps), '--training.log_every',
+               '10']
         for k in ('validation', 'checkpoint', 'sampling'): cmd += [f'--training.{k}.every_steps', '0']
         r = subprocess.run(cmd, env=env, capture_output=True, text=True)
         if r.returncode: sys.exit(r.stderr[-2000:])

@@ -11,7 +11,8 @@ SMALL = '--dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] 
 ENV = dict(os.environ, OMP_NUM_THREADS='1')
 
 
-def proc(*a, **kw): return subprocess.run([sys.executable, '-m', 'ddpm_nb.cli', *map(str, a)], capture_output=True, text=True, env=ENV, **kw)
+def proc(*a, **kw): return subprocess.run([sys.executable, '-m', 'ddpm_nb.cli', *map(str, a)], capture_output=True, text=True, env=ENV,
+                                          **kw)
 def train(out, *a): return ['train', '--config', 'mnist_tiny', '--device', 'cpu', '--output_dir', str(out), *SMALL, *map(str, a)]
 
 
@@ -35,10 +36,15 @@ def test_help_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize('says, args', [
-    ('neither a packaged config', ['--config', 'mnits']), ('did you mean training.learning_rate?', ['--training.learning_ratee', '1']), ('training.batch_size', ['--batch_size', 'many']),
-    ('cannot be halved', ['--model.image_size', '33', '--dataset.image_size', '33']), ('model.num_groups', ['--model.base_channels', '10']), ('schedules.timesteps', ['--schedules.timesteps', '1']),
-    ('model.parameterization', ['--model.parameterization', 'noise']), ('dataset.name', ['--dataset.name', 'minst']), ('training.scheduler.name', ['--training.scheduler.name', 'cosin']), ('device', ['--device', 'gpu']),
-    ('training.ema.decay', ['--training.ema.decay', '1.5']), ('loss.type', ['--loss.type', 'l3']), ('mirrored digit', ['--dataset.flip', 'true']), ('unknown flag', ['--confg', 'x']), ('needs model.parameterization', ['--schedules.zero_terminal_snr', 'true', '--model.parameterization', 'eps'])])
+    ('neither a packaged config', ['--config', 'mnits']), ('did you mean training.learning_rate?', ['--training.learning_ratee', '1']),
+    ('training.batch_size', ['--batch_size', 'many']),
+    ('cannot be halved', ['--model.image_size', '33', '--dataset.image_size', '33']), ('model.num_groups', ['--model.base_channels', '10']),
+    ('schedules.timesteps', ['--schedules.timesteps', '1']),
+    ('model.parameterization', ['--model.parameterization', 'noise']), ('dataset.name', ['--dataset.name', 'minst']),
+    ('training.scheduler.name', ['--training.scheduler.name', 'cosin']), ('device', ['--device', 'gpu']),
+    ('training.ema.decay', ['--training.ema.decay', '1.5']), ('loss.type', ['--loss.type', 'l3']),
+    ('mirrored digit', ['--dataset.flip', 'true']), ('unknown flag', ['--confg', 'x']),
+    ('needs model.parameterization', ['--schedules.zero_terminal_snr', 'true', '--model.parameterization', 'eps'])])
 def test_bad_training_input(tmp_path, capsys, says, args):
     out = tmp_path/'o'; refused(capsys, says, *train(out), *args)
     assert not list(out.rglob('*.pt')) if out.exists() else True
@@ -53,9 +59,12 @@ def test_bad_checkpoints(tmp_path, capsys, run):
     good = (run/'ckpts'/'ema.pt').read_bytes()
     class Evil:
         def __reduce__(self): return os.system, (f'touch {tmp_path}/owned',)
-    (tmp_path/'cut.pt').write_bytes(good[:len(good)//2]); torch.save(dict(format='ddpm_nb', model=Evil()), tmp_path/'evil.pt'); torch.save({'state_dict': torch.zeros(2)}, tmp_path/'foreign.pt')
+    (tmp_path/'cut.pt').write_bytes(good[:len(good)//2])
+    torch.save(dict(format='ddpm_nb', model=Evil()), tmp_path/'evil.pt')
+    torch.save({'state_dict': torch.zeros(2)}, tmp_path/'foreign.pt')
     (tmp_path/'old.pt').write_bytes(pickle.dumps(Evil())); (tmp_path/'folder.pt').mkdir()
-    for name, says in (('cut', 'damaged'), ('evil', 'could run code'), ('foreign', 'not written by ddpm_nb'), ('old', 'refused'), ('missing', 'does not exist'), ('folder', 'does not exist')):
+    for name, says in (('cut', 'damaged'), ('evil', 'could run code'), ('foreign', 'not written by ddpm_nb'), ('old', 'refused'),
+                       ('missing', 'does not exist'), ('folder', 'does not exist')):
         refused(capsys, says, 'sample.grid', '--output_dir', tmp_path/'o', '--checkpoint', tmp_path/f'{name}.pt')
     assert not (tmp_path/'owned').exists() and not (tmp_path/'o').exists()
 
@@ -75,7 +84,9 @@ def test_folders(tmp_path, capsys):
     (tmp_path/'empty').mkdir(); folder = ['--dataset.name', 'folder', '--model.in_channels', '3', '--dataset.limit', '8']
     refused(capsys, 'no readable images', *train(tmp_path/'o'), *folder, '--dataset.root', tmp_path/'empty')
     refused(capsys, 'not a folder', *train(tmp_path/'o'), *folder, '--dataset.root', tmp_path/'nowhere')
-    (tmp_path/'im').mkdir(); [Image.new('RGB', (40, 50), (20*i, 0, 0)).save(tmp_path/'im'/f'{i}.png') for i in range(12)]; (tmp_path/'im'/'x.png').write_text('no')
+    (tmp_path/'im').mkdir()
+    [Image.new('RGB', (40, 50), (20*i, 0, 0)).save(tmp_path/'im'/f'{i}.png') for i in range(12)]
+    (tmp_path/'im'/'x.png').write_text('no')
     assert main(train(tmp_path/'p', *folder, '--dataset.root', tmp_path/'im', '--training.max_steps', 2, '--training.num_workers', 0)) == 0
     assert 'skipping x.png' in capsys.readouterr().out
 
@@ -85,38 +96,52 @@ def test_unwritable_output(tmp_path, capsys):
 
 
 def test_a_run_is_not_overwritten(capsys, run):
-    before = (run/'ckpts'/'latest.pt').read_bytes(); refused(capsys, '--resume latest', *train(run)); assert (run/'ckpts'/'latest.pt').read_bytes() == before
+    before = (run/'ckpts'/'latest.pt').read_bytes()
+    refused(capsys, '--resume latest', *train(run))
+    assert (run/'ckpts'/'latest.pt').read_bytes() == before
 
 
-def test_resume_into_another_model(capsys, run): refused(capsys, 'model.dropout', *train(run, '--resume', 'latest', '--model.dropout', '0.5'))
+def test_resume_into_another_model(capsys, run): refused(capsys, 'model.dropout',
+                                                         *train(run, '--resume', 'latest', '--model.dropout', '0.5'))
 
 
 def test_bad_sampling_input(capsys, run):
-    for says, args in (('method', ['--method', 'euler']), ('num_steps', ['--num_steps', '21']), ('eta', ['--eta', '-1']), ('knows no classes', ['--guidance_scale', '3']), ('spacing', ['--sampling.spacing', 'log']), ('sampling.label', ['--label', '3']), ('num_samples', ['--num_samples', '0'])):
+    for says, args in (('method', ['--method', 'euler']), ('num_steps', ['--num_steps', '21']), ('eta', ['--eta', '-1']),
+                       ('knows no classes', ['--guidance_scale', '3']), ('spacing', ['--sampling.spacing', 'log']),
+                       ('sampling.label', ['--label', '3']), ('num_samples', ['--num_samples', '0'])):
         refused(capsys, says, 'sample.grid', '--output_dir', run, '--num_steps', '4', *args)
-    refused(capsys, 'evaluation.metrics', 'eval', '--output_dir', run, '--metrics', 'fid'); refused(capsys, 'expected one of', 'sample.grid', '--pretrained', 'cats')
+    refused(capsys, 'evaluation.metrics', 'eval', '--output_dir', run, '--metrics', 'fid')
+    refused(capsys, 'expected one of', 'sample.grid', '--pretrained', 'cats')
 
 
 def test_seed_checkpoint_and_names(run, tmp_path):
-    def grid(*a): assert main(['sample.grid', '--output_dir', str(run), '--num_samples', '4', '--num_steps', '3', '--output_name', 'g', *a]) == 0; return (run/'grids'/'g.png').read_bytes()
+    def grid(*a):
+        assert main(['sample.grid', '--output_dir', str(run), '--num_samples', '4', '--num_steps', '3', '--output_name', 'g', *a]) == 0
+        return (run/'grids'/'g.png').read_bytes()
     assert grid('--seed', '1') == grid('--seed', '1') != grid('--seed', '2')
-    assert grid('--checkpoint', str(run/'ckpts'/'best.pt')) and grid('--checkpoint', 'latest', '--sampling.weights', 'raw') != grid('--checkpoint', 'latest')
+    assert grid('--checkpoint', str(run/'ckpts'/'best.pt')) and grid('--checkpoint', 'latest', '--sampling.weights',
+                                                                     'raw') != grid('--checkpoint', 'latest')
 
 
 def test_every_sampling_command(run):
-    for cmd, out in (('sample.interpolate', 'grids/interpolate.png'), ('sample.inpaint', 'grids/inpaint.png'), ('sample.edit', 'grids/edit.png'), ('sample.traj', 'animations/trajectory.gif')):
+    for cmd, out in (('sample.interpolate', 'grids/interpolate.png'), ('sample.inpaint', 'grids/inpaint.png'),
+                     ('sample.edit', 'grids/edit.png'), ('sample.traj', 'animations/trajectory.gif')):
         assert main([cmd, '--output_dir', str(run), '--num_samples', '3', '--num_steps', '4']) == 0 and (run/out).stat().st_size > 100
-    for cmd, out in (('viz.curves', 'curves/training_curves.png'), ('viz.schedules', 'curves/snr.png')): assert main([cmd, '--output_dir', str(run)]) == 0 and (run/out).is_file()
+    for cmd, out in (('viz.curves', 'curves/training_curves.png'),
+                     ('viz.schedules', 'curves/snr.png')): assert main([cmd, '--output_dir', str(run)]) == 0 and (run/out).is_file()
 
 
 def test_eval_all_methods_goes_on(run, capsys):
-    args = ['eval', '--output_dir', str(run), '--num_samples', '8', '--metrics', 'kid', '--all_methods', '--evaluation.methods', '[ddim, heun]', '--evaluation.steps', '[2, 3]']
+    args = ['eval', '--output_dir', str(run), '--num_samples', '8', '--metrics', 'kid', '--all_methods', '--evaluation.methods',
+            '[ddim, heun]', '--evaluation.steps', '[2, 3]']
     assert main(args) == 0; f = run/'logs'/'evaluation_results.json'; first = json.loads(f.read_text())['results']
-    assert [r['name'] for r in first] == ['ddim-2', 'ddim-3', 'heun-2', 'heun-3'] and all(r['n'] == 8 and r['checkpoint_sha256'] for r in first)
+    assert [r['name'] for r in first] == ['ddim-2', 'ddim-3', 'heun-2',
+                                          'heun-3'] and all(r['n'] == 8 and r['checkpoint_sha256'] for r in first)
     assert main(args) == 0 and json.loads(f.read_text())['results'] == first # nothing was done twice: times are the same
 
 
-STEPS = ['--training.max_steps', 60, '--training.checkpoint.every_steps', 3, '--training.validation.every_steps', 0, '--training.log_every', 5]
+STEPS = ['--training.max_steps', 60, '--training.checkpoint.every_steps', 3, '--training.validation.every_steps', 0,
+         '--training.log_every', 5]
 
 
 @pytest.fixture(scope='module')
@@ -127,14 +152,17 @@ def whole(tmp_path_factory):
 
 @pytest.mark.parametrize('sig, code', [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_killed_and_resumed_is_as_if_never_killed(tmp_path, whole, sig, code):
-    p = subprocess.Popen([sys.executable, '-m', 'ddpm_nb.cli', *train(tmp_path/'cut', *STEPS)], env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    p = subprocess.Popen([sys.executable, '-m', 'ddpm_nb.cli', *train(tmp_path/'cut', *STEPS)], env=ENV, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL)
     latest = tmp_path/'cut'/'ckpts'/'latest.pt'
     while not latest.exists() and p.poll() is None: time.sleep(.005)
     p.send_signal(sig); assert p.wait() == code
     assert proc(*train(tmp_path/'cut', *STEPS, '--resume', 'latest')).returncode == 0
     a, b = (torch.load(d/'ckpts'/'latest.pt', weights_only=True) for d in (whole, tmp_path/'cut'))
-    assert all(torch.equal(v, b['model'][k]) for k, v in a['model'].items()) and all(torch.equal(v, b['ema']['shadow'][k]) for k, v in a['ema']['shadow'].items())
-    la, lb = ([(s['step'], s['loss']) for s in json.loads((d/'logs'/'training_metrics.json').read_text())['steps']] for d in (whole, tmp_path/'cut'))
+    assert all(torch.equal(v, b['model'][k]) for k, v in a['model'].items()) and all(torch.equal(v, b['ema']['shadow'][k]) for k,
+                                                                                     v in a['ema']['shadow'].items())
+    la, lb = ([(s['step'], s['loss']) for s in json.loads((d/'logs'/'training_metrics.json').read_text())['steps']] for d in (whole,
+                                                                                                                              tmp_path/'cut'))
     assert la == lb and b['history']['resumes'] and b['step'] == 60
 
 
@@ -142,61 +170,87 @@ def files(d): return sorted(str(p.relative_to(d)) for p in d.rglob('*') if p.is_
 
 
 def test_what_a_command_would_ignore_is_refused(run, capsys):
-    for cmd, args, says in (('sample.grid', ['--model.base_channels', '8'], 'the checkpoint decides it'), ('sample.grid', ['--fps', '3'], 'sample.grid has no use for it'), ('sample.inpaint', ['--method', 'ddpm'], 'sample.inpaint has no use for it'), ('eval', ['--label', '3'], 'eval has no use for it'),
-                            ('sample.traj', ['--batch_size', '2'], 'sample.traj has no use for it'), ('report', ['--sampling.fps', '3'], 'report has no use for it'), ('eval', ['--all_methods', '--method', 'ddim'], '--all_methods'), ('eval', ['--method', 'heun', '--num_steps', '4', '--eta', '1'], 'has no eta'),
-                            ('train', ['--resume', 'latest', '--overwrite'], 'both given'), ('sample.grid', ['--pretrained', 'mnist', '--checkpoint', 'best'], 'both given')):
+    for cmd, args, says in (('sample.grid', ['--model.base_channels', '8'], 'the checkpoint decides it'),
+                            ('sample.grid', ['--fps', '3'], 'sample.grid has no use for it'),
+                            ('sample.inpaint', ['--method', 'ddpm'], 'sample.inpaint has no use for it'),
+                            ('eval', ['--label', '3'], 'eval has no use for it'),
+                            ('sample.traj', ['--batch_size', '2'], 'sample.traj has no use for it'),
+                            ('report', ['--sampling.fps', '3'], 'report has no use for it'),
+                            ('eval', ['--all_methods', '--method', 'ddim'], '--all_methods'),
+                            ('eval', ['--method', 'heun', '--num_steps', '4', '--eta', '1'], 'has no eta'),
+                            ('train', ['--resume', 'latest', '--overwrite'], 'both given'),
+                            ('sample.grid', ['--pretrained', 'mnist', '--checkpoint', 'best'], 'both given')):
         refused(capsys, says, cmd, '--output_dir', run, *args)
 
 
 def test_output_dir_in_the_config_file_is_found_again(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path); (tmp_path/'own.yaml').write_text('output: {dir: runs/own}\nmodel: {base_channels: 8, channel_mults: [1, 2], attention_resolutions: [], num_groups: 4}\nschedules: {timesteps: 20}\ndataset: {limit: 32, image_size: 16}\ntraining: {max_steps: 2, batch_size: 8}')
+    monkeypatch.chdir(tmp_path)
+    (tmp_path/'own.yaml').write_text('output: {dir: runs/own}\nmodel: {base_channels: 8, channel_mults: [1, 2], attention_resolutions: [], num_groups: 4}\nschedules: {timesteps: 20}\ndataset: {limit: 32, image_size: 16}\ntraining: {max_steps: 2, batch_size: 8}')
     assert main(['train', '--config', 'own.yaml', '--device', 'cpu']) == 0 and (tmp_path/'runs/own/ckpts/ema.pt').is_file()
-    assert main(['sample.grid', '--config', 'own.yaml', '--num_samples', '2', '--num_steps', '2']) == 0 and (tmp_path/'runs/own/grids/samples.png').is_file()
+    assert main(['sample.grid', '--config', 'own.yaml', '--num_samples', '2', '--num_steps',
+                 '2']) == 0 and (tmp_path/'runs/own/grids/samples.png').is_file()
     assert not (tmp_path/'outputs').exists()
 
 
 def test_resume_needs_no_config(tmp_path):
     d = tmp_path/'r'; assert main(train(d, '--training.max_steps', 2)) == 0
     assert main(['train', '--output_dir', str(d), '--resume', 'latest', '--training.max_steps', '4']) == 0
-    assert torch.load(d/'ckpts'/'latest.pt', weights_only=True)['step'] == 4 and json.loads((d/'logs'/'training_metrics.json').read_text())['resumes'] == [2]
+    assert torch.load(d/'ckpts'/'latest.pt',
+                      weights_only=True)['step'] == 4 and json.loads((d/'logs'/'training_metrics.json').read_text())['resumes'] == [2]
 
 
-def test_another_config_than_the_checkpoints(run, capsys): refused(capsys, 'leave --config out', 'sample.grid', '--output_dir', run, '--config', 'mnist')
+def test_another_config_than_the_checkpoints(run, capsys): refused(capsys, 'leave --config out', 'sample.grid', '--output_dir', run,
+                                                                   '--config', 'mnist')
 
 
 def test_print_config_is_a_config(run, tmp_path, capsys):
     assert main(['sample.grid', '--output_dir', str(run), '--eta', '.5', '--print_config']) == 0
     text = capsys.readouterr().out; (tmp_path/'c.yaml').write_text(text)
     from ddpm_nb.config import load_config
-    c = load_config(tmp_path/'c.yaml'); assert c['sampling']['eta'] == .5 and c['model']['base_channels'] == 8 and c['output']['dir'] == str(run)
+    c = load_config(tmp_path/'c.yaml')
+    assert c['sampling']['eta'] == .5 and c['model']['base_channels'] == 8 and c['output']['dir'] == str(run)
     assert (run/'logs'/'config.yaml').read_text().startswith('seed: 0') and load_config(run/'logs'/'config.yaml')['model'] == c['model']
 
 
 @pytest.mark.parametrize('text', ['{', '[]', '{"results": [{}]}', ''])
 def test_damaged_results_are_named(run, tmp_path, capsys, text):
     (tmp_path/'logs').mkdir(); (tmp_path/'logs'/'evaluation_results.json').write_text(text)
-    refused(capsys, 'damaged', 'eval', '--output_dir', tmp_path, '--checkpoint', run/'ckpts'/'ema.pt', '--num_samples', '2', '--num_steps', '2'); assert (tmp_path/'logs'/'evaluation_results.json').read_text() == text
+    refused(capsys, 'damaged', 'eval', '--output_dir', tmp_path, '--checkpoint', run/'ckpts'/'ema.pt', '--num_samples', '2', '--num_steps',
+            '2')
+    assert (tmp_path/'logs'/'evaluation_results.json').read_text() == text
 
 
 def test_a_changed_setting_is_measured_again(run):
-    args = ['eval', '--output_dir', str(run), '--num_samples', '8', '--metrics', 'kid', '--all_methods', '--evaluation.methods', 'ddim', '--evaluation.steps', '2']; f = run/'logs'/'evaluation_results.json'; get = lambda: {r['name']: r for r in json.loads(f.read_text())['results']}
+    args = ['eval', '--output_dir', str(run), '--num_samples', '8', '--metrics', 'kid', '--all_methods', '--evaluation.methods', 'ddim',
+            '--evaluation.steps', '2']
+    f = run/'logs'/'evaluation_results.json'
+    get = lambda: {r['name']: r for r in json.loads(f.read_text())['results']}
     assert main(args) == 0; a = get()['ddim-2']; assert main([*args, '--sampling.spacing', 'leading']) == 0; b = get()['ddim-2']
     assert a['metrics'] != b['metrics'] and a['how']['spacing'] == 'trailing' and b['how']['spacing'] == 'leading'
     assert main([*args, '--eta', '1']) == 0 and {'ddim-2', 'ddim-2-eta1'} <= set(get())
 
 
 def test_unwritable_is_found_before_computing(run, tmp_path, capsys, monkeypatch):
-    (tmp_path/'file').write_text(''); ck = ['--checkpoint', run/'ckpts'/'ema.pt', '--output_dir', tmp_path/'file'/'o']; boom = lambda *a, **k: pytest.fail('computed first')
+    (tmp_path/'file').write_text('')
+    ck = ['--checkpoint', run/'ckpts'/'ema.pt', '--output_dir', tmp_path/'file'/'o']
+    boom = lambda *a, **k: pytest.fail('computed first')
     monkeypatch.setattr('ddpm_nb.sampler.DDPMSampler.sample', boom); monkeypatch.setattr('ddpm_nb.eval.evaluate', boom)
     for cmd in ('sample.grid', 'sample.traj', 'eval'): refused(capsys, '--output_dir', cmd, *ck)
-    for name in ('../x', '/x.png', 'a/b', 'x.jpg'): refused(capsys, '--output_name', 'sample.grid', '--output_dir', run, '--output_name', name)
-    (tmp_path/'d').mkdir(); (tmp_path/'d'/'grids').write_text(''); refused(capsys, 'not a folder', 'sample.grid', '--checkpoint', run/'ckpts'/'ema.pt', '--output_dir', tmp_path/'d')
+    for name in ('../x', '/x.png', 'a/b', 'x.jpg'): refused(capsys, '--output_name', 'sample.grid', '--output_dir', run, '--output_name',
+                                                            name)
+    (tmp_path/'d').mkdir()
+    (tmp_path/'d'/'grids').write_text('')
+    refused(capsys, 'not a folder', 'sample.grid', '--checkpoint', run/'ckpts'/'ema.pt', '--output_dir', tmp_path/'d')
 
 
 def test_checkpoints_that_lie(run, tmp_path, capsys):
     ck = torch.load(run/'ckpts'/'ema.pt', weights_only=True)
-    for i, (bad, says) in enumerate(((dict(version=9), 'version'), (dict(model_config={**ck['model_config'], 'base_channels': 16}), 'does not fit'), (dict(config={'nonsense': 1}), 'nonsense'))):
-        torch.save(ck | bad, tmp_path/f'{i}.pt'); refused(capsys, says, 'sample.grid', '--output_dir', tmp_path/'o', '--checkpoint', tmp_path/f'{i}.pt')
+    for i, (bad,
+            says) in enumerate(((dict(version=9), 'version'),
+                                (dict(model_config={**ck['model_config'], 'base_channels': 16}), 'does not fit'),
+                                (dict(config={'nonsense': 1}), 'nonsense'))):
+        torch.save(ck | bad, tmp_path/f'{i}.pt')
+        refused(capsys, says, 'sample.grid', '--output_dir', tmp_path/'o', '--checkpoint', tmp_path/f'{i}.pt')
     assert not (tmp_path/'o').exists()
 
 
@@ -207,28 +261,37 @@ def test_our_own_bugs_keep_their_traceback(run, monkeypatch):
 
 
 def test_sigterm_while_sampling_leaves_nothing_half_written(run):
-    before = files(run); p = subprocess.Popen([sys.executable, '-m', 'ddpm_nb.cli', 'sample.grid', '--output_dir', str(run), '--num_samples', '20000', '--num_steps', '20', '--output_name', 'never'], env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    before = files(run)
+    p = subprocess.Popen([sys.executable, '-m', 'ddpm_nb.cli', 'sample.grid', '--output_dir', str(run), '--num_samples', '20000',
+                          '--num_steps', '20', '--output_name', 'never'], env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          text=True)
     while '%' not in p.stderr.read(1): assert p.poll() is None
     p.send_signal(signal.SIGTERM); p.stderr.read(); assert p.wait() == 143 and files(run) == before
 
 
 def test_a_reader_that_stops_early():
-    assert subprocess.run(f'{sys.executable} -m ddpm_nb.cli train --help | head -1; echo ${{PIPESTATUS[0]}}', shell=True, executable='/bin/bash', capture_output=True, text=True, env=ENV).stderr == ''
+    assert subprocess.run(f'{sys.executable} -m ddpm_nb.cli train --help | head -1; echo ${{PIPESTATUS[0]}}', shell=True,
+                          executable='/bin/bash', capture_output=True, text=True, env=ENV).stderr == ''
 
 
 def test_classes(tmp_path, capsys):
     d = tmp_path/'c'; assert main(train(d, '--model.num_classes', '10', '--training.max_steps', 2)) == 0
     grid = lambda *a: main(['sample.grid', '--output_dir', str(d), '--num_samples', '3', '--num_steps', '2', *a])
-    assert grid('--label', '7', '--guidance_scale', '2') == 0 and grid() == 0; refused(capsys, 'sampling.label', 'sample.grid', '--output_dir', d, '--label', '11')
-    for cmd in ('sample.interpolate', 'sample.inpaint', 'sample.edit', 'sample.traj'): assert main([cmd, '--output_dir', str(d), '--num_samples', '2', '--num_steps', '2']) == 0
+    assert grid('--label', '7', '--guidance_scale', '2') == 0 and grid() == 0
+    refused(capsys, 'sampling.label', 'sample.grid', '--output_dir', d, '--label', '11')
+    for cmd in ('sample.interpolate', 'sample.inpaint', 'sample.edit',
+                'sample.traj'): assert main([cmd, '--output_dir', str(d), '--num_samples', '2', '--num_steps', '2']) == 0
     assert main(['eval', '--output_dir', str(d), '--num_samples', '8', '--num_steps', '2', '--metrics', 'classes']) == 0
     r, = json.loads((d/'logs'/'evaluation_results.json').read_text())['results']; assert 'accuracy' in r['metrics']['classes']
 
 
 def test_demo_is_the_whole_path(tmp_path, capsys):
-    a = ['demo', *train(tmp_path/'d', '--training.max_steps', 2, '--sampling.num_steps', 2, '--sampling.num_samples', 4, '--evaluation.num_samples', 8, '--evaluation.metrics', 'fid_proxy')[1:]]
+    a = ['demo',
+         *train(tmp_path/'d', '--training.max_steps', 2, '--sampling.num_steps', 2, '--sampling.num_samples', 4, '--evaluation.num_samples',
+                8, '--evaluation.metrics', 'fid_proxy')[1:]]
     assert main(a) == 0; out = capsys.readouterr().out; made = files(tmp_path/'d')
-    for f in ('ckpts/ema.pt', 'ckpts/latest.pt', 'grids/samples.png', 'animations/trajectory.gif', 'logs/evaluation_results.json', 'reports/report.md', 'reports/report.html'): assert f in made and f'wrote {tmp_path/"d"/f}' in out, f
+    for f in ('ckpts/ema.pt', 'ckpts/latest.pt', 'grids/samples.png', 'animations/trajectory.gif', 'logs/evaluation_results.json',
+              'reports/report.md', 'reports/report.html'): assert f in made and f'wrote {tmp_path/"d"/f}' in out, f
     assert all(f'\n{n} ' in out for n in ('train', 'sample.grid', 'sample.traj', 'eval', 'report', 'all'))
     assert main(a) == 0 # again: goes on from the end, and makes the rest anew
 
@@ -236,21 +299,29 @@ def test_demo_is_the_whole_path(tmp_path, capsys):
 def test_features_train(tmp_path, capsys):
     assert main(['features.train', '--output_dir', str(tmp_path), '--dataset.limit', '64', '--epochs', '1', '--batch_size', '32']) == 0
     from ddpm_nb.eval import load_features
-    net = load_features(str(tmp_path/'features'/'mnist-cnn.safetensors')); assert net.card['epochs'] == 1 and net.card['batch_size'] == 32 and 'features.train' in net.card['command']
+    net = load_features(str(tmp_path/'features'/'mnist-cnn.safetensors'))
+    assert net.card['epochs'] == 1 and net.card['batch_size'] == 32 and 'features.train' in net.card['command']
 
 
 def test_tensorboard(tmp_path, capsys):
     ev = pytest.importorskip('tensorboard.backend.event_processing.event_accumulator'); d = tmp_path/'t'
     assert main(train(d, '--training.max_steps', 4, '--training.log_every', 2, '--logging.tensorboard', 'true')) == 0
-    acc = ev.EventAccumulator(str(d/'logs'/'tensorboard')); acc.Reload(); got = [(s.step, round(s.value, 5)) for s in acc.Scalars('train/loss')]
-    assert got == [(s['step'], round(s['loss'], 5)) for s in json.loads((d/'logs'/'training_metrics.json').read_text())['steps']] and len(got) == 2 and {'val/loss_ema', 'train/grad_norm', 'train/images_per_s', 'train/seconds_left', 'train/peak_memory_mib'} <= set(acc.Tags()['scalars'])
+    acc = ev.EventAccumulator(str(d/'logs'/'tensorboard'))
+    acc.Reload()
+    got = [(s.step, round(s.value, 5)) for s in acc.Scalars('train/loss')]
+    assert got == [(s['step'],
+                    round(s['loss'],
+                          5)) for s in json.loads((d/'logs'/'training_metrics.json').read_text())['steps']] and len(got) == 2 and {'val/loss_ema', 'train/grad_norm', 'train/images_per_s', 'train/seconds_left', 'train/peak_memory_mib'} <= set(acc.Tags()['scalars'])
 
 
 def test_export_and_import(run, tmp_path):
     pytest.importorskip('diffusers'); o = ['--output_dir', str(run)]
-    assert main(['export', *o, '--output_name', str(tmp_path/'dif')]) == 0 and main(['import', '--source', str(tmp_path/'dif'), '--output_name', str(tmp_path/'back.safetensors')]) == 0
+    assert main(['export', *o, '--output_name', str(tmp_path/'dif')]) == 0 and main(['import', '--source', str(tmp_path/'dif'),
+                                                                                     '--output_name',
+                                                                                     str(tmp_path/'back.safetensors')]) == 0
     small = ['--num_samples', '2', '--num_steps', '3']
-    assert main(['sample.grid', *o, *small, '--output_name', 'a']) == 0 and main(['sample.grid', *o, *small, '--output_name', 'b', '--pretrained', str(tmp_path/'back.safetensors')]) == 0
+    assert main(['sample.grid', *o, *small, '--output_name', 'a']) == 0 and main(['sample.grid', *o, *small, '--output_name', 'b',
+                                                                                  '--pretrained', str(tmp_path/'back.safetensors')]) == 0
     from PIL import Image; import numpy as np
     a, b = (np.asarray(Image.open(run/'grids'/f'{n}.png')).astype(int) for n in 'ab'); assert abs(a - b).max() <= 1
 
@@ -263,14 +334,21 @@ def test_wandb_offline(tmp_path, monkeypatch):
 
 
 def test_one_of_several_averages_is_chosen_when_sampling(tmp_path, capsys):
-    assert main(train(tmp_path, '--training.max_steps', 4, '--training.ema.decay', '0.9', '--training.ema.extra_decays', '[0.0, 0.5]', '--training.ema.warmup', 'false')) == 0
-    def grid(*a): assert main(['sample.grid', '--output_dir', str(tmp_path), '--num_samples', '4', '--num_steps', '3', *a]) == 0; return (tmp_path/'grids'/'samples.png').read_bytes()
+    assert main(train(tmp_path, '--training.max_steps', 4, '--training.ema.decay', '0.9', '--training.ema.extra_decays', '[0.0, 0.5]',
+                      '--training.ema.warmup', 'false')) == 0
+    def grid(*a):
+        assert main(['sample.grid', '--output_dir', str(tmp_path), '--num_samples', '4', '--num_steps', '3', *a]) == 0
+        return (tmp_path/'grids'/'samples.png').read_bytes()
     a, b, c = grid(), grid('--sampling.weights', 'ema:0.5'), grid('--sampling.weights', 'ema:0.0'); assert len({a, b, c}) == 3
     assert c == grid('--checkpoint', 'latest', '--sampling.weights', 'raw') # decay 0 is a copy of the weights
-    refused(capsys, 'it holds ema, ema:0.0, ema:0.5', 'sample.grid', '--output_dir', tmp_path, '--sampling.weights', 'ema:0.7'); refused(capsys, 'sampling.weights', 'sample.grid', '--output_dir', tmp_path, '--sampling.weights', 'mean')
+    refused(capsys, 'it holds ema, ema:0.0, ema:0.5', 'sample.grid', '--output_dir', tmp_path, '--sampling.weights', 'ema:0.7')
+    refused(capsys, 'sampling.weights', 'sample.grid', '--output_dir', tmp_path, '--sampling.weights', 'mean')
 
 
 def test_early_stopping_from_the_command_line(tmp_path):
-    assert main(train(tmp_path, '--training.max_steps', 50, '--training.validation.every_steps', 2, '--training.early_stop.patience', 2, '--training.early_stop.min_delta', 9)) == 0
-    log = json.loads((tmp_path/'logs'/'training_metrics.json').read_text()); assert log['finished'] and [v['step'] for v in log['val']] == [2, 4, 6]
-    assert main(['train', '--output_dir', str(tmp_path), '--resume', 'latest']) == 0 and torch.load(tmp_path/'ckpts'/'latest.pt', weights_only=True)['step'] == 6 # it is still over
+    assert main(train(tmp_path, '--training.max_steps', 50, '--training.validation.every_steps', 2, '--training.early_stop.patience', 2,
+                      '--training.early_stop.min_delta', 9)) == 0
+    log = json.loads((tmp_path/'logs'/'training_metrics.json').read_text())
+    assert log['finished'] and [v['step'] for v in log['val']] == [2, 4, 6]
+    assert main(['train', '--output_dir', str(tmp_path), '--resume', 'latest']) == 0 and torch.load(tmp_path/'ckpts'/'latest.pt',
+                                                                                                    weights_only=True)['step'] == 6 # it is still over

@@ -12,9 +12,12 @@ from ddpm_nb.trainer import DDPMTrainer
 from ddpm_nb.unet import UNetSmall
 
 KEYS = leaves(config_schema())
-TINY = {'dataset.image_size': 16, 'model.image_size': 16, 'model.base_channels': 8, 'model.channel_mults': [1, 2], 'model.attention_resolutions': [], 'model.num_groups': 4, 'schedules.timesteps': 20, 'training.batch_size': 4, 'training.max_steps': 1,
+TINY = {'dataset.image_size': 16, 'model.image_size': 16, 'model.base_channels': 8, 'model.channel_mults': [1, 2],
+        'model.attention_resolutions': [], 'model.num_groups': 4, 'schedules.timesteps': 20, 'training.batch_size': 4,
+        'training.max_steps': 1,
         'training.validation.every_steps': 0, 'training.checkpoint.every_steps': 0}
-NONSENSE = [0, -1, 1, 2, 3, 7, 10**9, -.5, 1.5, float('nan'), float('inf'), True, False, None, '', 'x', '2e-4', 'nan', [], [0], [-1], ['x'], [1.5, None], [[1]], {}, {'a': 1}]
+NONSENSE = [0, -1, 1, 2, 3, 7, 10**9, -.5, 1.5, float('nan'), float('inf'), True, False, None, '', 'x', '2e-4', 'nan', [], [0], [-1], ['x'],
+            [1.5, None], [[1]], {}, {'a': 1}]
 
 
 def build(c, tmp):
@@ -44,7 +47,8 @@ def test_wrong_type_names_the_key(path):
 @pytest.mark.parametrize('path', KEYS)
 def test_a_slip_finds_its_way_back(path):
     sec, _, key = path.rpartition('.'); slip = key[:-1] + key[-1]*2
-    with pytest.raises(DDPMError, match=f'unknown key; did you mean {path}'.replace('.', r'\.')): load_config('mnist_tiny', {f'{sec}.{slip}' if sec else slip: 1})
+    with pytest.raises(DDPMError, match=f'unknown key; did you mean {path}'.replace('.', r'\.')): load_config('mnist_tiny',
+                                                                                                              {f'{sec}.{slip}' if sec else slip: 1})
 
 
 @pytest.mark.parametrize('name', config_names())
@@ -63,8 +67,13 @@ def test_texts_from_the_command_line_round_trip():
         assert leaves(load_config('mnist_tiny', {p: text}))[p] == v, p
 
 
-@pytest.mark.parametrize('text, says', [('a: [1', 'line'), ('a: 1\na: 2', 'line 2'), ('\tb: 1', 'line 1'), ('- 1', 'expected sections, found list'), ('5', 'expected sections, found int'), ('!!python/object/apply:os.getcwd []', 'constructor'),
-                                        ('? [1]\n: 2', 'conf'), ('&a a: *b', 'alias'), ('training:\n  ema: {decay: .9, decay: .8}', 'line 2'), ('training: {max_steps: 1e6}', 'training.max_steps'), ('training: [1]', 'training'), ('2: 3', '2: unknown key')])
+@pytest.mark.parametrize('text, says',
+                         [('a: [1', 'line'), ('a: 1\na: 2', 'line 2'), ('\tb: 1', 'line 1'), ('- 1', 'expected sections, found list'),
+                          ('5', 'expected sections, found int'), ('!!python/object/apply:os.getcwd []', 'constructor'),
+                                        ('? [1]\n: 2', 'conf'), ('&a a: *b', 'alias'),
+                                        ('training:\n  ema: {decay: .9, decay: .8}', 'line 2'),
+                                        ('training: {max_steps: 1e6}', 'training.max_steps'), ('training: [1]', 'training'),
+                                        ('2: 3', '2: unknown key')])
 def test_bad_files(tmp_path, text, says):
     (tmp_path/'c.yaml').write_text(text)
     with pytest.raises(DDPMError, match=says) as e: load_config(tmp_path/'c.yaml')
@@ -73,7 +82,8 @@ def test_bad_files(tmp_path, text, says):
 
 def test_unreadable_files(tmp_path):
     (tmp_path/'latin.yaml').write_bytes('dataset: {root: é}'.encode('latin-1'))
-    for p, says in ((tmp_path/'latin.yaml', 'UTF-8'), (tmp_path, 'nor a file'), (tmp_path/'none.yaml', 'nor a file'), ('mnits', 'did you mean mnist?'), ('', 'nor a file')):
+    for p, says in ((tmp_path/'latin.yaml', 'UTF-8'), (tmp_path, 'nor a file'), (tmp_path/'none.yaml', 'nor a file'),
+                    ('mnits', 'did you mean mnist?'), ('', 'nor a file')):
         with pytest.raises(DDPMError, match=says): load_config(p)
 
 
@@ -84,7 +94,11 @@ def test_merge_keys_and_anchors_work(tmp_path):
 
 def test_loading_leaves_its_input_alone():
     given = {'dataset': {'limit': 3}}; load_config(given, {'training.ema.decay': .5}); assert given == {'dataset': {'limit': 3}}
-    a = load_config('mnist'); a['model']['channel_mults'].append(9); a['evaluation']['metrics'].clear(); b = load_config('mnist'); assert 9 not in b['model']['channel_mults'] and b['evaluation']['metrics']
+    a = load_config('mnist')
+    a['model']['channel_mults'].append(9)
+    a['evaluation']['metrics'].clear()
+    b = load_config('mnist')
+    assert 9 not in b['model']['channel_mults'] and b['evaluation']['metrics']
 
 
 def test_bool_is_no_number_and_number_no_bool():
@@ -97,11 +111,17 @@ def test_bool_is_no_number_and_number_no_bool():
 def test_2e_4_is_a_number_where_a_number_is_wanted(tmp_path):
     "YAML 1.1 reads 2e-4 as a string"
     (tmp_path/'c.yaml').write_text('training: {learning_rate: 2e-4, optimizer: {eps: 1e-8, betas: [.9, 99e-2]}}')
-    t = load_config(tmp_path/'c.yaml')['training']; assert t['learning_rate'] == 2e-4 and t['optimizer']['eps'] == 1e-8 and t['optimizer']['betas'] == [.9, .99]
+    t = load_config(tmp_path/'c.yaml')['training']
+    assert t['learning_rate'] == 2e-4 and t['optimizer']['eps'] == 1e-8 and t['optimizer']['betas'] == [.9, .99]
 
 
-@pytest.mark.parametrize('path, a, b', [('seed', 0, 1), ('loss.type', 'l2', 'l1'), ('loss.weighting', 'uniform', 'min_snr'), ('schedules.schedule', 'linear', 'cosine'), ('training.learning_rate', 1e-3, 1e-2), ('training.optimizer.name', 'adamw', 'sgd'), ('training.scheduler.warmup_steps', 0, 9),
-                                        ('model.parameterization', 'eps', 'v'), ('model.film', True, False), ('training.grad_clip', None, 1e-3), ('training.optimizer.eps', 1e-8, 1.), ('training.ema.decay', 0., .9), ('model.dropout', 0., .5), ('model.mid_attention', False, True)])
+@pytest.mark.parametrize('path, a, b',
+                         [('seed', 0, 1), ('loss.type', 'l2', 'l1'), ('loss.weighting', 'uniform', 'min_snr'),
+                          ('schedules.schedule', 'linear', 'cosine'), ('training.learning_rate', 1e-3, 1e-2),
+                          ('training.optimizer.name', 'adamw', 'sgd'), ('training.scheduler.warmup_steps', 0, 9),
+                                        ('model.parameterization', 'eps', 'v'), ('model.film', True, False),
+                                        ('training.grad_clip', None, 1e-3), ('training.optimizer.eps', 1e-8, 1.),
+                                        ('training.ema.decay', 0., .9), ('model.dropout', 0., .5), ('model.mid_attention', False, True)])
 def test_keys_do_something(tmp_path, path, a, b):
     "Two values of a key, two trainings that differ; the same value, the same training"
     if path not in KEYS: pytest.skip(f'no key {path}')

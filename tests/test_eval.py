@@ -69,7 +69,8 @@ def standard(inception_file, monkeypatch):
 @pytest.mark.parametrize('n', [5, 40, 400])
 def test_frechet_of_samples_with_n_below_and_above_d(n):
     "With X and Y centred, tr(Σ₁Σ₂)^½ is the nuclear norm of XYᵀ over n-1, also where both are singular"
-    d = 30; X, Y = torch.randn(n, d, generator=G(1)).double(), torch.randn(n, d, generator=G(2)).double()@torch.randn(d, d, generator=G(3)).double()
+    d = 30
+    X, Y = torch.randn(n, d, generator=G(1)).double(), torch.randn(n, d, generator=G(2)).double()@torch.randn(d, d, generator=G(3)).double()
     a, b = (E.FeatureStats(d).add(z).result() for z in (X, Y)); Xc, Yc = X - X.mean(0), Y - Y.mean(0)
     want = ((a[0] - b[0])**2).sum() + a[1].trace() + b[1].trace() - 2*torch.linalg.matrix_norm(Xc@Yc.T, 'nuc')/(n - 1)
     assert E.frechet_distance(*a, *b) == pytest.approx(want.item(), rel=1e-5)
@@ -87,8 +88,10 @@ def test_frechet_against_scipy_and_torch_fidelity():
 
 def test_frechet_closed_form_where_everything_commutes():
     s, t = torch.tensor([0., 1, 4, 9, 0]), torch.tensor([0., 9, 4, 0, 1])
-    assert E.frechet_distance(torch.zeros(5), torch.diag(s), torch.ones(5), torch.diag(t)) == pytest.approx(5 + ((s**.5 - t**.5)**2).sum().item(), rel=1e-9)
-    with pytest.raises(DDPMError, match='NaN'): E.frechet_distance(torch.full((1,), torch.nan), torch.ones(1, 1), torch.zeros(1), torch.ones(1, 1))
+    assert E.frechet_distance(torch.zeros(5), torch.diag(s), torch.ones(5),
+                              torch.diag(t)) == pytest.approx(5 + ((s**.5 - t**.5)**2).sum().item(), rel=1e-9)
+    with pytest.raises(DDPMError, match='NaN'): E.frechet_distance(torch.full((1,), torch.nan), torch.ones(1, 1), torch.zeros(1),
+                                                                   torch.ones(1, 1))
 
 
 # Inception -----------------------------------------------------------------------------------------------------------------
@@ -108,17 +111,23 @@ def clouds():
 def test_fid_is_torch_fidelitys_and_torchmetrics(inception_file, standard, clouds):
     import_torchvision(); tf, real, fake = pytest.importorskip('torch_fidelity'), *clouds; net = E.load_features(inception_file)
     ref, st = (E.FeatureStats(2048).add(E.extract_features(z, net)) for z in (real, to_float(fake))) # one from bytes, one from floats
-    ours = E.distance_result(st, net, ref.result()); assert (net.name, E.distance_name(net)) == ('inception', 'fid') and 'fewer than 2049' in ours['note']
-    theirs = tf.calculate_metrics(input1=Pics(real), input2=Pics(fake), fid=True, cuda=False, cache=False, verbose=False, save_cpu_ram=True, feature_extractor='inception-v3-compat',
+    ours = E.distance_result(st, net, ref.result())
+    assert (net.name, E.distance_name(net)) == ('inception', 'fid') and 'fewer than 2049' in ours['note']
+    theirs = tf.calculate_metrics(input1=Pics(real), input2=Pics(fake), fid=True, cuda=False, cache=False, verbose=False, save_cpu_ram=True,
+                                  feature_extractor='inception-v3-compat',
                                   feature_extractor_weights_path=str(inception_file), batch_size=9)['frechet_inception_distance']
     assert ours['value'] == pytest.approx(theirs, rel=1e-3)
     FID = pytest.importorskip('torchmetrics.image.fid').FrechetInceptionDistance
-    tm = FID(2048, feature_extractor_weights_path=str(inception_file), antialias=False).set_dtype(torch.float64); tm.update(real, True); tm.update(fake, False)
+    tm = FID(2048, feature_extractor_weights_path=str(inception_file), antialias=False).set_dtype(torch.float64)
+    tm.update(real, True)
+    tm.update(fake, False)
     assert ours['value'] == pytest.approx(tm.compute().item(), rel=1e-3)
 
 
 def test_inception_takes_grey_and_floats(inception_file):
-    net = E.load_features(inception_file); grey = (torch.rand(2, 1, 40, 40, generator=G())*255).byte(); want = net.net(grey.expand(-1, 3, -1, -1))[0]
+    net = E.load_features(inception_file)
+    grey = (torch.rand(2, 1, 40, 40, generator=G())*255).byte()
+    want = net.net(grey.expand(-1, 3, -1, -1))[0]
     for x in (grey, to_float(grey)): assert torch.allclose(E.extract_features(x, net), want, atol=1e-5)
 
 
@@ -152,7 +161,8 @@ def test_kid_and_precision_recall_are_torch_fidelitys():
     theirs = K.kid_features_to_metric(real, fake, kid_subsets=1, kid_subset_size=90, verbose=False)
     assert ours['value'] == pytest.approx(theirs['kernel_inception_distance_mean'], rel=1e-9)
     pr = E.precision_recall(real, fake); theirs = P.prc_features_to_metric(fake, real, verbose=False)
-    assert (pr['precision'], pr['recall']) == pytest.approx((theirs['precision'], theirs['recall']), abs=1e-6) and 0 < pr['recall'] < pr['precision']
+    assert (pr['precision'], pr['recall']) == pytest.approx((theirs['precision'], theirs['recall']),
+                                                            abs=1e-6) and 0 < pr['recall'] < pr['precision']
 
 
 @pytest.mark.parametrize('shift', [0, .5])
@@ -180,7 +190,10 @@ def test_psnr_and_ssim_are_scikit_images(channels, kind):
 def test_lpips_is_the_packages(channels, offline):
     "Through the same door as real weights: a file in torch's cache"
     tv = import_torchvision(); import lpips, torchvision.models as M
-    offline.mkdir(parents=True); torch.manual_seed(0); net = M.squeezenet1_1(weights=None); torch.save(net.state_dict(), offline/'squeezenet1_1-b8a52dc0.pth')
+    offline.mkdir(parents=True)
+    torch.manual_seed(0)
+    net = M.squeezenet1_1(weights=None)
+    torch.save(net.state_dict(), offline/'squeezenet1_1-b8a52dc0.pth')
     ours = E.load_lpips('squeeze'); a, b = (torch.rand(2, 3, channels, 40, 40, generator=G())*255).byte()
     with warnings.catch_warnings():
         warnings.simplefilter('ignore'); theirs = lpips.LPIPS(net='squeeze', verbose=False)
@@ -198,15 +211,18 @@ def test_many_samples_in_bounded_memory(monkeypatch):
         sizes.append(shape[0]); out = real(self, model, shape, *a, **k); key = len(sizes); live.add(key); most[0] = max(most[0], len(live))
         weakref.finalize(out, live.discard, key); return out
     monkeypatch.setattr(DDPMSampler, 'sample', counted)
-    r = E.evaluate(lambda x, t: torch.zeros_like(x), DDPMSchedules('cosine', 20), load_mnist('test'), num_steps=1, num_samples=3010, batch_size=100, keep=150,
+    r = E.evaluate(lambda x, t: torch.zeros_like(x), DDPMSchedules('cosine', 20), load_mnist('test'), num_steps=1, num_samples=3010,
+                   batch_size=100, keep=150,
                    metrics=['fid_proxy', 'kid', 'precision_recall', 'diversity'])
     assert most[0] <= 2 and max(sizes) == 100 and sum(sizes) == 3010 and r['kept'] == r['metrics']['precision_recall']['n'] == 150 and r['metrics']['fid_proxy']['n'] == 3010
 
 
 def test_bits_per_dim_of_many_images_a_few_at_a_time():
     seen = []; model = lambda x, t: seen.append(len(x)) or torch.zeros_like(x)
-    r = E.evaluate(model, DDPMSchedules('cosine', 10), load_mnist('test'), num_steps=1, num_samples=2, metrics=['bits_per_dim'], num_images=50, num_bits=40)
-    b = r['metrics']['bits_per_dim']; assert b['n'] == 40 and max(seen) == 16 and b['standard_error'] > 0 and set(r['metrics']) == {'bits_per_dim'}
+    r = E.evaluate(model, DDPMSchedules('cosine', 10), load_mnist('test'), num_steps=1, num_samples=2, metrics=['bits_per_dim'],
+                   num_images=50, num_bits=40)
+    b = r['metrics']['bits_per_dim']
+    assert b['n'] == 40 and max(seen) == 16 and b['standard_error'] > 0 and set(r['metrics']) == {'bits_per_dim'}
 
 
 def test_statistics_of_folders_are_never_stale(tmp_path):
@@ -224,43 +240,54 @@ def test_statistics_of_folders_are_never_stale(tmp_path):
 
 def test_a_file_under_anothers_name_is_not_believed(tmp_path):
     a, b = (ImageData(load_mnist('test').images[k:k + 20], name='d') for k in (0, 20)); net = E.FeatureNet().eval()
-    E.reference_stats(a, net, tmp_path); fa, = tmp_path.iterdir(); want = E.reference_stats(b, net, tmp_path); fb, = set(tmp_path.iterdir()) - {fa}
+    E.reference_stats(a, net, tmp_path)
+    fa, = tmp_path.iterdir()
+    want = E.reference_stats(b, net, tmp_path)
+    fb, = set(tmp_path.iterdir()) - {fa}
     shutil.copy(fa, fb); assert torch.equal(E.reference_stats(b, net, tmp_path)[0], want[0])
 
 
 # From the command line -------------------------------------------------------------------------------------------------------
 
 def test_a_result_says_all_about_itself(run):
-    a = ['eval', '--output_dir', str(run), '--num_samples', '8', '--num_steps', '3', '--metrics', 'fid_proxy,kid,precision_recall,psnr,ssim,perceptual_proxy,diversity,bits_per_dim,calibration,classes',
+    a = ['eval', '--output_dir', str(run), '--num_samples', '8', '--num_steps', '3', '--metrics',
+         'fid_proxy,kid,precision_recall,psnr,ssim,perceptual_proxy,diversity,bits_per_dim,calibration,classes',
          '--evaluation.num_images', '6', '--evaluation.num_bits', '4']
     assert main(a) == 0; j = results(run); r, m = j['results'][0], j['results'][0]['metrics']
     assert r['n'] == 8 and r['seed'] == 0 and len(r['checkpoint_sha256']) == len(r['model_hash']) == 64 and j['config']['evaluation']['num_images'] == 6
     assert r['reference'] == dict(data='mnist', split='train', n=64) and r['features']['name'] == 'mnist-cnn' and r['seconds_per_image'] > 0
-    assert m['psnr']['t'] == [5, 10, 15] and m['psnr']['n'] == m['calibration']['n'] == 6 and m['bits_per_dim']['n'] == 4 and m['perceptual_proxy']['features'] == 'mnist-cnn'
+    assert m['psnr']['t'] == [5, 10,
+                              15] and m['psnr']['n'] == m['calibration']['n'] == 6 and m['bits_per_dim']['n'] == 4 and m['perceptual_proxy']['features'] == 'mnist-cnn'
     assert list((run/'features').glob('mnist-mnist-cnn-*.safetensors')) # statistics of the 64 images it was trained on, not those packaged
     assert j['evolution'][0]['step'] == 4 and j['evolution'][0]['fid_proxy'] == m['fid_proxy']['value']
 
 
 def test_few_samples_are_labelled(run, capsys):
     assert main(['eval', '--output_dir', str(run), '--num_samples', '8', '--num_steps', '2', '--metrics', 'fid_proxy']) == 0
-    out = capsys.readouterr().out; assert 'note: fid_proxy: 8 samples are fewer than 65' in out and '--num_samples 65' in out and 'kid' in out
+    out = capsys.readouterr().out
+    assert 'note: fid_proxy: 8 samples are fewer than 65' in out and '--num_samples 65' in out and 'kid' in out
 
 
 def test_lpips_from_the_command_line(run, offline):
     import_torchvision(); import torchvision.models as M
     offline.mkdir(parents=True); torch.save(M.squeezenet1_1(weights=None).state_dict(), offline/'squeezenet1_1-b8a52dc0.pth')
-    a = ['eval', '--output_dir', str(run), '--num_samples', '4', '--num_steps', '2', '--metrics', 'lpips,diversity', '--evaluation.lpips', 'squeeze', '--evaluation.num_images', '3']
-    assert main(a) == 0; m = results(run)['results'][-1]['metrics']; assert m['lpips']['backbone'] == m['diversity']['lpips_backbone'] == 'squeeze' and len(m['lpips']['value']) == 3
+    a = ['eval', '--output_dir', str(run), '--num_samples', '4', '--num_steps', '2', '--metrics', 'lpips,diversity', '--evaluation.lpips',
+         'squeeze', '--evaluation.num_images', '3']
+    assert main(a) == 0
+    m = results(run)['results'][-1]['metrics']
+    assert m['lpips']['backbone'] == m['diversity']['lpips_backbone'] == 'squeeze' and len(m['lpips']['value']) == 3
 
 
 def test_missing_weights_without_network(run, capsys, offline):
     few = ['--output_dir', run, '--num_samples', 4, '--num_steps', 2]
     refused(capsys, ['alexnet-owt-7be5be79.pth', str(offline), 'perceptual_proxy'], 'eval', *few, '--metrics', 'lpips')
-    refused(capsys, ['pt_inception-2015-12-05-6726825d.pth', str(offline), '--evaluation.features mnist-cnn'], 'eval', *few, '--evaluation.features', 'inception')
+    refused(capsys, ['pt_inception-2015-12-05-6726825d.pth', str(offline), '--evaluation.features mnist-cnn'], 'eval', *few,
+            '--evaluation.features', 'inception')
     before = (run/'logs'/'evaluation_results.json').read_bytes() if (run/'logs'/'evaluation_results.json').is_file() else None
     with mock.patch.dict('sys.modules', {'torch_fidelity.feature_extractor_inceptionv3': None}):
         offline.mkdir(parents=True, exist_ok=True); (offline/'pt_inception-2015-12-05-6726825d.pth').write_bytes(b'x')
-        refused(capsys, ["pip install 'ddpm_nb[fid]'", '--evaluation.features mnist-cnn'], 'eval', *few, '--evaluation.features', 'inception')
+        refused(capsys, ["pip install 'ddpm_nb[fid]'", '--evaluation.features mnist-cnn'], 'eval', *few, '--evaluation.features',
+                'inception')
     refused(capsys, 'damaged', 'eval', *few, '--evaluation.features', offline/'pt_inception-2015-12-05-6726825d.pth')
     assert before is None or (run/'logs'/'evaluation_results.json').read_bytes() == before
 
@@ -268,21 +295,26 @@ def test_missing_weights_without_network(run, capsys, offline):
 def test_bad_evaluations(run, tmp_path, capsys):
     few = ['eval', '--output_dir', run, '--num_samples', 4, '--num_steps', 2]
     refused(capsys, ['features', 'ddpm-nb features.train'], *few, '--evaluation.features', tmp_path/'no.safetensors')
-    refused(capsys, ['fid', '--evaluation.features inception', 'fid_proxy'], *few, '--metrics', 'fid'); refused(capsys, 'evaluation.metrics', *few, '--metrics', 'fd')
-    refused(capsys, 'evaluation.num_samples', *few[:3], '--num_samples', 1); refused(capsys, 'evaluation.lpips', *few, '--evaluation.lpips', 'resnet')
+    refused(capsys, ['fid', '--evaluation.features inception', 'fid_proxy'], *few, '--metrics', 'fid')
+    refused(capsys, 'evaluation.metrics', *few, '--metrics', 'fd')
+    refused(capsys, 'evaluation.num_samples', *few[:3], '--num_samples', 1)
+    refused(capsys, 'evaluation.lpips', *few, '--evaluation.lpips', 'resnet')
     (tmp_path/'bad.safetensors').write_bytes(b'x'*99); refused(capsys, 'damaged', *few, '--evaluation.features', tmp_path/'bad.safetensors')
 
 
 def test_a_diverged_model_is_named(run, tmp_path, capsys):
     (tmp_path/'ckpts').mkdir(); ck = torch.load(run/'ckpts'/'ema.pt', weights_only=True)
     for k, v in ck['model'].items(): v.fill_(torch.nan) if v.is_floating_point() else None
-    torch.save(ck, tmp_path/'ckpts'/'ema.pt'); refused(capsys, 'NaN', 'eval', '--output_dir', tmp_path, '--num_samples', 4, '--num_steps', 2)
+    torch.save(ck, tmp_path/'ckpts'/'ema.pt')
+    refused(capsys, 'NaN', 'eval', '--output_dir', tmp_path, '--num_samples', 4, '--num_steps', 2)
     assert not (tmp_path/'logs'/'evaluation_results.json').exists()
 
 
 @pytest.mark.parametrize('f, says', [
-    (lambda x: E.fid_proxy(x[:, :, :16, :16]), 'fit_image'), (lambda x: E.fid_proxy(x[:0]), '2 or more'), (lambda x: E.fid_proxy(x*torch.nan), 'NaN'),
-    (lambda x: E.precision_recall(torch.rand(9, 4), torch.rand(8, 4)), 'first 8'), (lambda x: E.kid(torch.rand(9, 4), torch.rand(1, 4)), '2 or more'),
+    (lambda x: E.fid_proxy(x[:, :, :16, :16]), 'fit_image'), (lambda x: E.fid_proxy(x[:0]), '2 or more'),
+    (lambda x: E.fid_proxy(x*torch.nan), 'NaN'),
+    (lambda x: E.precision_recall(torch.rand(9, 4), torch.rand(8, 4)), 'first 8'),
+    (lambda x: E.kid(torch.rand(9, 4), torch.rand(1, 4)), '2 or more'),
     (lambda x: E.diversity(x[:1]), '2 or more'), (lambda x: E.psnr(x, x*torch.nan), 'NaN'), (lambda x: E.ssim(x, x[:, :, :16]), 'differ'),
     (lambda x: E.nearest_neighbours(x, to_uint8(x)[..., :16]), 'fit_image'), (lambda x: E.perceptual_proxy(x[:0], x[:0]), 'non-empty')])
 def test_bad_pictures_are_refused_in_words(f, says):
@@ -293,25 +325,34 @@ def test_features_of_a_colour_folder(tmp_path, capsys):
     "Any labelled set: train a net, evaluate with it, on its own training images as reference"
     rng = np.random.default_rng(0)
     for i in range(48):
-        (tmp_path/'im'/'ab'[i % 2]).mkdir(parents=True, exist_ok=True); a = rng.integers(0, 90, (24, 24, 3), dtype=np.uint8); a[..., 2*(i % 2)] += 120 # red or blue
+        (tmp_path/'im'/'ab'[i % 2]).mkdir(parents=True, exist_ok=True)
+        a = rng.integers(0, 90, (24, 24, 3), dtype=np.uint8)
+        a[..., 2*(i % 2)] += 120 # red or blue
         Image.fromarray(a).save(tmp_path/'im'/'ab'[i % 2]/f'{i}.png')
-    data = ['--dataset.name', 'folder', '--dataset.root', str(tmp_path/'im'), '--dataset.val_fraction', '.25', '--dataset.image_size', '16']; out = str(tmp_path/'o')
-    assert main(['features.train', *data, '--epochs', '6', '--batch_size', '12', '--output_dir', out]) == 0; p = tmp_path/'o'/'features'/'im-cnn.safetensors'
+    data = ['--dataset.name', 'folder', '--dataset.root', str(tmp_path/'im'), '--dataset.val_fraction', '.25', '--dataset.image_size', '16']
+    out = str(tmp_path/'o')
+    assert main(['features.train', *data, '--epochs', '6', '--batch_size', '12', '--output_dir', out]) == 0
+    p = tmp_path/'o'/'features'/'im-cnn.safetensors'
     says = capsys.readouterr().out; assert 'test accuracy' in says and f'--evaluation.features {p}' in says
     net = E.load_features(str(p)); assert net.in_channels == 3 and net.card['test_accuracy'] > .9 and net.card['num_classes'] == 2
-    assert main(['train', '--config', 'mnist_tiny', '--device', 'cpu', '--output_dir', out, *SMALL[2:], *data, '--model.in_channels', '3', '--model.image_size', '16', '--training.max_steps', '2', '--training.num_workers', '0']) == 0
-    assert main(['eval', '--output_dir', out, '--num_samples', '8', '--num_steps', '2', '--evaluation.features', str(p)]) == 0; r = results(out)['results'][0]
-    assert r['features']['name'] == 'im-cnn' and r['reference'] == dict(data='im', split='train', n=36) and r['metrics']['classes']['classifier_accuracy'] > .9
+    assert main(['train', '--config', 'mnist_tiny', '--device', 'cpu', '--output_dir', out, *SMALL[2:], *data, '--model.in_channels', '3',
+                 '--model.image_size', '16', '--training.max_steps', '2', '--training.num_workers', '0']) == 0
+    assert main(['eval', '--output_dir', out, '--num_samples', '8', '--num_steps', '2', '--evaluation.features', str(p)]) == 0
+    r = results(out)['results'][0]
+    assert r['features']['name'] == 'im-cnn' and r['reference'] == dict(data='im', split='train',
+                                                                        n=36) and r['metrics']['classes']['classifier_accuracy'] > .9
     assert [q.name for q in (tmp_path/'o'/'features').iterdir()] == ['im-cnn.safetensors'] # its own statistics were used
 
 
 def test_features_need_labels(tmp_path, capsys):
     (tmp_path/'im').mkdir(); [Image.new('RGB', (20, 20)).save(tmp_path/'im'/f'{i}.png') for i in range(4)]
-    refused(capsys, ['no labels', '--evaluation.features inception'], 'features.train', '--dataset.name', 'folder', '--dataset.root', tmp_path/'im', '--output_dir', tmp_path/'o')
+    refused(capsys, ['no labels', '--evaluation.features inception'], 'features.train', '--dataset.name', 'folder', '--dataset.root',
+            tmp_path/'im', '--output_dir', tmp_path/'o')
 
 
 def test_all_methods_stops_and_goes_on(run, capsys, monkeypatch):
-    a = ['eval', '--output_dir', str(run), '--num_samples', '70', '--metrics', 'fid_proxy', '--all_methods', '--evaluation.methods', '[ddim, dpmpp_2m]', '--evaluation.steps', '[2, 4]', '--seed', '3']
+    a = ['eval', '--output_dir', str(run), '--num_samples', '70', '--metrics', 'fid_proxy', '--all_methods', '--evaluation.methods',
+         '[ddim, dpmpp_2m]', '--evaluation.steps', '[2, 4]', '--seed', '3']
     calls, real = [], E.evaluate
     def third_fails(*k, **kw):
         calls.append(1)
@@ -320,12 +361,15 @@ def test_all_methods_stops_and_goes_on(run, capsys, monkeypatch):
     monkeypatch.setattr(E, 'evaluate', third_fails); assert main(a) == 130
     two = [r['name'] for r in results(run)['results']]; assert {'ddim-2', 'ddim-4'} <= set(two) and 'dpmpp_2m-2' not in two
     assert main(a) == 0 and len(calls) == 5 # the two that were missing
-    out = capsys.readouterr().out; assert all(w in out for w in ('sampler', 'steps', 's/image', 'fid_proxy', 'floor', 'KID', 'precision', 'recall', 'Smallest fid_proxy of those with n=70'))
+    out = capsys.readouterr().out
+    assert all(w in out for w in ('sampler', 'steps', 's/image', 'fid_proxy', 'floor', 'KID', 'precision', 'recall',
+                                  'Smallest fid_proxy of those with n=70'))
     assert all(r['seed'] == 3 and r['checkpoint_sha256'] for r in results(run)['results'] if r['how']['seed'] == 3)
 
 
 def test_metrics_of_later_checkpoints_become_a_curve(tmp_path):
-    assert train(tmp_path, '--training.max_steps', 2) == 0; ev = ['eval', '--output_dir', str(tmp_path), '--num_samples', '6', '--num_steps', '2', '--metrics', 'fid_proxy']
+    assert train(tmp_path, '--training.max_steps', 2) == 0
+    ev = ['eval', '--output_dir', str(tmp_path), '--num_samples', '6', '--num_steps', '2', '--metrics', 'fid_proxy']
     assert main(ev) == 0 and train(tmp_path, '--resume', 'latest', '--training.max_steps', 4) == 0 and main(ev) == 0; j = results(tmp_path)
     assert [e['step'] for e in j['evolution']] == [2, 4] and len(j['results']) == 1
     assert main(['viz.curves', '--output_dir', str(tmp_path)]) == 0 and (tmp_path/'curves'/'speed_quality.png').is_file()

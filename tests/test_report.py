@@ -9,7 +9,8 @@ from ddpm_nb.cli import main
 from ddpm_nb.report import make_report
 from ddpm_nb.viz import save_gif, save_grid, save_mp4
 
-PARTS = dict(log='logs/training_metrics.json', ev='logs/evaluation_results.json', grid='grids/samples.png', film='animations/trajectory.gif',
+PARTS = dict(log='logs/training_metrics.json', ev='logs/evaluation_results.json', grid='grids/samples.png',
+             film='animations/trajectory.gif',
              near='grids/neighbours.png', walk='grids/interpolate.png', ckpt='ckpts/ema.pt', config='logs/config.yaml')
 CHROME = next((p for p in map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome')) if p), None)
 
@@ -17,19 +18,24 @@ CHROME = next((p for p in map(shutil.which, ('chromium', 'chromium-browser', 'go
 def evaluation():
     fp = lambda v: dict(value=v, features='mnist-cnn', n=500, floor=1.5, ratio=v/1.5)
     cal = dict(t=[0, 10, 19], eps_mse=[.5, .1, .01], x0_mse=[.01, .1, .9], psnr=[30., 20, 9], ssim=[.9, .5, .1], n=8, seed=0)
-    r = lambda m, n, v: dict(name=f'{m}-{n}', method=m, num_steps=n, n=500, seed=0, seconds_per_image=n/1000, checkpoint_sha256='ab'*32, weights='ema',
+    r = lambda m, n, v: dict(name=f'{m}-{n}', method=m, num_steps=n, n=500, seed=0, seconds_per_image=n/1000, checkpoint_sha256='ab'*32,
+                             weights='ema',
         features=dict(name='mnist-cnn', hash='cd'*8), reference=dict(data='mnist', split='train', n=60000),
         metrics=dict(fid_proxy=fp(v), kid=dict(value=.1, standard_error=.01, n=100, features='mnist-cnn'), calibration=cal,
-                     precision_recall=dict(precision=.8, recall=.7, k=3, n=500, features='mnist-cnn'), psnr=dict(t=[5, 10], value=[20., 12.], n=8, seed=0)))
+                     precision_recall=dict(precision=.8, recall=.7, k=3, n=500, features='mnist-cnn'),
+                     psnr=dict(t=[5, 10], value=[20., 12.], n=8, seed=0)))
     return dict(results=[r(m, n, 2 + 50/n + (m == 'ddpm')) for m in ('ddpm', 'ddim', 'dpmpp_2m') for n in (10, 20, 50)],
                 evolution=[dict(name='ddim-50', step=s, fid_proxy=9/s) for s in (2, 4)], config=dict(dataset=dict(name='mnist'), seed=0))
 
 
 def training():
     row = lambda i: dict(step=i, epoch=i/10, loss=1/i, lr=.1, grad_norm=1., ema_decay=.5, images_per_s=100., seconds=float(i))
-    config = dict(seed=0, dataset=dict(name='mnist', root='a|b *c* `d`'), schedules=dict(schedule='cosine', timesteps=20), model=dict(image_size=32))
-    return dict(config=config, model_config=dict(image_size=32, attention_resolutions=[4]), num_params=1234, total_steps=4, finished=True, device='cpu',
-                amp='torch.float32', steps=[row(i) for i in (1, 2, 3, 4)], val=[dict(step=4, epoch=.4, loss_raw=.5, loss_ema=.4)], resumes=[2], skipped=[])
+    config = dict(seed=0, dataset=dict(name='mnist', root='a|b *c* `d`'), schedules=dict(schedule='cosine', timesteps=20),
+                  model=dict(image_size=32))
+    return dict(config=config, model_config=dict(image_size=32, attention_resolutions=[4]), num_params=1234, total_steps=4, finished=True,
+                device='cpu',
+                amp='torch.float32', steps=[row(i) for i in (1, 2, 3, 4)], val=[dict(step=4, epoch=.4, loss_raw=.5, loss_ema=.4)],
+                resumes=[2], skipped=[])
 
 
 def make(d, parts):
@@ -70,9 +76,12 @@ def test_whatever_is_missing_is_said(tmp_path, monkeypatch):
     "All 256 subsets of the inputs; the curves are tiny here, drawing them is tested elsewhere"
     from ddpm_nb import report as R
     dot = lambda d, *names: [save_grid(torch.zeros(1, 1, 8, 8), d/f'{n}.png') for n in names]
-    monkeypatch.setattr(R, 'save_all_curves', lambda logs, out: dot(out, *['training_curves']*(logs/'training_metrics.json').is_file(), *['speed_quality', 'calibration']*(logs/'evaluation_results.json').is_file()))
+    monkeypatch.setattr(R, 'save_all_curves', lambda logs,
+                        out: dot(out, *['training_curves']*(logs/'training_metrics.json').is_file(),
+                                 *['speed_quality', 'calibration']*(logs/'evaluation_results.json').is_file()))
     monkeypatch.setattr(R, 'save_schedule_plots', lambda s, out: dot(out, 'schedules', 'snr')); full = make(tmp_path/'full', PARTS)
-    says = dict(log='No training log yet', ev='No evaluation yet', grid='No sample grid yet', film='No reverse trajectory yet', near='No figure of nearest', walk='No interpolation yet')
+    says = dict(log='No training log yet', ev='No evaluation yet', grid='No sample grid yet', film='No reverse trajectory yet',
+                near='No figure of nearest', walk='No interpolation yet')
     for n in range(len(PARTS) + 1):
         for there in itertools.combinations(PARTS, n):
             d = tmp_path/'d'; shutil.rmtree(d, ignore_errors=True); d.mkdir()
@@ -86,21 +95,28 @@ def test_alone_it_is_a_report_too(tmp_path, only): check(make(tmp_path, [only] i
 
 def test_the_whole_report(tmp_path):
     md, page = check(make(tmp_path, PARTS)); heads = [l[3:] for l in md.split('\n') if l.startswith('## ')]
-    assert heads[0] == 'Samplers' and {'Samples', 'From noise to picture', 'Speed and quality', 'Is it memorising?', 'Training curves', 'Schedule', 'Model', 'Config', 'Files', 'Reproduce'} <= set(heads)
+    assert heads[0] == 'Samplers' and {'Samples', 'From noise to picture', 'Speed and quality', 'Is it memorising?', 'Training curves',
+                                       'Schedule', 'Model', 'Config', 'Files', 'Reproduce'} <= set(heads)
     assert md.index('| sampler |') < md.index('## Samples\n') and md.count('\n| dd') == 6 and 'Smallest fid_proxy' in md
-    for says in ('floor', 'not comparable with published FID', 'features mnist-cnn (cdcdcdcd)', 'against 60,000 train images of mnist', 'abababababab', '1,234 parameters', '20 dB at t=5', 'resumed at'): assert says in md, says
+    for says in ('floor', 'not comparable with published FID', 'features mnist-cnn (cdcdcdcd)', 'against 60,000 train images of mnist',
+                 'abababababab', '1,234 parameters', '20 dB at t=5', 'resumed at'): assert says in md, says
     assert '<code>a|b *c* </code>' in page.replace('`d`', '') or 'a|b *c*' in page # no mark-up from values
     assert page.count('<img') == 9 and len(page) < 2e6
 
 
 def test_stale_and_odd_names(tmp_path):
-    make(tmp_path, PARTS); os.utime(tmp_path/PARTS['ckpt'], (2e9, 2e9)); shutil.move(tmp_path/PARTS['grid'], tmp_path/'grids'/'my grid (2).png')
+    make(tmp_path, PARTS)
+    os.utime(tmp_path/PARTS['ckpt'], (2e9, 2e9))
+    shutil.move(tmp_path/PARTS['grid'], tmp_path/'grids'/'my grid (2).png')
     md, _ = check(tmp_path); assert md.count('Older than the checkpoint') >= 4 and 'my%20grid%20%282%29.png' in md
 
 
 def test_only_a_film_in_mp4(tmp_path):
-    pytest.importorskip('imageio_ffmpeg'); make(tmp_path, ['grid']); save_mp4([np.zeros((32, 32, 3), np.uint8)]*3, tmp_path/'animations'/'t.mp4')
-    md, page = check(tmp_path); assert '[reverse trajectory](../animations/t.mp4)' in md and '<video controls' in page and 'data:video/mp4' in page
+    pytest.importorskip('imageio_ffmpeg')
+    make(tmp_path, ['grid'])
+    save_mp4([np.zeros((32, 32, 3), np.uint8)]*3, tmp_path/'animations'/'t.mp4')
+    md, page = check(tmp_path)
+    assert '[reverse trajectory](../animations/t.mp4)' in md and '<video controls' in page and 'data:video/mp4' in page
 
 
 def test_neighbours_are_no_samples(tmp_path):
@@ -136,7 +152,8 @@ def test_in_a_browser(tmp_path, width):
     frame = f"""<iframe src="probe.html" width="{width}" height="900" style="border:0"></iframe><p id="out"></p>
 <script>setInterval(() => {{ const t = frames[0].document.title; if (t[0] == '{{') document.getElementById('out').textContent = t }}, 50)</script>"""
     (tmp_path/'frame.html').write_text('<!doctype html>' + frame)
-    dom = chrome(tmp_path, '--allow-file-access-from-files', '--virtual-time-budget=10000', '--window-size=1300,1000', '--dump-dom', (tmp_path/'frame.html').as_uri()).stdout
+    dom = chrome(tmp_path, '--allow-file-access-from-files', '--virtual-time-budget=10000', '--window-size=1300,1000', '--dump-dom',
+                 (tmp_path/'frame.html').as_uri()).stdout
     got = json.loads(re.search(r'id="out">(\{.*?\})<', dom)[1]); assert got['images'] == got['drawn'] == 9, got
     assert got['scroll'] <= got['width'] == width and got['wide'] == 0 and got['small'] >= 13, got
 
@@ -144,5 +161,7 @@ def test_in_a_browser(tmp_path, width):
 @pytest.mark.skipif(CHROME is None, reason='needs chromium')
 def test_screenshot(tmp_path):
     from PIL import Image
-    check(make(tmp_path, PARTS)); p = tmp_path/'shot.png'; chrome(tmp_path, f'--screenshot={p}', '--window-size=1200,1600', (tmp_path/'reports'/'report.html').as_uri())
+    check(make(tmp_path, PARTS))
+    p = tmp_path/'shot.png'
+    chrome(tmp_path, f'--screenshot={p}', '--window-size=1200,1600', (tmp_path/'reports'/'report.html').as_uri())
     with Image.open(p) as im: a = np.asarray(im.convert('L')); assert a.std() > 20 and im.size == (1200, 1600)

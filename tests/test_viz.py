@@ -23,21 +23,27 @@ def _close():
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
     d = tmp_path_factory.mktemp('run')
-    assert main(['train', '--config', 'mnist_tiny', '--device', 'cpu', '--output_dir', str(d), *SMALL, '--training.max_steps', '4', '--training.log_every', '2']) == 0
+    assert main(['train', '--config', 'mnist_tiny', '--device', 'cpu', '--output_dir', str(d), *SMALL, '--training.max_steps', '4',
+                 '--training.log_every', '2']) == 0
     return d
 
 
 def test_film_shows_state_and_prediction(run):
     a = ['sample.traj', '--output_dir', str(run), '--num_samples', '4', '--num_steps', '5', '--output_name']
     assert main([*a, 'both.gif']) == 0 and main([*a, 'one.gif', '--predicted']) == 0
-    both, one = (Image.open(run/'animations'/f'{n}.gif') for n in ('both', 'one')); assert both.width == 2*one.width and both.height == one.height
-    both.seek(both.n_frames - 1); f = np.array(both.convert('L')).astype(int); w = f.shape[1]//2; assert abs(f[:, :w] - f[:, w:]).max() < 40 # in the end both are the sample
+    both, one = (Image.open(run/'animations'/f'{n}.gif') for n in ('both', 'one'))
+    assert both.width == 2*one.width and both.height == one.height
+    both.seek(both.n_frames - 1)
+    f = np.array(both.convert('L')).astype(int)
+    w = f.shape[1]//2
+    assert abs(f[:, :w] - f[:, w:]).max() < 40 # in the end both are the sample
 
 
 @pytest.mark.skipif(importlib.util.find_spec('imageio_ffmpeg') is None, reason='needs the extra `video`')
 def test_mp4_is_an_mp4(run):
     import imageio_ffmpeg
-    assert main(['sample.traj', '--output_dir', str(run), '--num_samples', '4', '--num_steps', '5', '--fps', '7', '--output_name', 'film.mp4']) == 0
+    assert main(['sample.traj', '--output_dir', str(run), '--num_samples', '4', '--num_steps', '5', '--fps', '7', '--output_name',
+                 'film.mp4']) == 0
     p = run/'animations'/'film.mp4'; frames = imageio_ffmpeg.read_frames(str(p)); meta = next(frames); n = sum(1 for _ in frames)
     assert p.read_bytes()[4:8] == b'ftyp' and meta['fps'] == 7 and n == 6 and meta['size'][0] > 1.5*meta['size'][1] > 0
 
@@ -49,23 +55,28 @@ def test_mp4_of_odd_size_loses_nothing(tmp_path):
 
 
 def test_neighbours_from_the_command_line(run, capsys):
-    assert main(['viz.neighbours', '--output_dir', str(run), '--num_samples', '3', '--num_steps', '3']) == 0; im = Image.open(run/'grids'/'neighbours.png'); assert min(im.size) > 100
+    assert main(['viz.neighbours', '--output_dir', str(run), '--num_samples', '3', '--num_steps', '3']) == 0
+    im = Image.open(run/'grids'/'neighbours.png')
+    assert min(im.size) > 100
     assert main(['viz.neighbours', '--output_dir', str(run/'nowhere')]) == 2 and 'does not exist' in capsys.readouterr().err
 
 
 def test_a_copy_is_found():
     data = load_mnist('train'); data.images, data.labels = data.images[:500], data.labels[:500]
-    near = V.plot_neighbours(data.batch(torch.tensor([7, 400]))[0], data, 4); assert near.distances.shape == (2, 4) and near.distances[:, 0].max() < 1e-3 < near.distances[:, 1].min()
+    near = V.plot_neighbours(data.batch(torch.tensor([7, 400]))[0], data, 4)
+    assert near.distances.shape == (2, 4) and near.distances[:, 0].max() < 1e-3 < near.distances[:, 1].min()
     shown = near.images[0].get_array(); assert np.array_equal(shown[2:34, 2:34], shown[2:34, 36:68]) # the sample and its copy, side by side
 
 
 def test_curves_while_a_run_goes_on(run, tmp_path):
     "From the first log entry on, with whatever is missing or not finite yet"
     log = json.loads((run/'logs'/'training_metrics.json').read_text()); (tmp_path/'logs').mkdir()
-    for change in (dict(finished=False, val=[]), dict(steps=log['steps'][:1], val=[]), dict(steps=[log['steps'][0] | dict(loss=math.nan, grad_norm=None)] + log['steps'][1:])):
+    for change in (dict(finished=False, val=[]), dict(steps=log['steps'][:1], val=[]),
+                   dict(steps=[log['steps'][0] | dict(loss=math.nan, grad_norm=None)] + log['steps'][1:])):
         (tmp_path/'logs'/'training_metrics.json').write_text(json.dumps(log | change))
         assert main(['viz.curves', '--output_dir', str(tmp_path)]) == 0 and (tmp_path/'curves'/'training_curves.png').stat().st_size > 5000
-    (tmp_path/'logs'/'training_metrics.json').write_text(json.dumps(log | dict(steps=[]))); assert main(['viz.curves', '--output_dir', str(tmp_path)]) == 2
+    (tmp_path/'logs'/'training_metrics.json').write_text(json.dumps(log | dict(steps=[])))
+    assert main(['viz.curves', '--output_dir', str(tmp_path)]) == 2
 
 
 def test_lines_are_told_apart_without_colour():
@@ -85,8 +96,10 @@ def test_colours_survive_colour_blindness():
 
 
 def test_speed_and_quality_takes_mixed_results():
-    r = lambda m, n, metrics: dict(name=f'{m}-{n}', num_steps=n, seconds_per_image=n/100, metrics=metrics); d = dict(value=3., floor=None, features='inception', n=9)
-    ax = V.plot_speed_quality([r('ddim', 5, dict(fid=d)), r('ddim', 9, dict(kid=dict(value=1.))), r('heun', 5, dict(fid=d | dict(floor=1.)))])
+    r = lambda m, n, metrics: dict(name=f'{m}-{n}', num_steps=n, seconds_per_image=n/100, metrics=metrics)
+    d = dict(value=3., floor=None, features='inception', n=9)
+    ax = V.plot_speed_quality([r('ddim', 5, dict(fid=d)), r('ddim', 9, dict(kid=dict(value=1.))),
+                               r('heun', 5, dict(fid=d | dict(floor=1.)))])
     assert [l.get_label() for l in ax.lines] == ['ddim', 'heun', 'floor: real images'] and ax.get_ylabel() == 'fid (inception, n=9)'
 
 

@@ -78,7 +78,8 @@ def draws(name, maths):
         cmd = [browser(), *flags, '--host-resolver-rules=MAP * ~NOTFOUND', f'--user-data-dir={t}', (site/f'{name}.html').as_uri()]
         r = subprocess.run(cmd, capture_output=True, text=True, timeout=120)
     n = len(re.findall(r'class="katex-display"', r.stdout))
-    if m := re.search(r'katex-error" title="[^"]{0,200}|color:\s*#cc0000[^>]*>[^<]*', r.stdout): return f'{name}.html: a formula that KaTeX does not understand: {m[0]}'
+    if m := re.search(r'katex-error" title="[^"]{0,200}|color:\s*#cc0000[^>]*>[^<]*',
+                      r.stdout): return f'{name}.html: a formula that KaTeX does not understand: {m[0]}'
     if n < maths: return f'{name}.html: {maths} displayed formulas in the notebook, {n} drawn'
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent.parent
 BIN, NBS = Path(sys.executable).parent, root/'nbs'
-ENV = dict(os.environ, OMP_NUM_THREADS='1', MPLBACKEND='Agg', PYTHONDONTWRITEBYTECODE='1', PIP_DISABLE_PIP_VERSION_CHECK='1', PATH=f'{BIN}:{os.environ["PATH"]}')
+ENV = dict(os.environ, OMP_NUM_THREADS='1', MPLBACKEND='Agg', PYTHONDONTWRITEBYTECODE='1', PIP_DISABLE_PIP_VERSION_CHECK='1',
+           PATH=f'{BIN}:{os.environ["PATH"]}')
 for k in ('PYTHONPATH', 'VIRTUAL_ENV', 'PIP_CONSTRAINT', 'PIP_TARGET', 'PIP_PREFIX', 'PIP_USER'): ENV.pop(k, None)
 ORDER = sorted(p.stem for p in NBS.glob('[0-9]*.ipynb'))
 PINS = root/'constraints.txt'
@@ -25,7 +26,8 @@ def cells(name): return json.loads((NBS/f'{name}.ipynb').read_text(encoding='utf
 
 def hashes():
     "What export, clean and the tests may change, by content"
-    files = [p for d in ('nbs', 'ddpm_nb') for p in (root/d).rglob('*') if p.is_file() and not {'__pycache__', '.ipynb_checkpoints'} & set(p.parts)]
+    made = {'__pycache__', '.ipynb_checkpoints'}
+    files = [p for d in ('nbs', 'ddpm_nb') for p in (root/d).rglob('*') if p.is_file() and not made & set(p.parts)]
     files += [p for p in root.iterdir() if p.is_file() and p.name != '.last_checked']
     return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
@@ -45,9 +47,12 @@ def imports():
     "A notebook imports only from those before it in the course, and so does the module it exports"
     mods = {re.sub(r'^\d+_', '', n): i for i, n in enumerate(ORDER)}; bad = []
     for i, name in enumerate(ORDER):
-        code = '\n'.join(''.join(c['source']) for c in cells(name) if c['cell_type'] == 'code'); module = root/'ddpm_nb'/f"{re.sub(r'^[0-9]+_', '', name)}.py"
-        used = set(re.findall(r'\b(?:from|import)\s+ddpm_nb\.(\w+)', code)) | set(re.findall(r'^\s*from \.(\w+) import', module.read_text(encoding='utf-8') if module.is_file() else '', re.M))
-        bad += [f'{name} imports {u}, which comes later in the course' if u in mods else f'{name} imports {u}, which no notebook exports' for u in sorted(used) if mods.get(u, 99) > i]
+        code = '\n'.join(''.join(c['source']) for c in cells(name) if c['cell_type'] == 'code')
+        module = root/'ddpm_nb'/f"{re.sub(r'^[0-9]+_', '', name)}.py"
+        text = module.read_text(encoding='utf-8') if module.is_file() else ''
+        used = {*re.findall(r'\b(?:from|import)\s+ddpm_nb\.(\w+)', code), *re.findall(r'^\s*from \.(\w+) import', text, re.M)}
+        for u in sorted(u for u in used if mods.get(u, 99) > i):
+            bad.append(f"{name} imports {u}, which {'comes later in the course' if u in mods else 'no notebook exports'}")
     if bad: raise Failed('; '.join(bad))
     print(f'{len(mods)} notebooks import only earlier ones')
 
@@ -64,8 +69,10 @@ def outputs():
         for i, c in enumerate(cells(name)):
             for o in c.get('outputs', []):
                 text = ''.join(o.get('text', '')) + ''.join(''.join(v) for k, v in o.get('data', {}).items() if k.startswith('text/'))
-                if o['output_type'] == 'error' or o.get('name') == 'stderr': bad.append(f"{name}, cell {i}: stores {o.get('ename') or 'what went to stderr'}: {text.strip()[:80]!r}")
-                elif m := re.search(r'(?<![\w/.])/(?:tmp|home|root|work|usr|Users|mnt)/[\w./-]*', text): bad.append(f'{name}, cell {i}: stores the path {m[0]}')
+                if o['output_type'] == 'error' or o.get('name') == 'stderr':
+                    bad.append(f"{name}, cell {i}: stores {o.get('ename') or 'what went to stderr'}: {text.strip()[:80]!r}")
+                elif m := re.search(r'(?<![\w/.])/(?:tmp|home|root|work|usr|Users|mnt)/[\w./-]*', text):
+                    bad.append(f'{name}, cell {i}: stores the path {m[0]}')
                 elif 'it/s]' in text or 's/it]' in text: bad.append(f'{name}, cell {i}: stores a progress bar')
                 elif 'application/vnd.jupyter.widget-view+json' in o.get('data', {}): bad.append(f'{name}, cell {i}: stores a widget')
     if bad: raise Failed('\n  '.join(['stored outputs', *bad]))
@@ -76,7 +83,9 @@ def notebooks(): unchanged('the notebooks wrote beside themselves', lambda: run(
 TEST = (sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider')
 
 
-def pytest(): unchanged('the tests wrote into the repository', lambda: run(*TEST, '--durations', '5', '--ignore', 'tests/test_browser.py', 'tests'))
+def pytest():
+    tests = lambda: run(*TEST, '--durations', '5', '--ignore', 'tests/test_browser.py', 'tests')
+    unchanged('the tests wrote into the repository', tests)
 
 
 def browser():
@@ -90,24 +99,38 @@ def readme(): run(sys.executable, 'tests/checks/build_readme.py', '--check')
 def docs(): run(sys.executable, 'tests/checks/build_docs.py'); run(sys.executable, 'tests/checks/check_site.py')
 
 
+INSTALLED = """
+import sys
+from importlib.metadata import files
+from ddpm_nb.all import *
+assert not {'nbdev', 'IPython', 'diffusers'} & set(sys.modules)
+assert len(load_mnist('test')) == 10000
+names = {str(f) for f in files('ddpm_nb')}
+assert any(f.endswith('licenses/LICENSE') for f in names) and 'ddpm_nb/data/LICENSE.md' in names
+assert not any(f.startswith(('tests', 'nbs')) for f in names)
+"""
+
 def wheel():
     "Build source archive and wheel, install the wheel into an empty environment, and sample from another folder"
     with tempfile.TemporaryDirectory() as t:
         t = Path(t); src, away = t/'src', t/'elsewhere'; src.mkdir(); away.mkdir()
-        for p in ('settings.ini', 'setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md', 'LICENSE', 'CHANGELOG.md', 'constraints.txt'): shutil.copy(root/p, src/p)
+        for p in 'settings.ini setup.py pyproject.toml MANIFEST.in README.md LICENSE CHANGELOG.md constraints.txt'.split():
+            shutil.copy(root/p, src/p)
         shutil.copytree(root/'ddpm_nb', src/'ddpm_nb', ignore=shutil.ignore_patterns('__pycache__'))
-        run(sys.executable, '-m', 'build', '--outdir', t/'dist', src, stdout=subprocess.DEVNULL) # the wheel is built from the source archive, so this tests both
+        # the wheel is built from the source archive, so this tests both
+        run(sys.executable, '-m', 'build', '--outdir', t/'dist', src, stdout=subprocess.DEVNULL)
         whl = next((t/'dist').glob('*.whl')); print(f'   {whl.name}, {whl.stat().st_size/2**20:.1f} MB', flush=True)
         run(sys.executable, '-m', 'venv', t/'venv'); py = t/'venv'/'bin'
         torch = next(l for l in PINS.read_text().split() if l.startswith('torch=='))
         run(py/'pip', 'install', '-q', torch); run(py/'pip', 'install', '-q', '-c', PINS, whl)
-        run(py/'ddpm-nb', 'sample.grid', '--pretrained', 'mnist', '--num_samples', '4', '--method', 'dpmpp_2m', '--num_steps', '5', cwd=away)
+        run(py/'ddpm-nb', 'sample.grid', '--pretrained', 'mnist', '--num_samples', '4', '--method', 'dpmpp_2m', '--num_steps', '5',
+            cwd=away)
         if (away/'outputs'/'grids'/'samples.png').stat().st_size < 500: raise Failed('the installed wheel wrote no samples')
-        run(py/'python', '-c', 'import sys; from ddpm_nb.all import *; assert not {"nbdev", "IPython", "diffusers"} & set(sys.modules); assert len(load_mnist("test")) == 10000; '
-            'from importlib.metadata import files; n = {str(f) for f in files("ddpm_nb")}; assert any(f.endswith("licenses/LICENSE") for f in n) and "ddpm_nb/data/LICENSE.md" in n; assert not any(f.startswith(("tests", "nbs")) for f in n)', cwd=away)
+        run(py/'python', '-c', INSTALLED, cwd=away)
 
 
-STEPS = dict(export=export, clean=clean, imports=imports, outputs=outputs, readme=readme, notebooks=notebooks, pytest=pytest, browser=browser, docs=docs, wheel=wheel)
+STEPS = dict(export=export, clean=clean, imports=imports, outputs=outputs, readme=readme, notebooks=notebooks, pytest=pytest,
+             browser=browser, docs=docs, wheel=wheel)
 
 if __name__ == '__main__':
     times, names = {}, sys.argv[1:] or list(STEPS)
