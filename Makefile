@@ -64,5 +64,7 @@ readme: .venv/.dev          ## README.md from nbs/index.ipynb
 	@$(BIN)/python tests/checks/build_readme.py
 bench: .venv/.dev           ## speed, as ratios to diffusers in one run
 	$(BIN)/python benchmarks/sampling.py
+	$(BIN)/python benchmarks/train_step.py
+	$(BIN)/python benchmarks/trainer_overhead.py
 clean:                      ## remove what was built; .venv and outputs stay
 	rm -rf _proc _docs build dist *.egg-info .pytest_cache
