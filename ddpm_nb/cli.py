@@ -84,7 +84,8 @@ FLAGS = { # flag: (the config keys it may stand for, or the commands that take i
     'image': (('sample.inpaint', 'sample.edit'), "a picture of your own, of the model's size, instead of the data set's"),
     'mask': (('sample.inpaint',), 'a picture of that size: white is known, black is filled; default: the right half is filled'),
     'resample': (('sample.inpaint',), 'how often each step is made; more agrees better with what is known; default: 5'),
-    'images': (('sample.interpolate',), 'walk between two pictures of your own, a.png,b.png, by way of the noise behind them (DDIM inversion)'),
+    'images': (('sample.interpolate',),
+               'walk between two pictures of your own, a.png,b.png, by way of the noise behind them (DDIM inversion)'),
     'predicted': (('sample.traj',), 'film only what the model takes the picture to be; default: the state on the way, with that beside it'),
     'all_methods': (('eval',), 'every evaluation.methods with every evaluation.steps; goes on where it stopped'),
     'metrics': ('evaluation.metrics', 'comma-separated, e.g. fid_proxy,kid'),
@@ -162,7 +163,8 @@ def help_text(
     "What `--help` prints"
     if cmd is None:
         lines = [f'  {c:20}{h}' for c, (h, _) in COMMANDS.items()]
-        return '\n'.join(['usage: ddpm-nb COMMAND [flags]', '', 'commands:', *lines, '', 'ddpm-nb COMMAND --help lists its flags.', _DOTTED])
+        return '\n'.join(['usage: ddpm-nb COMMAND [flags]', '', 'commands:', *lines, '', 'ddpm-nb COMMAND --help lists its flags.',
+                          _DOTTED])
     lines = [f"  --{f:16}{FLAGS[f][1]}" + (f" ({k})" if k and k != f else '') for f, k in flags_of(cmd).items()]
     keys = sorted({*COMMANDS[cmd][1].split(), *EVERYWHERE.split()})
     used = 'config keys it uses: ' + ', '.join(keys)
@@ -468,7 +470,8 @@ def noise_behind(
     names = flags['images'].split(',')
     require(len(names) == 2, f"--images: {flags['images']!r}; expected two files, a.png,b.png")
     require(kw['method'] == 'ddim', f"--images: needs sampling.method ddim, which can be turned round; {kw['method']} cannot")
-    require('sampling.clip' not in over, "--sampling.clip: sample.interpolate has no use for it beside --images; an inverted picture is not clipped")
+    require('sampling.clip' not in over,
+            "--sampling.clip: sample.interpolate has no use for it beside --images; an inverted picture is not clipped")
     x = torch.cat([read_picture('images', n, m.in_channels, m.image_size) for n in names]).to(next(m.parameters()).device)
     same = {k: kw[k] for k in ('num_steps', 'guidance_scale', 'spacing')}
     return sm.ddim_invert(m, x, y=kw['y'][:2] if 'y' in kw else None, **same)
@@ -638,7 +641,8 @@ def cmd_eval(
     (train, data), step, (done, evolution) = eval_data(c, m), training_step(src), read_results(out, src)
     settled = {k: v for k, v in e.items() if k not in ('methods', 'steps', 'cache')}
     settled |= dict(seed=seed, dataset=c['dataset'], features_hash=net_hash(net))
-    measure = dict(net=net, train=train, cache=e['cache'] or d/'features', keep=e['max_features']) | {k: e[k] for k in ('num_images', 'num_bits', 'lpips')}
+    measure = dict(net=net, train=train, cache=e['cache'] or d/'features',
+                   keep=e['max_features']) | {k: e[k] for k in ('num_images', 'num_bits', 'lpips')}
     for i, (method, steps) in enumerate(todo, 1):
         own = [k for k, v in (('eta', 'ddim'), ('variance', 'ddpm')) if method == v or not every]
         kw = sampler_args(c, m, e['num_samples'], 'batch_size', *own)
