@@ -2,7 +2,7 @@
 from configparser import ConfigParser
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 
 cfg = ConfigParser(delimiters=['='], interpolation=None)
 cfg.read(Path(__file__).parent / 'settings.ini', encoding='utf-8')
@@ -15,7 +15,7 @@ setup(
     author=cfg['author'], author_email=cfg['author_email'],
     license='Apache-2.0', license_files=['LICENSE', 'ddpm_nb/data/LICENSE.md'],
     long_description=(Path(__file__).parent / 'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
-    packages=find_packages(include=['ddpm_nb', 'ddpm_nb.*']), include_package_data=True,
+    packages=find_namespace_packages(include=['ddpm_nb', 'ddpm_nb.*'], exclude=['*.__pycache__']), include_package_data=True,
     package_data={'ddpm_nb': ['configs/*.yaml', 'data/*', 'weights/*']},
     python_requires=f">={cfg['min_python']}", install_requires=cfg['requirements'].split(), extras_require=extras,
     entry_points={'console_scripts': [s for s in cfg['console_scripts'].splitlines() if s.strip()], 'nbdev': [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
