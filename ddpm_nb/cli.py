@@ -6,10 +6,10 @@
 __all__ = ['COMMANDS', 'EVERYWHERE', 'FLAGS', 'SWITCHES', 'uses', 'flag_key', 'flags_of', 'UsageError', 'parse', 'help_text',
            'settings', 'check_writable', 'checkpoint_path', 'packaged_model', 'check_same', 'sampling_model',
            'sampler_args', 'Track', 'trackers', 'restarted', 'train_config', 'make_trainer', 'run_training',
-           'cmd_train', 'picture_path', 'cmd_sample', 'noise_behind', 'read_picture', 'read_mask', 'source_images',
-           'cmd_from_images', 'read_results', 'result_name', 'eval_plan', 'main_numbers', 'training_step', 'eval_data',
-           'cmd_eval', 'cmd_viz', 'cmd_neighbours', 'cmd_features', 'cmd_export', 'cmd_import', 'cmd_demo',
-           'terminated', 'print_config', 'run', 'stopped', 'main']
+           'cmd_train', 'picture_path', 'cmd_sample', 'noise_behind', 'read_picture', 'read_mask', 'data_for',
+           'source_images', 'cmd_from_images', 'read_results', 'result_name', 'eval_plan', 'main_numbers',
+           'training_step', 'eval_data', 'cmd_eval', 'cmd_viz', 'cmd_neighbours', 'cmd_features', 'cmd_export',
+           'cmd_import', 'cmd_demo', 'terminated', 'print_config', 'run', 'stopped', 'main']
 
 # %% ../nbs/12_cli.ipynb #67288392
 import difflib, os, signal, sys, threading, time
@@ -506,6 +506,18 @@ def read_mask(
     return mask
 
 # %% ../nbs/12_cli.ipynb #466d4697
+def data_for(
+    c:dict,    # the config
+    m,         # the model
+    split:str, # 'train' or 'test'
+)->object:     # `ImageData` or `FolderData`
+    "The data set that the config names; raises `DDPMError` where its images are not of the model's kind"
+    from ddpm_nb.core import require
+    from ddpm_nb.data import load_data
+    data, shape = load_data(split=split, **c['dataset']), (m.in_channels, m.image_size, m.image_size)
+    require(tuple(data.image_shape) == shape, f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}")
+    return data
+
 def source_images(
     flags:dict, # from `parse`
     over:dict,  # from `parse`
@@ -516,7 +528,6 @@ def source_images(
     "The pictures to complete or edit, with their labels: the one given by --image, n times, or n held-out images of the data set"
     import torch
     from ddpm_nb.core import require
-    from ddpm_nb.data import load_data
     n, dev = c['sampling']['num_samples'] if 'sampling.num_samples' in over else 8, next(m.parameters()).device
     kw, free = sampler_args(c, m, n), m.num_classes and c['sampling']['label'] is None # free: nobody said which class
     if 'image' in flags:
@@ -524,8 +535,7 @@ def source_images(
         require(not odd, f"--{odd[0] if odd else ''}: {cmd} has no use for it beside --image")
         if free: kw['y'] = kw['y']*0 + m.null_label
         return read_picture('image', flags['image'], m.in_channels, m.image_size).to(dev).expand(n, -1, -1, -1), kw
-    data, shape = load_data(split='test', **c['dataset']), (m.in_channels, m.image_size, m.image_size)
-    require(tuple(data.image_shape) == shape, f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}")
+    data = data_for(c, m, 'test')
     require(n <= len(data), f"sampling.num_samples: {n} is more than the {len(data)} held-out images of the data set")
     x, y = data.batch(torch.arange(n))
     if free: kw['y'] = y.to(dev) if y is not None else kw['y']*0 + m.null_label # an image keeps its own class
@@ -619,11 +629,7 @@ def eval_data(
     m,      # the model
 )->tuple:   # `(training images, held-out images)`
     "The images to compare with; raises `DDPMError` where they are not of the model's kind"
-    from ddpm_nb.core import require
-    from ddpm_nb.data import load_data
-    train, data = (load_data(split=k, **c['dataset']) for k in ('train', 'test')); shape = (m.in_channels, m.image_size, m.image_size)
-    require(tuple(data.image_shape) == shape, f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}")
-    return train, data
+    return data_for(c, m, 'train'), data_for(c, m, 'test')
 
 def cmd_eval(
     flags:dict, # from `parse`
