@@ -351,6 +351,8 @@ def test_features_need_labels(tmp_path, capsys):
 
 
 def test_all_methods_stops_and_goes_on(run, capsys, monkeypatch):
+    other = ['eval', '--output_dir', str(run), '--num_samples', '8', '--num_steps', '3', '--metrics', 'fid_proxy']
+    assert main(other) == 0 # of another n, so that the advice has to say which ones it compares
     a = ['eval', '--output_dir', str(run), '--num_samples', '70', '--metrics', 'fid_proxy', '--all_methods', '--evaluation.methods',
          '[ddim, dpmpp_2m]', '--evaluation.steps', '[2, 4]', '--seed', '3']
     calls, real = [], E.evaluate
