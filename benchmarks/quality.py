@@ -5,8 +5,8 @@ process, so that neither other work on the machine nor the order of the runs fav
 all draw `--num_samples` images with `--steps` steps of DDIM (smalldiffusion: of its own default sampler), and all are measured by
 the same `fid_proxy` and KID. Prints a table, writes a grid and a JSON file per contender, asserts nothing.
 
-    python benchmarks/quality.py                      # ours, diffusers, denoising-diffusion-pytorch, smalldiffusion
-    python benchmarks/quality.py --contenders ablate  # our recipe, one change at a time
+    python benchmarks/quality.py    # ours, diffusers, denoising-diffusion-pytorch, smalldiffusion
+    python benchmarks/quality.py --contenders ablate --core_minutes 10 --measure_at .5 1   # our recipe, one change at a time
 """
 import argparse, itertools, json, subprocess, sys, time
 from pathlib import Path
@@ -73,8 +73,8 @@ class Diffusers:
         self.ema.store(self.net.parameters()); self.ema.copy_to(self.net.parameters()); self.net.eval()
         pipe = self.lib.DDIMPipeline(self.net, self.lib.DDIMScheduler.from_config(self.noise.config))
         pipe.set_progress_bar_config(disable=True)
-        out = [torch.from_numpy(pipe(batch_size=min(64, n - i), num_inference_steps=steps, output_type='np').images) for i in range(0, n,
-                                                                                                                                    64)]
+        draw = lambda b: torch.from_numpy(pipe(batch_size=b, num_inference_steps=steps, output_type='np').images)
+        out = [draw(min(64, n - i)) for i in range(0, n, 64)]
         self.ema.restore(self.net.parameters()); self.net.train()
         return torch.cat(out).permute(0, 3, 1, 2)*2 - 1
 
@@ -87,8 +87,8 @@ class Lucidrains:
         from ema_pytorch import EMA as TheirEMA
         torch.manual_seed(seed)
         self.d = GaussianDiffusion(Unet(dim=32, dim_mults=(1, 2, 4), channels=1), image_size=32, timesteps=1000, sampling_timesteps=250)
-        self.opt, self.ema = torch.optim.Adam(self.d.parameters(), lr=8e-5, betas=(0.9, 0.99)), TheirEMA(self.d, beta=0.995,
-                                                                                                         update_every=10)
+        self.opt = torch.optim.Adam(self.d.parameters(), lr=8e-5, betas=(0.9, 0.99))
+        self.ema = TheirEMA(self.d, beta=0.995, update_every=10)
     def total(self, steps): pass
     def step(self, x, y):
         self.d(x/2 + .5).backward(); torch.nn.utils.clip_grad_norm_(self.d.parameters(), 1.0)
@@ -112,9 +112,8 @@ class SmallDiffusion:
         self.opt.zero_grad(); type(self.net).get_loss(self.net, x0, sigma, eps).backward(); self.opt.step(); self.ema.update(self.net)
     def sample(self, n, steps):
         with self.ema.applied(self.net):
-            out = [list(self.sd.samples(self.net, self.sched.sample_sigmas(steps), gam=1.6, batchsize=min(64, n - i)))[-1] for i in range(0,
-                                                                                                                                          n,
-                                                                                                                                          64)]
+            draw = lambda b: list(self.sd.samples(self.net, self.sched.sample_sigmas(steps), gam=1.6, batchsize=b))[-1]
+            out = [draw(min(64, n - i)) for i in range(0, n, 64)]
         self.net.train()
         return torch.cat(out).clamp(-1, 1)
 
@@ -122,13 +121,14 @@ class SmallDiffusion:
 PEERS = dict(ours=Ours, diffusers=Diffusers, lucidrains=Lucidrains, smalldiffusion=SmallDiffusion)
 ABLATIONS = { # name: changes of mnist_tiny
     'recipe': {},
-    'eps': {'model.parameterization': 'eps'},
-    'linear': {'schedules.schedule': 'linear'},
-    'uniform': {'loss.weighting': 'uniform'},
-    'lr-1e-3': {'training.learning_rate': 1e-3},
-    'lr-4e-3': {'training.learning_rate': 4e-3},
+    'adamw': {'training.optimizer.name': 'adamw', 'training.learning_rate': 2e-3},
+    'lr-half': {'training.learning_rate': 2e-3},
+    'lr-double': {'training.learning_rate': 8e-3},
     'batch-32': {'training.batch_size': 32},
     'batch-128': {'training.batch_size': 128},
+    'uniform': {'loss.weighting': 'uniform'},
+    'eps': {'model.parameterization': 'eps'},
+    'linear': {'schedules.schedule': 'linear'},
     'ema-0.999': {'training.ema.decay': 0.999},
     'wider': {'model.base_channels': 24},
     'deeper': {'model.num_res_blocks': 2},
@@ -155,29 +155,31 @@ def race(name, a):
         if rate is None and used > min(10, budget/10):
             rate = n/used
             c.total(int(budget*rate))   # so that the learning rate lands with the budget
-        if len(rows) < 1 and used >= budget/2 or used >= budget:
-            x, f, k = measure(c, net, real, a.num_samples, a.steps)
-            rows.append(dict(core_minutes=used/60, images=seen, steps=n, images_per_core_s=seen/used, fid_proxy=f, kid=k))
-            if used >= budget: break
+        if used < budget*a.measure_at[len(rows)]: continue
+        x, f, k = measure(c, net, real, a.num_samples, a.steps)
+        rows.append(dict(core_minutes=used/60, images=seen, steps=n, images_per_core_s=seen/used, fid_proxy=f, kid=k))
+        if len(rows) == len(a.measure_at): break
     out = Path(a.out); save_grid(x[:64], out/f'{name}.png')
     (out/f'{name}.json').write_text(json.dumps(dict(name=name, seed=a.seed, sampler_steps=a.steps, changes=ABLATIONS.get(name), rows=rows),
                                                indent=1))
 
 
 def table(names, out):
-    print(f"{'contender':24}{'images':>9}{'img/core-s':>11}{'half time':>11}{'end':>9}{'floor':>7}{'KID':>16}")
+    print(f"{'contender':16}{'images':>8}{'img/core-s':>11}  fid_proxy (floor) after core-minutes; KID at the end")
     for name in names:
         f = Path(out)/f'{name}.json'
-        if not f.is_file(): print(f'{name:24}  failed'); continue
-        half, end = json.loads(f.read_text())['rows']
-        k, p = end['kid'], end['fid_proxy']
-        print(f"{name:24}{end['images']:9}{end['images_per_core_s']:11.1f}{half['fid_proxy']['value']:11.1f}{p['value']:9.2f}{p['floor']:7.2f}{k['value']:9.2f} ±{k['standard_error']:5.2f}")
+        if not f.is_file(): print(f'{name:16}  failed'); continue
+        rows = json.loads(f.read_text())['rows']; end = rows[-1]; k = end['kid']
+        points = ', '.join(f"{r['core_minutes']:.1f}: {r['fid_proxy']['value']:.2f}" for r in rows)
+        print(f"{name:16}{end['images']:8}{end['images_per_core_s']:11.1f}  {points} ({end['fid_proxy']['floor']:.2f});"
+              f" {k['value']:.1f} ± {k['standard_error']:.1f}")
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--contenders', nargs='*', default=list(PEERS))
     p.add_argument('--core_minutes', type=float, default=20)
+    p.add_argument('--measure_at', type=float, nargs='*', default=[1.], help='at which shares of the time, the last one 1')
     p.add_argument('--num_samples', type=int, default=1024)
     p.add_argument('--steps', type=int, default=50)
     p.add_argument('--seed', type=int, default=0)
@@ -191,6 +193,7 @@ def main():
     while todo or running:
         while todo and len(running) < a.jobs:
             args = [f'--{k}={getattr(a, k)}' for k in ('core_minutes', 'num_samples', 'steps', 'seed', 'out')]
+            args += ['--measure_at', *map(str, a.measure_at)]
             running.append(subprocess.Popen([sys.executable, __file__, '--one', *args, '--contenders', todo.pop(0)]))
         running[0].wait(); running = [r for r in running if r.poll() is None]
     table(names, a.out)

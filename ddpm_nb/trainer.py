@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['TRAINING_DEFAULTS', 'LR_SCHEDULES', 'SEAL', 'BROKEN_ZIP', 'CKPT_KEYS', 'check_ranges', 'training_config', 'lr_at',
-           'make_optimizer', 'EMA', 'cpu_has_bf16', 'amp_policy', 'whole_digest', 'seal', 'damage', 'whole_ones',
-           'load_checkpoint', 'pick_weights', 'load_model', 'Callback', 'peak_memory', 'writing', 'MetricsLog',
-           'Validate', 'out_of_patience', 'EarlyStop', 'SampleGrids', 'second_name', 'Checkpoints', 'StopOnSignal',
-           'Progress', 'standard_callbacks', 'failures_named', 'Team', 'meeting_place', 'joined', 'DDPMTrainer']
+           'orthogonalize', 'Muon', 'make_optimizer', 'EMA', 'cpu_has_bf16', 'amp_policy', 'whole_digest', 'seal',
+           'damage', 'whole_ones', 'load_checkpoint', 'pick_weights', 'load_model', 'Callback', 'peak_memory',
+           'writing', 'MetricsLog', 'Validate', 'out_of_patience', 'EarlyStop', 'SampleGrids', 'second_name',
+           'Checkpoints', 'StopOnSignal', 'Progress', 'standard_callbacks', 'failures_named', 'Team', 'meeting_place',
+           'joined', 'DDPMTrainer']
 
 # %% ../nbs/05_trainer.ipynb #07d064ff
 import copy, gc, hashlib, json, math, os, pickle, shutil, signal, struct, threading, time, zipfile, zlib
@@ -89,18 +90,75 @@ def lr_at(
     if name == 'exponential': return max(lo, s['gamma']**(step / s['step_size']))
     return max(lo, s['gamma']**sum(step >= k for k in s['milestones'])) # multistep
 
+# %% ../nbs/05_trainer.ipynb #muon0002
+def orthogonalize(
+    G:Tensor,    # a matrix, or a stack of them `(…,rows,columns)`
+    rounds:int=5, # of the polynomial
+)->Tensor:       # same shape; same directions, singular values between about .7 and 1.2 instead of its own
+    "Nearly U Vᵀ for G = U S Vᵀ, by products of matrices alone (Jordan et al. 2024)"
+    tall = G.shape[-2] > G.shape[-1]
+    X = G.mT if tall else G
+    A = X @ X.mT
+    size = A.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None].clamp(min=1e-30) # the sum of all s²
+    A = A / size                                                # so no singular value is above 1
+    one = torch.eye(A.shape[-1], dtype=G.dtype, device=G.device); P = one
+    for _ in range(rounds):
+        Q = 3.4445*one - 4.7750*A + 2.0315*A @ A
+        P, A = Q @ P, Q @ A @ Q
+    X = P @ X / size.sqrt()
+    return X.mT if tall else X
+
+# %% ../nbs/05_trainer.ipynb #muon0005
+class Muon(torch.optim.AdamW):
+    "Momentum made orthogonal for matrices (Jordan et al. 2024), AdamW for everything else"
+    def __init__(self,
+        params,               # the model's parameters
+        lr:float=1e-3,        # means the same for both kinds (Liu et al. 2025, eq. 4)
+        momentum:float=.95,   # of the matrices, in [0,1)
+        betas=(.9, .999),     # of the others
+        eps:float=1e-8,       # of the others
+        weight_decay:float=0., # of both, decoupled
+        thin:int=16,          # a matrix with a side below this is no matrix
+    ):
+        self.momentum, self.thin = momentum, thin
+        super().__init__(params, lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay, foreach=True)
+
+    def is_matrix(self,
+        p:Tensor, # a parameter
+    )->bool:
+        "Whether there are directions enough; a kernel counts as `(out, in·height·width)`"
+        return p.ndim >= 2 and min(len(p), p.numel()//len(p)) >= self.thin
+
+    @torch.no_grad()
+    def step(self):
+        "One step of everything"
+        grads = {}
+        for group in self.param_groups:
+            for p in group['params']:
+                if p.grad is None or not self.is_matrix(p): continue
+                if not self.state[p]: self.state[p].update(step=torch.tensor(0.), exp_avg=torch.zeros_like(p))
+                s = self.state[p]; s['step'] += 1
+                s['exp_avg'].lerp_(p.grad, 1 - self.momentum)
+                G = p.grad.lerp(s['exp_avg'], self.momentum).reshape(len(p), -1) # Nesterov: with the newest gradient once more
+                p.mul_(1 - group['lr']*group['weight_decay'])
+                p.sub_(orthogonalize(G).view(p.shape), alpha=.2*group['lr']*max(G.shape)**.5)
+                grads[p], p.grad = p.grad, None                                  # AdamW passes over what has none
+        super().step()
+        for p, g in grads.items(): p.grad = g
+
 # %% ../nbs/05_trainer.ipynb #1d4d0ae9
 def make_optimizer(
     params,         # the model's parameters
     lr:float,       # base learning rate
     optimizer:dict, # the `training.optimizer` section
 )->torch.optim.Optimizer:
-    "AdamW, Adam or SGD; the first two fused into one pass over memory"
+    "AdamW, Adam, Muon or SGD; the first two fused into one pass over memory"
     o = {**TRAINING_DEFAULTS['optimizer'], **optimizer}
     if o['name'] == 'sgd': return torch.optim.SGD(params, lr, momentum=o['momentum'], weight_decay=o['weight_decay'])
-    require(o['name'] in ('adam', 'adamw'), f"training.optimizer.name: {o['name']!r}; expected adamw, adam or sgd")
-    cls = torch.optim.AdamW if o['name'] == 'adamw' else torch.optim.Adam
-    return cls(params, lr, betas=tuple(o['betas']), eps=o['eps'], weight_decay=o['weight_decay'], fused=True)
+    require(o['name'] in ('adam', 'adamw', 'muon'), f"training.optimizer.name: {o['name']!r}; expected adamw, adam, muon or sgd")
+    kw = dict(betas=tuple(o['betas']), eps=o['eps'], weight_decay=o['weight_decay'])
+    if o['name'] == 'muon': return Muon(params, lr, o['momentum'], **kw)
+    return (torch.optim.AdamW if o['name'] == 'adamw' else torch.optim.Adam)(params, lr, fused=True, **kw)
 
 # %% ../nbs/05_trainer.ipynb #b5732378
 class EMA:

@@ -542,7 +542,8 @@ class LiveTraining(Panel):
     ):
         w = _optional('ipywidgets'); self.sample_every, self.config = sample_every, config or {}
         self.minutes = w.BoundedFloatText(minutes, min=.05, max=60., step=.5, description='minutes')
-        self.rate = w.FloatLogSlider(2e-3, base=10, min=-5, max=-1, step=.1, readout_format='.1e', description='learning rate',
+        usual = load_config('mnist_tiny')['training']['learning_rate']
+        self.rate = w.FloatLogSlider(usual, base=10, min=-5, max=-1, step=.1, readout_format='.1e', description='learning rate',
                                      style=dict(description_width='90px'))
         self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description='seed')
         self.go, self.stop = w.Button(description='Train (minutes)', button_style='primary'), w.Button(description='Stop')

@@ -118,7 +118,8 @@ def test_2e_4_is_a_number_where_a_number_is_wanted(tmp_path):
 @pytest.mark.parametrize('path, a, b',
                          [('seed', 0, 1), ('loss.type', 'l2', 'l1'), ('loss.weighting', 'uniform', 'min_snr'),
                           ('schedules.schedule', 'linear', 'cosine'), ('training.learning_rate', 1e-3, 1e-2),
-                          ('training.optimizer.name', 'adamw', 'sgd'), ('training.scheduler.warmup_steps', 0, 9),
+                          ('training.optimizer.name', 'adamw', 'sgd'), ('training.optimizer.name', 'adamw', 'muon'),
+                          ('training.scheduler.warmup_steps', 0, 9),
                                         ('model.parameterization', 'eps', 'v'), ('model.film', True, False),
                                         ('training.grad_clip', None, 1e-3), ('training.optimizer.eps', 1e-8, 1.),
                                         ('training.ema.decay', 0., .9), ('model.dropout', 0., .5), ('model.mid_attention', False, True)])

@@ -50,7 +50,7 @@ def test_ddim_is_finite_for_every_eta(eta):
                           ['--model.learn_sigma', 'true', '--loss.lambda_vlb', '0.1'], ['--model.num_classes', '10'],
                           ['--schedules.zero_terminal_snr', 'true'],
                           ['--model.gradient_checkpointing', 'true', '--training.accumulate', '2'], ['--training.amp', 'bf16'],
-                          ['--training.optimizer.name', 'sgd']])
+                          ['--training.optimizer.name', 'sgd'], ['--training.optimizer.name', 'muon']])
 def test_options_reach_the_training(tmp_path, extra):
     "The variational loss raised TypeError in the trainer; keys were accepted and dropped"
     small = '--dataset.limit 32 --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions [] --model.num_groups 4 --schedules.timesteps 10 --batch_size 8 --training.max_steps 2 --training.validation.num_images 8 --training.sampling.every_steps 2 --training.sampling.num_steps 2'.split()

@@ -13,7 +13,7 @@ HERE, ENV = Path(__file__).parent, dict(os.environ, OMP_NUM_THREADS='1')
 SMALL = ('--config mnist_tiny --device cpu --dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] '
          '--model.attention_resolutions [] --model.num_groups 4 --schedules.timesteps 20 --batch_size 8 '
          '--training.validation.every_steps 0 --training.sampling.every_steps 0 '
-         '--training.max_steps 8 --training.checkpoint.every_steps 3 --training.optimizer.eps 1e-4').split()
+         '--training.max_steps 8 --training.checkpoint.every_steps 3 --training.optimizer.name adamw --training.optimizer.eps 1e-4').split()
 
 
 def torchrun(*a, **kw):

@@ -77,7 +77,7 @@ def test_thirty_sigkills(tmp_path):
         assert pngs[0] == pngs[1]
 
 
-@pytest.mark.parametrize('sched, opt', [*[(s, 'adamw') for s in LR_SCHEDULES], ('cosine', 'adam'), ('linear', 'sgd')])
+@pytest.mark.parametrize('sched, opt', [*[(s, 'adamw') for s in LR_SCHEDULES], ('cosine', 'adam'), ('linear', 'sgd'), ('cosine', 'muon')])
 def test_every_scheduler_and_optimizer_resumes_exactly(tmp_path, sched, opt):
     kw = dict(optimizer=dict(name=opt, weight_decay=.01), scheduler=dict(name=sched, warmup_steps=3, step_size=4, gamma=.5,
                                                                          milestones=[4, 9]), ema=dict(decay=.99, extra_decays=[.5, .9]))
