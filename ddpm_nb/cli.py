@@ -473,7 +473,7 @@ def noise_behind(
     require('sampling.clip' not in over,
             "--sampling.clip: sample.interpolate has no use for it beside --images; an inverted picture is not clipped")
     x = torch.cat([read_picture('images', n, m.in_channels, m.image_size) for n in names]).to(next(m.parameters()).device)
-    same = {k: kw[k] for k in ('num_steps', 'guidance_scale', 'spacing')}
+    same = {k: kw[k] for k in ('num_steps', 'guidance_scale', 'spacing') if k in kw}
     return sm.ddim_invert(m, x, y=kw['y'][:2] if 'y' in kw else None, **same)
 
 # %% ../nbs/12_cli.ipynb #3add98e6

@@ -196,7 +196,7 @@ def sampling_keys()->dict: # key -> `Key`
         guidance_scale=_float(1., 'classifier-free guidance; 1 is none'),
         guidance_rescale=_float(0., 'how far to undo what guidance adds in contrast', lo=0, hi=1),
         label=_int(None, 'class to sample; null: all in turn', lo=0, null=True),
-        spacing=_str('trailing', ', '.join(SPACINGS), *SPACINGS),
+        spacing=_str(None, f"{', '.join(SPACINGS)}; null: the method's own", *SPACINGS, null=True),
         clip=_str('clip', 'predicted pictures: clip, dynamic or none', 'clip', 'dynamic', 'none', null=True),
         weights=_str('ema', 'ema (averaged), raw, or ema:DECAY for one of training.ema.extra_decays'),
         fps=_int(12, 'of films', hi=50))
