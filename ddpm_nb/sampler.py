@@ -441,7 +441,7 @@ def ddim_invert(self:DDPMSampler,
     y:Tensor=None,    # labels, likewise
     guidance_scale:float=1., # likewise; the iteration converges only for small ones
     spacing='trailing', # likewise
-    iters:int=5,      # rounds of the fixed-point iteration per step; 1 is plain DDIM inversion
+    iters:int=10,     # rounds of the fixed-point iteration per step; 1 is plain DDIM inversion
     batch_size:int=None, # images at a time; does not change the result
     callback=None,    # called with a `Step` after each
 )->Tensor:            # the noise `x_T` that `ddim_sample(…, x_T=…, clip=None)` turns into `x0`

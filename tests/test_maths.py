@@ -240,7 +240,7 @@ def test_the_noise_follows_the_clipped_picture(par, clip):
 
 def test_inversion_returns_a_real_digit():
     m, s = load_pretrained('mnist'); sm = DDPMSampler(s); x = sm.ddim_sample(m, (1, 1, 32, 32), 25)
-    z, plain = (sm.ddim_invert(m, x, 25, iters=k) for k in (5, 1))
+    z, plain = (sm.ddim_invert(m, x, 25, iters=k) for k in (20, 1))
     back, rough = (sm.ddim_sample(m, x.shape, 25, x_T=v, clip=None) for v in (z, plain))
     assert (back - x).abs().mean() < 5e-3 and (back - x).norm() < .2*(rough - x).norm() and abs(z.std() - 1) < .1
 
