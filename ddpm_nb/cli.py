@@ -637,9 +637,11 @@ def cmd_eval(
 )->list:        # the file written
     "Evaluate one sampler, or all that the config names"
     import json
+    from inspect import signature
     from ddpm_nb.core import atomic_path
     from ddpm_nb.eval import check_metrics, evaluate, load_features, net_hash
     from ddpm_nb.report import results_text
+    from ddpm_nb.sampler import DDPMSampler
     m, s, c, src = sampling_model('eval', flags, over); e, seed, every = c['evaluation'], c['seed'], flags.get('all_methods')
     d = check_writable(c['output']['dir'], 'logs', 'features'); out = d/'logs'/'evaluation_results.json'
     src['checkpoint_sha256'] = src['checkpoint_sha256'] or net_hash(m); net = load_features(e['features']).to(next(m.parameters()).device)
@@ -653,7 +655,9 @@ def cmd_eval(
         own = [k for k, v in (('eta', 'ddim'), ('variance', 'ddpm')) if method == v or not every]
         kw = sampler_args(c, m, e['num_samples'], 'batch_size', *own)
         for k in ('generator', 'num_steps'): del kw[k]
-        how = settled | dict(method=method, num_steps=steps) | {k: v for k, v in kw.items() if k not in ('y', 'progress', 'batch_size')}
+        own_spacing = signature(getattr(DDPMSampler, f'{method}_sample')).parameters['spacing'].default
+        how = settled | dict(method=method, num_steps=steps, spacing=own_spacing)
+        how |= {k: v for k, v in kw.items() if k not in ('y', 'progress', 'batch_size')}
         name = result_name(method, steps, kw)
         if every and any(r['name'] == name and r.get('how') == how for r in done): continue
         if every: print(f'{name} ({i} of {len(todo)})', flush=True)

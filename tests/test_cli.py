@@ -226,7 +226,7 @@ def test_a_changed_setting_is_measured_again(run):
     f = run/'logs'/'evaluation_results.json'
     get = lambda: {r['name']: r for r in json.loads(f.read_text())['results']}
     assert main(args) == 0; a = get()['ddim-2']; assert main([*args, '--sampling.spacing', 'leading']) == 0; b = get()['ddim-2']
-    assert a['metrics'] != b['metrics'] and 'spacing' not in a['how'] and b['how']['spacing'] == 'leading'
+    assert a['metrics'] != b['metrics'] and a['how']['spacing'] == 'trailing' and b['how']['spacing'] == 'leading'
     assert main([*args, '--eta', '1']) == 0 and {'ddim-2', 'ddim-2-eta1'} <= set(get())
 
 

@@ -243,6 +243,7 @@ def test_inversion_returns_a_real_digit():
     z, plain = (sm.ddim_invert(m, x, 25, iters=k) for k in (20, 1))
     back, rough = (sm.ddim_sample(m, x.shape, 25, x_T=v, clip=None) for v in (z, plain))
     assert (back - x).abs().mean() < 5e-3 and (back - x).norm() < .2*(rough - x).norm() and abs(z.std() - 1) < .1
+    usual = sm.ddim_sample(m, x.shape, 25, x_T=sm.ddim_invert(m, x, 25), clip=None); assert (usual - x).abs().mean() < 5e-3
 
 
 def test_inversion_does_not_depend_on_the_split():

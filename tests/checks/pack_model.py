@@ -8,8 +8,6 @@ import argparse, json
 from importlib import resources
 from pathlib import Path
 
-import torch
-
 from ddpm_nb.data import load_mnist
 from ddpm_nb.eval import evaluate
 from ddpm_nb.interop import load_pretrained, save_pretrained
