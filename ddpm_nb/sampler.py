@@ -107,7 +107,7 @@ class DDPMSampler:
         extra:bool=False,   # likewise
     )->list:           # of ints in [0,T), falling
         "`timesteps` of this schedule"
-        sigmas = np.array([s/a if a else np.inf for s, a in zip(self.s[:-1], self.a[:-1])])
+        sigmas = np.array([s/a if a else np.inf for s, a in zip(self.s[:-1], self.a[:-1])]) if spacing == 'karras' else None
         return timesteps(self.T, num_steps, spacing, extra, sigmas)
 
 # %% ../nbs/06_sampler.ipynb #eda5b13e
