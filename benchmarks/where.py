@@ -1,8 +1,8 @@
 """Where on the way do a model's digits go wrong? Real pictures, noised part of the way and denoised again by it, tell.
 
 Whatever the model does wrong below a noise level shows in the pictures that start there; what it does wrong above, only in those
-that start higher. Then the other way round: the noisy levels go to the exact answer, the posterior mean over all training images, and the
-model has the rest. Every row has the same number of pictures, the same steps of DDIM, and the same floor. Asserts nothing.
+that start higher. Then the other way round: the noisiest steps go to the exact answer, the posterior mean over all training images,
+and the model has the rest. Every row has the same number of pictures, the same steps of DDIM, and the same floor. Asserts nothing.
 
     python benchmarks/where.py mnist
 """
@@ -39,7 +39,8 @@ def main():
     p.add_argument('--num_samples', type=int, default=1024); p.add_argument('--steps', type=int, default=20)
     p.add_argument('--seed', type=int, default=0); a = p.parse_args()
     model, schedules = load_pretrained(a.name); sampler, net = DDPMSampler(schedules), load_features()
-    data = load_mnist('train', 32); real, _ = data.batch(torch.randperm(len(data), generator=fold_seed(a.seed, 0))[:a.num_samples])
+    data = load_mnist('train', 32); images, _ = data.batch(torch.arange(len(data)))
+    real = images[torch.randperm(len(data), generator=fold_seed(a.seed, 0))[:a.num_samples]]
     level, ddim = lambda t: sampler.s[t]/sampler.a[t], dict(num_steps=a.steps, generator=a.seed, batch_size=64)
     print(f"{'share':>6}{'from noise level':>18}{'fid_proxy (floor)':>20}")
     for share in a.strengths:
@@ -47,7 +48,6 @@ def main():
         if share < 1: x = sampler.edit(model, real, share, a.steps, a.seed, batch_size=64)
         else: x = sampler.ddim_sample(model, real.shape, **ddim)
         f = fid_proxy(x, net); print(f"{share:6.2f}{level(run[0]) if run else 0:18.2f}{f['value']:12.2f} ({f['floor']:.2f})", flush=True)
-    images, _ = data.batch(torch.arange(len(data)))
     for t0 in a.exact:
         f = fid_proxy(sampler.ddim_sample(ExactAbove(model, sampler, images, t0), real.shape, **ddim), net)
         print(f"exact above {level(t0):5.2f}{f['value']:19.2f} ({f['floor']:.2f})", flush=True)
