@@ -22,7 +22,7 @@ from .data import fit_image, load_mnist
 from .eval import fid_proxy, load_features, psnr
 from .interop import load_pretrained
 from .loss import DDPMLoss
-from .sampler import METHODS, DDPMSampler, Noise
+from .sampler import METHODS, WITH_ETA, DDPMSampler, Noise
 from .schedules import DDPMSchedules
 from .trainer import Callback, DDPMTrainer
 from .unet import UNetSmall
@@ -173,9 +173,9 @@ def digits()->Tensor: # float `(100,1,32,32)`, in [-1,1]
 def eta_of(
     method:str, # one of `METHODS`
     eta:float,  # what the slider says
-):              # a float for 'ddim', else None
+):              # a float for those of `WITH_ETA`, else None
     "The slider's eta where it means something"
-    return eta if method == 'ddim' else None
+    return eta if method in WITH_ETA else None
 
 LABELS = [('any', -1), *[(str(i), i) for i in range(10)]] # not None: a drop-down list takes that for nothing chosen
 
@@ -251,7 +251,7 @@ class SamplerBench(Panel):
         w = _optional('ipywidgets'); self.fid_samples = fid_samples
         self.method = w.Dropdown(options=METHODS, value='dpmpp_2m', description='method')
         self.steps = w.SelectionSlider(options=STEPS, value=10, description='steps', continuous_update=False)
-        self.eta = w.FloatSlider(0., min=0., max=1., step=.1, description='eta', disabled=True)
+        self.eta = w.FloatSlider(0., min=0., max=1., step=.1, description='eta')
         self.label = w.Dropdown(options=LABELS, description='label')
         self.guidance = w.FloatSlider(1., min=0., max=5., step=.5, description='guidance', disabled=True)
         self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description='seed')
@@ -261,7 +261,7 @@ class SamplerBench(Panel):
         rows = [[self.method, self.steps, self.eta], [self.label, self.guidance, self.seed, self.n], [self.go, self.fid, self.stop]]
         super().__init__('bench', rows, (), 'A grid of generated digits')
         self.starters = [self.go, self.fid]
-        self.method.observe(lambda ch: setattr(self.eta, 'disabled', ch['new'] != 'ddim'), 'value')
+        self.method.observe(lambda ch: setattr(self.eta, 'disabled', ch['new'] not in WITH_ETA), 'value')
         self.label.observe(lambda ch: setattr(self.guidance, 'disabled', ch['new'] < 0), 'value')
         for b, f in ((self.go, self.run), (self.fid, self.measure), (self.stop, self.halt.set)): b.on_click(lambda _, f=f: f())
 

@@ -8,7 +8,7 @@ import ddpm_nb.sampler
 from ddpm_nb.cli import main
 from ddpm_nb.interop import load_pretrained
 from ddpm_nb.loss import DDPMLoss, bits_per_dim, loss_weights
-from ddpm_nb.sampler import METHODS, SPACINGS, DDPMSampler, Noise, clip_x0, timesteps
+from ddpm_nb.sampler import METHODS, SPACINGS, WITH_ETA, DDPMSampler, Noise, clip_x0, timesteps
 from ddpm_nb.schedules import PARAMETERIZATIONS, DDPMSchedules
 from ddpm_nb.unet import UNetSmall
 
@@ -141,7 +141,7 @@ def law(method, n, T, dice, par='eps', learned=False, spacing='trailing', **kw):
 @pytest.mark.parametrize('method, kw, tol, order', [
     ('ddpm', dict(variance='fixed_small'), 6e-3, 1), ('ddpm', dict(variance='fixed_large'), 2e-3, 1), ('ddpm', dict(learned=True), 3e-3, 1),
     ('ddim', dict(), 3e-3, 1), ('ddim', dict(eta=.5), 4e-3, 1), ('ddim', dict(eta=1.), 6e-3, 1), ('dpmpp_2m', dict(), 1e-4, 0),
-    ('heun', dict(), 2e-4, 1)])
+    ('dpmpp_2m', dict(eta=1.), 1e-3, 0), ('heun', dict(), 2e-4, 1)])
 def test_mean_and_covariance(method, kw, tol, order, par, unit_dice):
     "Over all steps; the covariance's error halves when T doubles (for DPM-Solver++ it is below the last step's own error)"
     errs = []
@@ -201,7 +201,7 @@ def test_repaint_approaches_the_conditional_law(unit_dice):
 # --- one signature, one seed
 
 CALLS = {**{m: lambda sm, net, n, m=m, **kw: sm.sample(net, (n, 1, 8, 8), m, 4, **kw) for m in METHODS},
-         'ddim, eta 1': lambda sm, net, n, **kw: sm.ddim_sample(net, (n, 1, 8, 8), 4, eta=1., **kw),
+         **{f'{m}, eta 1': lambda sm, net, n, m=m, **kw: sm.sample(net, (n, 1, 8, 8), m, 4, eta=1., **kw) for m in WITH_ETA},
          'inpaint': lambda sm, net, n, **kw: sm.inpaint(net, pics(n), torch.arange(8).view(1, 1, 1, 8) < 4, 4, resample=2, **kw),
          'edit': lambda sm, net, n, **kw: sm.edit(net, pics(n), .5, 4, **kw)}
 
@@ -213,16 +213,17 @@ def pics(n): return torch.stack([torch.rand(1, 8, 8, generator=torch.Generator()
 @pytest.mark.parametrize('par', PARAMETERIZATIONS)
 def test_seed_split_and_guidance(call, par):
     "A real network: same seed, same pictures; the split changes nothing but rounding; a guidance scale of 1 is none"
+    near = dict(atol=3e-4, rtol=3e-4)      # other batches round otherwise, by CPU, and the first steps divide that by sqrt(abar)
     s, m, f = DDPMSchedules('cosine', 20), tiny(num_classes=3, parameterization=par), CALLS[call]
     sm, y = DDPMSampler(s), torch.arange(6) % 3
     ref = f(sm, m, 6, generator=3); assert torch.equal(ref, f(sm, m, 6, generator=3)) and not torch.equal(ref, f(sm, m, 6, generator=4))
-    torch.testing.assert_close(f(sm, m, 6, generator=3, batch_size=4), ref, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(f(sm, m, 6, generator=3, batch_size=4), ref, **near)
     g = lambda: torch.Generator().manual_seed(9); assert torch.equal(f(sm, m, 6, generator=g()), f(sm, m, 6, generator=g()))
     cond = f(sm, m, 6, generator=3, y=y)
     assert torch.equal(f(sm, m, 6, generator=3, y=y, guidance_scale=1.), cond) and not torch.equal(cond, ref)
-    torch.testing.assert_close(f(sm, m, 6, generator=3, y=y, guidance_scale=0.), ref, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(f(sm, m, 6, generator=3, y=y, guidance_scale=0.), ref, **near)
     strong = dict(generator=3, y=y, guidance_scale=3., guidance_rescale=.5)
-    torch.testing.assert_close(f(sm, m, 6, **strong, batch_size=5), f(sm, m, 6, **strong), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(f(sm, m, 6, **strong, batch_size=5), f(sm, m, 6, **strong), **near)
     seen = []; f(sm, m, 6, generator=3, callback=seen.append)
     assert [st.i for st in seen] == list(range(1, seen[-1].n + 1)) and seen[-1].x.shape == ref.shape
     assert not m.training
@@ -301,7 +302,7 @@ BAD = {
     'strength: 1.5': lambda sm: sm.edit(tiny(), torch.zeros(SHAPE), 1.5, 4),
     'generator: -1': lambda sm: sm.ddim_sample(tiny(), SHAPE, 4, generator=-1),
     'batch_size: 0': lambda sm: sm.ddim_sample(tiny(), SHAPE, 4, batch_size=0),
-    'method: ddpm, and ddim with eta': lambda sm: sm.interpolate(tiny(), torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8), method='ddpm'),
+    'method: ddpm, and whatever has an eta': lambda sm: sm.interpolate(tiny(), torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8), method='ddpm'),
     'z1: is on meta': lambda sm: sm.interpolate(tiny(), META(1, 1, 8, 8), torch.ones(1, 1, 8, 8), num_steps=4),
     "parameterization: 'eps' says nothing":
         lambda sm: DDPMSampler(DDPMSchedules('cosine', 20, zero_terminal_snr=True)).ddim_sample(tiny(), SHAPE, 4),

@@ -155,13 +155,17 @@ def test_ddim(par, spacing, n, eta, dtype, theirs):
 @pytest.mark.parametrize('par', PRED)
 @pytest.mark.parametrize('spacing', SPACINGS[:3])
 @pytest.mark.parametrize('n', [6, 20])
-def test_dpmpp_2m(par, spacing, n, dtype, theirs):
-    s = schedules(dtype); model, their = both(par, s)
-    d = theirs('DPMSolverMultistepScheduler', s, par, spacing, algorithm_type='dpmsolver++', solver_order=2, final_sigmas_type='zero')
+@pytest.mark.parametrize('eta', [0., 1.])
+def test_dpmpp_2m(par, spacing, n, eta, dtype, theirs):
+    s = schedules(dtype); model, their = both(par, s); kind = 'sde-dpmsolver++' if eta else 'dpmsolver++'
+    d = theirs('DPMSolverMultistepScheduler', s, par, spacing, algorithm_type=kind, solver_order=2, final_sigmas_type='zero')
     d.set_timesteps(n); assert d.timesteps.tolist() == timesteps(1000, n, spacing, extra=True)
-    ours, x = our_states(s, 'dpmpp_2m', model, start(dtype), num_steps=n, spacing=spacing), start(torch.float64)
+    ours = our_states(s, 'dpmpp_2m', model, start(dtype), num_steps=n, spacing=spacing, eta=eta, generator=5)
+    x, dice = start(torch.float64), Noise(5, 0, 3); dice(SHAPE[1:], dtype)
     for t, o in zip(d.timesteps, ours):
-        x = d.step(their(x, full(t)), t, x).prev_sample
+        # they throw dice in the last step, too, and multiply them with 0
+        z = dice(SHAPE[1:], dtype) if eta else None
+        x = d.step(their(x, full(t)), t, x, variance_noise=z).prev_sample
         same(o, x, dtype)
 
 
@@ -170,9 +174,9 @@ def test_dpmpp_2m(par, spacing, n, dtype, theirs):
 def test_karras_spacing(kind, n):
     "The schedule's steps nearest to the noise levels that diffusers computes from the same two ends"
     s = DDPMSampler(DDPMSchedules(kind, 1000)); sig = np.array(s.s[:-1])/np.array(s.a[:-1])
-    theirs = diffusers.DPMSolverMultistepScheduler()._convert_to_karras(torch.tensor([80., sig[0]], dtype=torch.float64), n)
+    theirs = diffusers.DPMSolverMultistepScheduler()._convert_to_karras(torch.tensor([80., sig[0]], dtype=torch.float64), n)  # rho is 7
     nearest = [int(np.abs(np.log(sig) - np.log(x)).argmin()) for x in np.asarray(theirs)]
-    ours = karras_steps(sig, n); assert ours == s.steps(n, 'karras', extra=True)
+    ours = karras_steps(sig, n, rho=7, sigma_max=80, sigma_min=0); assert karras_steps(sig, n) == s.steps(n, 'karras', extra=True)
     assert ours == nearest if n <= 10 else max(abs(np.subtract(ours, nearest))) <= 4   # 40 steps would ask some twice
 
 
