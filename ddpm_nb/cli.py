@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'EVERYWHERE', 'FLAGS', 'SWITCHES', 'uses', 'flag_key', 'flags_of', 'UsageError', 'parse', 'help_text',
            'settings', 'check_writable', 'checkpoint_path', 'packaged_model', 'check_same', 'sampling_model',
-           'sampler_args', 'Track', 'trackers', 'restarted', 'train_config', 'make_trainer', 'run_training',
-           'cmd_train', 'picture_path', 'cmd_sample', 'noise_behind', 'read_picture', 'read_mask', 'data_for',
-           'source_images', 'cmd_from_images', 'read_results', 'result_name', 'eval_plan', 'main_numbers',
+           'sampler_args', 'Track', 'trackers', 'restarted', 'train_config', 'start_from', 'make_trainer',
+           'run_training', 'cmd_train', 'picture_path', 'cmd_sample', 'noise_behind', 'read_picture', 'read_mask',
+           'data_for', 'source_images', 'cmd_from_images', 'read_results', 'result_name', 'eval_plan', 'main_numbers',
            'training_step', 'eval_data', 'cmd_eval', 'cmd_viz', 'cmd_neighbours', 'cmd_features', 'cmd_export',
            'cmd_import', 'cmd_demo', 'terminated', 'print_config', 'run', 'stopped', 'main']
 
@@ -23,7 +23,7 @@ def _keys(
 )->str:
     return ' '.join(f'{section}.{n}' for n in names.split())
 
-_RUN = 'dataset model schedules loss training sampling evaluation logging'
+_RUN = 'init_from dataset model schedules loss training sampling evaluation logging'
 _HOW = _keys('sampling', 'num_steps weights guidance_scale guidance_rescale spacing clip')   # of any sampling
 _GRID = _keys('sampling', 'method num_samples label') + ' ' + _HOW
 _NOISE = _keys('sampling', 'eta variance') + ' ' + _GRID
@@ -68,6 +68,7 @@ FLAGS = { # flag: (the config keys it may stand for, or the commands that take i
     'epochs': ('training.epochs', 'passes over the data; takes the place of training.max_steps'),
     'batch_size': ('training.batch_size sampling.batch_size', 'images at a time'),
     'learning_rate': ('training.learning_rate', 'at its peak'),
+    'init_from': ('init_from', 'start from trained weights: a packaged model, a .safetensors file or a checkpoint'),
     'resume': (('train',), 'go on from latest, best, or the path of a checkpoint'),
     'overwrite': (('train',), 'start anew where a run already is'),
     'checkpoint': (_CKPT, 'ema, best, latest, or a path; default: ema'),
@@ -75,7 +76,7 @@ FLAGS = { # flag: (the config keys it may stand for, or the commands that take i
     'num_samples': ('evaluation.num_samples sampling.num_samples', 'how many images'),
     'method': ('sampling.method', 'ddpm, ddim, dpmpp_2m or heun'),
     'num_steps': ('sampling.num_steps', 'steps of the sampler'),
-    'eta': ('sampling.eta', 'ddim: 0 is deterministic, 1 as noisy as ddpm'),
+    'eta': ('sampling.eta', 'ddim, dpmpp_2m: 0 is deterministic, 1 as noisy as ddpm'),
     'guidance_scale': ('sampling.guidance_scale', 'classifier-free guidance; 1 is none'),
     'label': ('sampling.label', 'class to sample; default: all in turn'),
     'output_name': ((*_PICTURES, 'export', 'import'), 'name of the picture; for export and import, path of what is written'),
@@ -103,7 +104,7 @@ def flag_key(
     on = FLAGS.get(flag, ((),))[0]
     if not isinstance(on, str): return '' if on is None or cmd in on else None
     whole = cmd in ('train', 'demo')   # they use all sections; their flags are about the training
-    ours = lambda k: k.partition('.')[0] in ('training', *EVERYWHERE.split()) if whole else uses(cmd, k)
+    ours = lambda k: k.partition('.')[0] in ('training', 'init_from', *EVERYWHERE.split()) if whole else uses(cmd, k)
     return next(filter(ours, on.split()), None)
 
 def flags_of(
@@ -345,10 +346,25 @@ def train_config(
     return c, None
 
 # %% ../nbs/12_cli.ipynb #4d7c2522
+def start_from(
+    model,   # a new `UNetSmall`
+    src:str, # a packaged model, a .safetensors file, or a checkpoint, whose averaged weights are meant
+):
+    "Give a model trained weights; raises `DDPMError` where they are another network's"
+    from ddpm_nb.core import require
+    from ddpm_nb.interop import load_pretrained
+    from ddpm_nb.trainer import load_model
+    m = load_model(src)[0] if src.endswith('.pt') else load_pretrained(src)[0]
+    for k, v in model.config.items():
+        same = v == m.config[k] or k in ('dropout', 'gradient_checkpointing')
+        require(same, f"init_from: {src} has model.{k} {m.config[k]!r}, this run {v!r}; expected the same network")
+    model.load_state_dict(m.state_dict())
+
 def make_trainer(
     c:dict,    # the config
     d:Path,    # the output folder
     device,    # a torch device
+    fresh:bool=True, # False: its weights will come from a checkpoint
 ):             # a `DDPMTrainer`, at its first step
     "Everything that a config describes, put together; raises `DDPMError` where its parts contradict each other"
     import torch
@@ -366,6 +382,7 @@ def make_trainer(
             f"training.sampling.num_steps: {n['num_steps']}; expected at most schedules.timesteps, {s.T}")
     require(not (s.config['zero_terminal_snr'] and model.parameterization == 'eps'),
             "schedules.zero_terminal_snr: true needs model.parameterization v or x0; eps says nothing about pure noise")
+    if fresh and c['init_from']: start_from(model, c['init_from'])
     train = load_data(split='train', **c['dataset'])
     val = load_data(split='test', files=getattr(train, 'all_files', None), **c['dataset'])
     def draw(m, k):
@@ -382,7 +399,7 @@ def run_training(
     "Train to the end, or until somebody wants to stop"
     from ddpm_nb.config import config_yaml
     from ddpm_nb.trainer import writing
-    tr = make_trainer(c, d, device)
+    tr = make_trainer(c, d, device, not resume)
     if resume: tr.resume(resume)
     if tr.team.first:
         tr.callbacks += trackers(c, d)
@@ -641,7 +658,7 @@ def cmd_eval(
     from ddpm_nb.core import atomic_path
     from ddpm_nb.eval import check_metrics, evaluate, load_features, net_hash
     from ddpm_nb.report import results_text
-    from ddpm_nb.sampler import DDPMSampler
+    from ddpm_nb.sampler import WITH_ETA, DDPMSampler
     m, s, c, src = sampling_model('eval', flags, over); e, seed, every = c['evaluation'], c['seed'], flags.get('all_methods')
     d = check_writable(c['output']['dir'], 'logs', 'features'); out = d/'logs'/'evaluation_results.json'
     src['checkpoint_sha256'] = src['checkpoint_sha256'] or net_hash(m); net = load_features(e['features']).to(next(m.parameters()).device)
@@ -652,7 +669,7 @@ def cmd_eval(
     measure = dict(net=net, train=train, cache=e['cache'] or d/'features',
                    keep=e['max_features']) | {k: e[k] for k in ('num_images', 'num_bits', 'lpips')}
     for i, (method, steps) in enumerate(todo, 1):
-        own = [k for k, v in (('eta', 'ddim'), ('variance', 'ddpm')) if method == v or not every]
+        own = [k for k, v in (('eta', WITH_ETA), ('variance', ('ddpm',))) if method in v or not every]
         kw = sampler_args(c, m, e['num_samples'], 'batch_size', *own)
         for k in ('generator', 'num_steps'): del kw[k]
         own_spacing = signature(getattr(DDPMSampler, f'{method}_sample')).parameters['spacing'].default

@@ -188,7 +188,7 @@ def sampling_keys()->dict: # key -> `Key`
     return dict(
         method=_str('ddim', ', '.join(METHODS), *METHODS),
         num_steps=_int(50, 'steps of the sampler, at most schedules.timesteps'),
-        eta=_float(None, 'ddim: 0 is deterministic, 1 as noisy as ddpm; null: 0', lo=0, null=True),
+        eta=_float(None, 'ddim, dpmpp_2m: 0 is deterministic, 1 as noisy as ddpm; null: 0', lo=0, null=True),
         variance=_str(None, 'ddpm: fixed_small, fixed_large or learned; null: learned if the model does',
                       'fixed_small', 'fixed_large', 'learned', null=True),
         num_samples=_int(64, 'images in a grid'),
@@ -231,6 +231,7 @@ def config_schema()->dict: # section -> key -> `Key`; a section may hold section
         seed=_int(0, 'decides every random number', lo=0, hi=2**32 - 1),
         deterministic=_bool(False, 'ask torch for deterministic kernels; slower on GPUs'),
         device=_str('auto', 'auto, cpu, cuda, cuda:N or mps'),
+        init_from=_str(None, 'weights to start from: a packaged model, a .safetensors file or a checkpoint; null: random', null=True),
         output=dict(dir=_str('outputs', 'where everything is written')),
         dataset=signature_keys(load_data, ['split', 'files']),
         model=signature_keys(UNetSmall.__init__),

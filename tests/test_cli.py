@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest, torch
 from PIL import Image
 
-from ddpm_nb.cli import main
+from ddpm_nb.cli import main, make_trainer, parse
+from ddpm_nb.config import load_config
+from ddpm_nb.trainer import load_checkpoint, load_model
 
 SMALL = '--dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions [] --model.num_groups 4 --schedules.timesteps 20 --batch_size 8 --training.validation.num_images 16 --training.sampling.every_steps 0'.split()
 ENV = dict(os.environ, OMP_NUM_THREADS='1')
@@ -138,6 +140,20 @@ def test_eval_all_methods_goes_on(run, capsys):
     assert [r['name'] for r in first] == ['ddim-2', 'ddim-3', 'heun-2',
                                           'heun-3'] and all(r['n'] == 8 and r['checkpoint_sha256'] for r in first)
     assert main(args) == 0 and json.loads(f.read_text())['results'] == first # nothing was done twice: times are the same
+
+
+def test_training_starts_from_trained_weights(tmp_path, run, capsys):
+    src, out = run/'ckpts'/'ema.pt', tmp_path/'o'; theirs = load_model(src)[0].state_dict()
+    c = load_config('mnist_tiny', parse(train(out, '--init_from', src, '--model.dropout', .1))[2])
+    ours = make_trainer(c, out, torch.device('cpu')).model.state_dict(); assert all(torch.equal(v, theirs[k]) for k, v in ours.items())
+    assert main(train(out, '--init_from', src, '--training.max_steps', 2)) == 0
+    ck = load_checkpoint(out/'ckpts'/'latest.pt'); assert ck['config']['init_from'] == str(src) and ck['step'] == 2
+    moved = lambda k: (ck['model'][k] - theirs[k]).abs().max(); assert 0 < max(map(moved, theirs)) < .05    # two steps away, not elsewhere
+    refused(capsys, "init_from: mnist has model.base_channels 16, this run 8", *train(tmp_path/'p', '--init_from', 'mnist'))
+    refused(capsys, "'nothing'", *train(tmp_path/'p', '--init_from', 'nothing')); assert not list(tmp_path.glob('p/**/*.pt'))
+    src.rename(tmp_path/'gone.pt')                      # what a run began with is not needed to go on
+    try: assert main(train(out, '--resume', 'latest', '--training.max_steps', 3)) == 0
+    finally: (tmp_path/'gone.pt').rename(src)
 
 
 STEPS = ['--training.max_steps', 60, '--training.checkpoint.every_steps', 3, '--training.validation.every_steps', 0,
