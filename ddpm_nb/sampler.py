@@ -359,7 +359,7 @@ def dpmpp_2m_sample(self:DDPMSampler,
     spacing='karras', # see `timesteps`
     **kwargs,          # see `run`
 )->Tensor:             # `(B,C,H,W)`
-    "DPM-Solver++(2M) samples (Lu et al. 2022, algorithm 2; with dice: eq. 18 there); raises `DDPMError` for a negative eta, and as `run`"
+    "DPM-Solver++(2M) samples (Lu et al. 2022, algorithm 2, and its form with dice); raises `DDPMError` for a negative eta, and as `run`"
     require(eta >= 0 and math.isfinite(eta), f"eta: {eta}; expected 0 or more")
     lam = lambda t: math.log(self.a[t]/self.s[t]) if self.a[t] > 0 else -math.inf
     def rule(x, d, t, nxt, noise, state):
@@ -395,7 +395,7 @@ def heun_sample(self:DDPMSampler,
 
 # %% ../nbs/06_sampler.ipynb #85123071
 METHODS = ('ddpm', 'ddim', 'dpmpp_2m', 'heun')
-WITH_ETA = ('ddim', 'dpmpp_2m')
+WITH_ETA = ('ddim', 'dpmpp_2m') # that throw as many dice as asked
 
 @patch
 def sample(self:DDPMSampler,
