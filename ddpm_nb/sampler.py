@@ -355,8 +355,8 @@ def dpmpp_2m_sample(self:DDPMSampler,
     model,             # callable `(x, t)` or `(x, t, y)`
     shape,             # `(B,C,H,W)`
     num_steps:int=20,  # 1 … T
-    eta:float=0.,      # as for `ddim_sample`; at 1 this is SDE-DPM-Solver++(2M)
     spacing='karras', # see `timesteps`
+    eta:float=0.,      # as for `ddim_sample`; at 1 this is SDE-DPM-Solver++(2M)
     **kwargs,          # see `run`
 )->Tensor:             # `(B,C,H,W)`
     "DPM-Solver++(2M) samples (Lu et al. 2022, algorithm 2, and its form with dice); raises `DDPMError` for a negative eta, and as `run`"
