@@ -335,7 +335,8 @@ def train_config(
     from ddpm_nb.trainer import damage, load_checkpoint
     latest, d = checkpoint_path(flags, over, 'latest')
     resume = flags.get('resume') or ('latest' if cmd == 'demo' and latest.is_file() else None)
-    require(not (resume and 'overwrite' in flags), "--resume, --overwrite: both given; expected one of them")
+    for k, given in (('overwrite', flags), ('init_from', over)):
+        require(not ('resume' in flags and k in given), f"--resume, --{k}: both given; expected one of them")
     if restarted() and latest.is_file() and not (resume and damage(latest)): resume = 'latest'
     if resume:
         path = checkpoint_path(flags, over, resume)[0]
