@@ -101,7 +101,7 @@ def test_bf16_autocast_stays_near_float32():
     with torch.autocast('cpu', torch.bfloat16): out = m(x, t)
     torch.testing.assert_close(out.float(), a, atol=.1, rtol=.1)
     out.float().pow(2).mean().backward()
-    for n, p in m.named_parameters(): torch.testing.assert_close(p.grad, ga[n], atol=.05*ga[n].abs().max().item() + 1e-5, rtol=.3)
+    for n, p in m.named_parameters(): torch.testing.assert_close(p.grad, ga[n], atol=.1*ga[n].abs().max().item() + 1e-5, rtol=.3)
 
 
 # ---- its twin in diffusers: outputs and gradients to 1e-5
