@@ -508,7 +508,7 @@ def read_picture(
     require(Path(path).is_file(), f"--{flag}: {str(path)!r} is not a file")
     why = why_unreadable(lambda: Image.open(path).load())
     require(not why, f"--{flag}: {path}: {why}")
-    w, h = Image.open(path).size
+    with Image.open(path) as im: w, h = im.size
     require((w, h) == (size, size), f"--{flag}: {path} is {w}x{h} pixels; the model makes {size}x{size}; resize it")
     return to_float(read_image(path, size, channels))[None]
 

@@ -371,7 +371,7 @@ def writing(
 ):        # yields a temporary path
     "Like `atomic_path`, with one sentence for whatever the disk has to say"
     try:
-        with atomic_path(path) as t: yield t
+        with dead_workers_named(), atomic_path(path) as t: yield t # PyTorch reports a dead worker wherever the program happens to be
     except (OSError, RuntimeError) as e: # torch.save reports a full disk as RuntimeError
         why = getattr(e, 'strerror', None) or str(e).splitlines()[0]
         raise DDPMError(f"output: could not write {path}: {why}; nothing that was saved before is lost; "

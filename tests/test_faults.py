@@ -9,7 +9,7 @@ from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError
 from ddpm_nb.data import FolderData, ImageData
 from ddpm_nb.schedules import DDPMSchedules
-from ddpm_nb.trainer import LR_SCHEDULES, Callback, DDPMTrainer, load_checkpoint, load_model
+from ddpm_nb.trainer import LR_SCHEDULES, Callback, DDPMTrainer, load_checkpoint, load_model, writing
 from ddpm_nb.unet import UNetSmall
 
 HERE, ENV = Path(__file__).parent, dict(os.environ, OMP_NUM_THREADS='1')
@@ -168,6 +168,15 @@ def test_a_file_that_may_not_grow(tmp_path):
     assert not list((tmp_path/'ckpts').iterdir())
 
 
+def test_a_dead_worker_is_not_a_full_disk(tmp_path):
+    "PyTorch raises its report in whatever the main program does, here in the middle of writing"
+    p = tmp_path/'log.json'; p.write_text('old')
+    with pytest.raises(DDPMError, match='a process that reads images died'), writing(p) as f:
+        f.write_text('half'); raise RuntimeError('DataLoader worker (pid 7) exited unexpectedly with exit code 1.')
+    assert p.read_text() == 'old' and [q.name for q in tmp_path.iterdir()] == ['log.json']
+    with pytest.raises(DDPMError, match='output: could not write'), writing(p): raise RuntimeError('PytorchStreamWriter failed writing file')
+
+
 def test_a_full_disk_stops_the_log_with_one_sentence(tmp_path, monkeypatch):
     t = trainer(tmp_path)
     def full(self, *a, **k): raise OSError(28, 'No space left on device')
@@ -298,7 +307,8 @@ def test_a_data_worker_that_dies(tmp_path, how, capfd):
         return trainer(tmp_path/'t', data, max_steps=30, num_workers=2, checkpoint=dict(every_steps=1000))
     t = make(True)
     with pytest.raises(DDPMError, match='a process that reads images died') as e: t.train()
-    if t.step: # steps before it are saved, and it says so
+    assert (t.saved_at is not None) == bool(t.step and t.whole) # PyTorch reports it wherever the program is, within a step, too
+    if t.saved_at is not None: # steps before it are saved, and it says so
         assert load_checkpoint(tmp_path/'t'/'ckpts'/'latest.pt')['step'] == t.step and f'of step {t.step}: go on' in str(e.value)
         make(False).resume(tmp_path/'t'/'ckpts'/'latest.pt').train()
     else: assert 'nothing had been saved yet' in str(e.value)
