@@ -39,6 +39,19 @@ def unchanged(says, f):
     if bad: raise Failed(f'{says}: {", ".join(bad)}')
 
 
+EXPECTED = """.ci .gitignore .gitattributes .github CHANGELOG.md LICENSE MANIFEST.in Makefile README.md _quarto.yml benchmarks constraints.txt
+    ddpm_nb nbs pyproject.toml settings.ini setup.py tests""".split()
+
+
+def tree():
+    "The repository holds nothing at its top that nobody expects, such as what a mistyped command wrote there"
+    if not (root/'.git').exists() or not shutil.which('git'): return print('   skipped: not a git repository, or no git')
+    cmd = ['git', '-c', f'safe.directory={root}', 'ls-files', '-z']
+    files = subprocess.run(cmd, cwd=root, capture_output=True, text=True, check=True).stdout.strip('\0').split('\0')
+    if odd := sorted({f.split('/')[0] for f in files} - {*EXPECTED}): raise Failed(f'top level: git keeps {", ".join(odd)}')
+    print(f'{len(files)} files')
+
+
 def export(): unchanged('package and notebooks differed, and nbdev_export changed', lambda: run(BIN/'nbdev_export'))
 def clean(): unchanged('notebooks were not clean, and nbdev_clean changed', lambda: run(BIN/'nbdev_clean'))
 
@@ -129,7 +142,7 @@ def wheel():
         run(py/'python', '-c', INSTALLED, cwd=away)
 
 
-STEPS = dict(export=export, clean=clean, imports=imports, outputs=outputs, readme=readme, notebooks=notebooks, pytest=pytest,
+STEPS = dict(tree=tree, export=export, clean=clean, imports=imports, outputs=outputs, readme=readme, notebooks=notebooks, pytest=pytest,
              browser=browser, docs=docs, wheel=wheel)
 
 if __name__ == '__main__':

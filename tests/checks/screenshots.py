@@ -1,14 +1,16 @@
-"""Pictures of every page of the built site, to be looked at: `screenshots.py FOLDER [PAGE …]`.
+"""Pictures of every page of the built site, to be looked at.
 
 At 400 and 1280 pixels, light, and at 1280 dark. Also says which pages are wider than the window."""
-import sys
+import argparse, sys
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(root/'tests'))
 import browser
 
-out, only = Path(sys.argv[1]), sys.argv[2:]
+p = argparse.ArgumentParser(description=__doc__)
+p.add_argument('folder', type=Path, help='where to write them'); p.add_argument('page', nargs='*', help='such as 03_unet; default: all')
+a = p.parse_args(); out, only = a.folder, a.page
 out.mkdir(parents=True, exist_ok=True); bad = 0
 for width, mode in ((400, 'light'), (1280, 'light'), (1280, 'dark')):
     with browser.Browser(width, 900) as b:
