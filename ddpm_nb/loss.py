@@ -42,7 +42,7 @@ def loss_weights(
     p2_gamma:float=1.,       # p2: exponent, 0 or more
     p2_k:float=1.,           # p2: offset, above 0
 )->Tensor:                   # `(T,)`
-    "What each step's error is multiplied with (Hang et al. 2023 eq. 8; Choi et al. 2022 eq. 7)"
+    "What each step's error is multiplied with (min-SNR: Hang et al. 2023; P2: Choi et al. 2022)"
     require(weighting in ('uniform', 'min_snr', 'p2'), f"loss.weighting: {weighting!r}; expected uniform, min_snr or p2")
     require(snr_gamma > 0 and p2_gamma >= 0 and p2_k > 0,
             f"loss.snr_gamma, p2_gamma, p2_k: {snr_gamma}, {p2_gamma}, {p2_k}; expected more than 0, 0 or more, more than 0")
@@ -83,7 +83,7 @@ def step_log_variance(
     xt:Tensor,       # `(B,C,H,W)`, for its shape
     t:Tensor,        # int64 `(B,)` in [0,T)
     variance:str='fixed_small', # 'fixed_small' or 'fixed_large'
-    raw:Tensor=None, # the network's say, 2v-1 per pixel; then `variance` does not count
+    raw:Tensor=None, # the network's say, 2f-1 per pixel; then `variance` does not count
 )->Tensor:           # broadcastable to `xt`
     "Log variance of one backward step, fixed or learned (Nichol & Dhariwal eq. 15)"
     require(variance in ('fixed_small', 'fixed_large'), f"variance: {variance!r}; expected fixed_small or fixed_large")

@@ -356,7 +356,7 @@ def dpmpp_2m_sample(self:DDPMSampler,
     shape,             # `(B,C,H,W)`
     num_steps:int=20,  # 1 … T
     spacing='karras', # see `timesteps`
-    eta:float=0.,      # as for `ddim_sample`; at 1 this is SDE-DPM-Solver++(2M)
+    eta:float=0.,      # 0 or more: 0 is deterministic, 1 is SDE-DPM-Solver++(2M)
     **kwargs,          # see `run`
 )->Tensor:             # `(B,C,H,W)`
     "DPM-Solver++(2M) samples (Lu et al. 2022, algorithm 2, and its form with dice); raises `DDPMError` for a negative eta, and as `run`"

@@ -142,6 +142,16 @@ def test_eval_all_methods_goes_on(run, capsys):
     assert main(args) == 0 and json.loads(f.read_text())['results'] == first # nothing was done twice: times are the same
 
 
+def test_the_readme_trains_what_the_command_trains(tmp_path, monkeypatch):
+    "Its Python example, up to the training, builds the trainer of `ddpm-nb train --config mnist`"
+    monkeypatch.chdir(tmp_path); text = (Path(__file__).parent.parent/'README.md').read_text(encoding='utf-8')
+    code, = (c for c in text.split('```') if c.startswith('python\n') and 'trainer.train()' in c); names = {}
+    exec(code.removeprefix('python\n').split('trainer.train()')[0], names)
+    a, b = names['trainer'], make_trainer(load_config('mnist'), tmp_path, torch.device('cpu'))
+    assert a.cfg == b.cfg and a.total_steps == b.total_steps and a.model.config == b.model.config
+    assert a.loss.type == b.loss.type and torch.equal(a.loss.weights['v'], b.loss.weights['v']) and len(a.data) == len(b.data) == 60_000
+
+
 def test_training_starts_from_trained_weights(tmp_path, run, capsys):
     src, out = run/'ckpts'/'ema.pt', tmp_path/'o'; theirs = load_model(src)[0].state_dict()
     c = load_config('mnist_tiny', parse(train(out, '--init_from', src, '--model.dropout', .1))[2])
