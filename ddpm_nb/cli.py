@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'EVERYWHERE', 'FLAGS', 'SWITCHES', 'uses', 'flag_key', 'flags_of', 'UsageError', 'parse', 'help_text',
            'settings', 'check_writable', 'checkpoint_path', 'packaged_model', 'check_same', 'sampling_model',
-           'sampler_args', 'Track', 'trackers', 'restarted', 'train_config', 'start_from', 'make_trainer',
-           'run_training', 'cmd_train', 'picture_path', 'cmd_sample', 'noise_behind', 'read_picture', 'read_mask',
-           'data_for', 'source_images', 'cmd_from_images', 'read_results', 'result_name', 'eval_plan', 'main_numbers',
-           'training_step', 'eval_data', 'cmd_eval', 'cmd_viz', 'cmd_neighbours', 'cmd_features', 'cmd_export',
-           'cmd_import', 'cmd_demo', 'terminated', 'print_config', 'run', 'stopped', 'main']
+           'sampler_args', 'Track', 'trackers', 'restarted', 'own_checkpoints', 'train_config', 'start_from',
+           'make_trainer', 'run_training', 'cmd_train', 'picture_path', 'cmd_sample', 'noise_behind', 'read_picture',
+           'read_mask', 'data_for', 'source_images', 'cmd_from_images', 'read_results', 'result_name', 'eval_plan',
+           'main_numbers', 'training_step', 'eval_data', 'cmd_eval', 'cmd_viz', 'cmd_neighbours', 'cmd_features',
+           'cmd_export', 'cmd_import', 'cmd_demo', 'terminated', 'print_config', 'run', 'stopped', 'main']
 
 # %% ../nbs/12_cli.ipynb #67288392
 import difflib, os, signal, sys, threading, time
@@ -325,6 +325,12 @@ def restarted()->bool:
     "Whether `torchrun` started this process again after one had died"
     return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)) > 0
 
+def own_checkpoints(
+    d:Path, # an output folder
+)->list:    # of paths
+    "The checkpoints that a training left there; those with resumable state first, `ema.pt` last"
+    return [p for n in ('latest.pt', 'best.pt', 'step_*.pt', 'ema.pt') for p in sorted((d/'ckpts').glob(n))]
+
 def train_config(
     flags:dict, # from `parse`
     over:dict,  # from `parse`
@@ -333,16 +339,22 @@ def train_config(
     "The config of a new or a resumed run; raises `DDPMError` where a run already is and nothing says what to do with it"
     from ddpm_nb.core import require
     from ddpm_nb.trainer import damage, load_checkpoint
-    latest, d = checkpoint_path(flags, over, 'latest')
+    latest, d = checkpoint_path(flags, over, 'latest'); kept = own_checkpoints(d)
     resume = flags.get('resume') or ('latest' if cmd == 'demo' and latest.is_file() else None)
     for k, given in (('overwrite', flags), ('init_from', over)):
         require(not ('resume' in flags and k in given), f"--resume, --{k}: both given; expected one of them")
-    if restarted() and latest.is_file() and not (resume and damage(latest)): resume = 'latest'
+    require(not (cmd == 'demo' and resume and 'init_from' in over), f"--init_from: the run in {d} would go on with its own weights; "
+            "choose another --output_dir")
+    left = next((n for n in ('latest', 'best') if (d/'ckpts'/f'{n}.pt').is_file()), None)
+    if restarted() and left and not (resume and damage(d/'ckpts'/f'{left}.pt')): resume = left
     if resume:
         path = checkpoint_path(flags, over, resume)[0]
+        require(not kept or path.resolve().parent == (d/'ckpts').resolve(), f"--resume: {path} is of another run than the one in {d}, "
+                "which it would replace; go on there with --resume latest, or choose another --output_dir")
         return settings(cmd, flags, over | {'output.dir': str(d)}, load_checkpoint(path).get('config') or None), path
     c = settings(cmd, flags, over)
-    require(not latest.exists() or 'overwrite' in flags, f"train: a run is already in {d}; go on with --resume latest, "
+    how = 'latest' if latest.exists() else next((p for p in kept if p.name != 'ema.pt'), '')
+    require(not kept or 'overwrite' in flags, f"train: a run is already in {d}; " + (f'go on with --resume {how}, ' if how else '') +
             "choose another --output_dir, or start anew with --overwrite")
     return c, None
 
@@ -374,7 +386,7 @@ def make_trainer(
     from ddpm_nb.loss import DDPMLoss
     from ddpm_nb.sampler import DDPMSampler
     from ddpm_nb.schedules import DDPMSchedules
-    from ddpm_nb.trainer import DDPMTrainer
+    from ddpm_nb.trainer import DDPMTrainer, first_goes_ahead
     from ddpm_nb.unet import UNetSmall
     seed_everything(c['seed'], c['deterministic'])
     model, s = UNetSmall(**c['model']), DDPMSchedules(**c['schedules'])
@@ -384,8 +396,9 @@ def make_trainer(
     require(not (s.config['zero_terminal_snr'] and model.parameterization == 'eps'),
             "schedules.zero_terminal_snr: true needs model.parameterization v or x0; eps says nothing about pure noise")
     if fresh and c['init_from']: start_from(model, c['init_from'])
-    train = load_data(split='train', **c['dataset'])
-    val = load_data(split='test', files=getattr(train, 'all_files', None), **c['dataset'])
+    with first_goes_ahead():
+        train = load_data(split='train', **c['dataset'])
+        val = load_data(split='test', files=getattr(train, 'all_files', None), **c['dataset'])
     def draw(m, k):
         y = torch.arange(k, device=device) % m.num_classes if m.num_classes else None
         return sm.sample(m, (k, *train.image_shape), n['method'], n['num_steps'], generator=c['seed'], y=y)
@@ -405,7 +418,7 @@ def run_training(
     if tr.team.first:
         tr.callbacks += trackers(c, d)
         if not resume: # --overwrite, or nothing is there
-            for p in (d/'ckpts').glob('*.pt'): p.unlink()
+            for p in own_checkpoints(d): p.unlink()
         with writing(d/'logs'/'config.yaml') as t: t.write_text(config_yaml(c), encoding='utf-8')
         print(f"{tr.model.num_params:,} parameters, {len(tr.data):,} images, steps {tr.step} to {tr.total_steps}, {tr.device}, "
               f"{str(tr.amp_dtype or 'float32').replace('torch.', '')}"
@@ -656,7 +669,7 @@ def cmd_eval(
     "Evaluate one sampler, or all that the config names"
     import json
     from inspect import signature
-    from ddpm_nb.core import atomic_path
+    from ddpm_nb.core import DDPMError, atomic_path
     from ddpm_nb.eval import check_metrics, evaluate, load_features, net_hash
     from ddpm_nb.report import results_text
     from ddpm_nb.sampler import WITH_ETA, DDPMSampler
@@ -683,7 +696,9 @@ def cmd_eval(
         done, point = [q for q in done if q['name'] != name] + [r], main_numbers(r, step)
         same = lambda q: all(q.get(k) == point[k] for k in ('name', 'n', 'seed', 'checkpoint_sha256', 'features'))
         evolution = [q for q in evolution if not same(q)] + [point]
-        with atomic_path(out) as t: t.write_text(json.dumps(dict(results=done, evolution=evolution, config=c), indent=1))
+        try:
+            with atomic_path(out) as t: t.write_text(json.dumps(dict(results=done, evolution=evolution, config=c), indent=1))
+        except DDPMError: print(results_text(done), flush=True); raise # what the disk refused is at least seen
     print(results_text(done)); return [out]
 
 # %% ../nbs/12_cli.ipynb #7d57d410
@@ -774,13 +789,13 @@ def cmd_demo(
 )->list:        # the files written
     "The whole path, each part timed"
     d, times, files = str(checkpoint_path(flags, over)[1]), [], []
-    rest = {'output.dir': d} | {k: v for k, v in over.items() if k == 'device'}
+    rest = lambda cmd: {k: v for k, v in over.items() if uses(cmd, k)} | {'output.dir': d}
     def part(name, f, *args):
         print(f'== {name}', flush=True); t = time.perf_counter()
         files.extend(f(*args)); times.append((name, time.perf_counter() - t))
     part('train', cmd_train, flags, over, 'demo')
-    for name in ('sample.grid', 'sample.traj'): part(name, cmd_sample, {}, rest, name)
-    part('eval', cmd_eval, {}, rest); part('report', cmd_viz, {}, rest, 'report')
+    for name in ('sample.grid', 'sample.traj'): part(name, cmd_sample, {}, rest(name), name)
+    part('eval', cmd_eval, {}, rest('eval')); part('report', cmd_viz, {}, rest('report'), 'report')
     times.append(('all', sum(t for _, t in times)))
     print('\n' + '\n'.join(f'{n:14}{t:7.1f} s' for n, t in times))
     return files

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DDPMError', 'require', 'pick_device', 'import_torchvision', 'seed_everything', 'fold_seed', 'to_float', 'to_uint8',
-           'make_grid', 'show_images', 'atomic_path']
+           'make_grid', 'show_images', 'unwritten', 'atomic_path']
 
 # %% ../nbs/00_core.ipynb #fe4a5ba8
 import os, random, sys, tempfile
@@ -37,6 +37,7 @@ def pick_device(
         return torch.device('mps' if torch.backends.mps.is_available() else 'cpu')
     try: dev = torch.device(name)
     except RuntimeError: raise DDPMError(f"device: {name!r} is not a device name; expected auto, cpu, cuda, cuda:N or mps") from None
+    require(dev.type in ('cpu', 'cuda', 'mps'), f"device: {name!r}; expected auto, cpu, cuda, cuda:N or mps")
     require(dev.type != 'cuda' or torch.cuda.is_available() and (dev.index or 0) < torch.cuda.device_count(),
             f"device: {name!r} was asked for, but torch sees {torch.cuda.device_count()} CUDA devices; use --device cpu or auto")
     require(dev.type != 'mps' or torch.backends.mps.is_available(), "device: 'mps' is not available here; use --device cpu or auto")
@@ -138,6 +139,15 @@ def show_images(
     return axs
 
 # %% ../nbs/00_core.ipynb #b2b6ae5d
+def unwritten(
+    path, # the file
+    why,  # what the disk said, or the exception that says it
+)->DDPMError: # to be raised
+    "One sentence for whatever keeps a file from being written"
+    why = getattr(why, 'strerror', None) or (str(why) or type(why).__name__).splitlines()[0]
+    return DDPMError(f"output: could not write {path}: {why}; nothing that was saved before is lost; "
+                     "free space, or choose another --output_dir")
+
 @contextmanager
 def atomic_path(
     path, # where the file shall be in the end
@@ -155,4 +165,5 @@ def atomic_path(
         umask = os.umask(0); os.umask(umask)
         os.chmod(tmp, 0o666 & ~umask)
         os.replace(tmp, path)
+    except OSError as e: raise unwritten(path, e) from None
     finally: tmp.unlink(missing_ok=True)

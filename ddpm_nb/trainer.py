@@ -8,7 +8,7 @@ __all__ = ['TRAINING_DEFAULTS', 'LR_SCHEDULES', 'SEAL', 'BROKEN_ZIP', 'CKPT_KEYS
            'damage', 'whole_ones', 'load_checkpoint', 'pick_weights', 'load_model', 'Callback', 'peak_memory',
            'writing', 'MetricsLog', 'Validate', 'out_of_patience', 'EarlyStop', 'SampleGrids', 'second_name',
            'Checkpoints', 'StopOnSignal', 'Progress', 'standard_callbacks', 'failures_named', 'Team', 'meeting_place',
-           'joined', 'DDPMTrainer']
+           'first_goes_ahead', 'joined', 'DDPMTrainer']
 
 # %% ../nbs/05_trainer.ipynb #07d064ff
 import copy, gc, hashlib, json, math, os, pickle, shutil, signal, struct, threading, time, zipfile, zlib
@@ -21,8 +21,8 @@ import torch.distributed as dist
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from .core import DDPMError, atomic_path, fold_seed, make_grid, pick_device, require
-from .data import dead_workers_named, epoch_order, random_flip
+from .core import DDPMError, atomic_path, fold_seed, make_grid, pick_device, require, unwritten
+from .data import LostProcess, dead_workers_named, epoch_order, random_flip
 from .loss import DDPMLoss, drop_labels
 from .schedules import DDPMSchedules
 from .unet import UNetSmall
@@ -195,8 +195,7 @@ def applied(self:EMA,
 ):
     "Use the averaged weights for a while"
     own = {k: v.detach().clone() for k, v in model.state_dict().items()}
-    model.load_state_dict(self.shadow)
-    try: yield model
+    try: model.load_state_dict(self.shadow); yield model
     finally: model.load_state_dict(own)
 
 @patch
@@ -369,13 +368,10 @@ def peak_memory(
 def writing(
     path, # the file to write, whole or not at all
 ):        # yields a temporary path
-    "Like `atomic_path`, with one sentence for whatever the disk has to say"
+    "`atomic_path` for what happens while training"
     try:
         with dead_workers_named(), atomic_path(path) as t: yield t # PyTorch reports a dead worker wherever the program happens to be
-    except (OSError, RuntimeError) as e: # torch.save reports a full disk as RuntimeError
-        why = getattr(e, 'strerror', None) or str(e).splitlines()[0]
-        raise DDPMError(f"output: could not write {path}: {why}; nothing that was saved before is lost; "
-                        "free space, or choose another --output_dir") from None
+    except RuntimeError as e: raise unwritten(path, e) from None # as torch.save reports a full disk
 
 # %% ../nbs/05_trainer.ipynb #9d606401
 class MetricsLog(Callback):
@@ -473,7 +469,8 @@ class Checkpoints(Callback):
     "best.pt after the best validation; latest.pt, ema.pt and the last few step_….pt every so many steps or minutes, and at the end"
     def before_train(self, tr): # the trainer
         "Start the clock, and clean up"
-        self.t, self.saved, self.due = time.monotonic(), tr.step, False
+        here = not tr.step or (tr.output_dir/'ckpts'/'latest.pt').is_file() # or it goes on from another folder's
+        self.t, self.saved, self.due = time.monotonic(), tr.step if here else None, False
         for p in (tr.output_dir/'ckpts').glob('.*.pt'): p.unlink() # what a process left behind that was killed while saving
 
     def after_step(self, tr): # the trainer
@@ -481,13 +478,14 @@ class Checkpoints(Callback):
         c, waited = tr.cfg['checkpoint'], (time.monotonic() - self.t)/60
         self.due |= bool(c['every_steps']) and tr.step % c['every_steps'] == 0
         self.due |= bool(c['every_minutes']) and waited > c['every_minutes']
-        if tr.bad_steps: return # what was saved last is the last good one
+        if tr.bad_steps: return # many more may follow; what was saved last is good
         if tr.is_best: tr.save(tr.output_dir/'ckpts'/'best.pt'); tr.is_best = False
         if self.due: self.write(tr)
 
     def after_train(self, tr): # the trainer
         "Save what is not saved yet"
-        if self.saved != tr.step and not tr.bad_steps and tr.whole: self.write(tr)
+        lost = tr.bad_steps >= tr.cfg['max_bad_steps'] # a few are no reason: they changed nothing
+        if self.saved != tr.step and not lost and tr.whole: self.write(tr)
 
     def write(self, tr): # the trainer
         "Write `latest.pt`, keep the last few, and write `ema.pt`"
@@ -558,8 +556,8 @@ def failures_named(
                             "and model.gradient_checkpointing keeps less of each") from None
         lost = isinstance(e, getattr(dist, 'DistError', ())) or any(w in text for w in ('closed by peer', 'reset by peer', 'gloo'))
         if size == 1 or not lost: raise
-        raise DDPMError("training: another process of this run is gone; "
-                        "torchrun --max_restarts N starts all of them again from latest.pt") from None
+        raise LostProcess("training: another process of this run is gone; "
+                          "torchrun --max_restarts N starts all of them again from latest.pt") from None
 
 # %% ../nbs/05_trainer.ipynb #team0002
 class Team:
@@ -599,6 +597,16 @@ def meeting_place()->dict: # arguments for `init_process_group`
     store, rank, size = next(iter(rendezvous('env://')))
     name = f"restart_{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
     return dict(store=dist.PrefixStore(name, store), rank=rank, world_size=size)
+
+@contextmanager
+def first_goes_ahead():
+    "The block is run by each machine's first process, then by the others: what the first one downloads, they find"
+    many, first = dist.is_available() and dist.is_initialized(), os.environ.get('LOCAL_RANK', '0') == '0'
+    def wait():
+        with failures_named(dist.get_world_size()): dist.barrier()
+    if many and not first: wait()
+    yield
+    if many and first: wait()
 
 @contextmanager
 def joined(
@@ -825,7 +833,8 @@ def where_to_go_on(self:DDPMTrainer)->str: # part of a sentence
 # %% ../nbs/05_trainer.ipynb #loop0005
 @patch
 def train(self:DDPMTrainer)->dict: # the history: steps, validation losses, resumes, skipped steps
-    "Train until `total_steps`; go on where `resume` left off. An error says where to go on; a signal is raised after all is saved"
+    "Train until `total_steps`, from where `resume` or an interrupted call left off; an error says how to go on, a signal is raised once all is saved"
+    require(self.whole, f"training: a step was broken off half-way, so make a new trainer; {self.where_to_go_on()}"); self.stop = None
     self.model.train(); self.lr = self.cfg['learning_rate'] * lr_at(self.step, self.total_steps, self.cfg['scheduler'])
     self.t0, self.finished = time.perf_counter() - self.seconds, self.step >= self.total_steps
     try:
@@ -833,7 +842,7 @@ def train(self:DDPMTrainer)->dict: # the history: steps, validation losses, resu
             for c in self.callbacks: c.before_train(self); leave.callback(c.after_train, self)
             self.loop()
     except DDPMError as e:
-        if self.stop: raise self.stop # workers that were stopped along with us are no news
+        if self.stop and isinstance(e, LostProcess): raise self.stop # processes that were stopped along with us are no news
         raise DDPMError(f'{e}; {self.where_to_go_on()}') from None
     if self.stop: raise self.stop
     return self.history
@@ -900,7 +909,9 @@ def resume(self:DDPMTrainer,
         for k, e in self.extra_emas.items(): e.load_state_dict(ck['extra_ema'][k])
         if self.scaler.is_enabled() and ck['scaler']: self.scaler.load_state_dict(ck['scaler'])
         self.step, self.seconds, self.history, self.pending = ck['step'], ck['seconds'], ck['history'], ck['pending']
-        self.bad_steps, self.loss_avg = ck['bad_steps'], ck.get('loss_avg')
+        self.bad_steps, self.loss_avg, self.whole = ck['bad_steps'], ck.get('loss_avg'), True
+        for p, st in self.opt.state.items(): # a fused step walks through memory: what it remembers must lie there as the weights do
+            st.update({k: torch.empty_like(p, dtype=v.dtype).copy_(v) for k, v in st.items() if getattr(v, 'shape', None) == p.shape})
         self.history['resumes'].append(self.step)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as e:
         raise DDPMError(f"checkpoint: {path} does not fit this run: {str(e).splitlines()[-1].strip()}") from None

@@ -152,6 +152,36 @@ def test_the_readme_trains_what_the_command_trains(tmp_path, monkeypatch):
     assert a.loss.type == b.loss.type and torch.equal(a.loss.weights['v'], b.loss.weights['v']) and len(a.data) == len(b.data) == 60_000
 
 
+def test_training_deletes_only_what_training_wrote(tmp_path, capsys):
+    ck = tmp_path/'ckpts'; ck.mkdir()
+    for n in ('mine.pt', 'best.pt', 'step_00000003.pt', 'ema.pt'): (ck/n).write_text(n)
+    refused(capsys, f"go on with --resume {ck/'best.pt'}", *train(tmp_path))
+    assert sorted(p.name for p in ck.iterdir()) == ['best.pt', 'ema.pt', 'mine.pt', 'step_00000003.pt']
+    assert main(train(tmp_path, '--overwrite', '--training.max_steps', 2, '--training.checkpoint.keep', 0)) == 0
+    assert sorted(p.name for p in ck.iterdir()) == ['best.pt', 'ema.pt', 'latest.pt', 'mine.pt'] and (ck/'mine.pt').read_text() == 'mine.pt'
+    assert load_checkpoint(ck/'best.pt')['step'] == 2
+
+
+def test_a_finished_run_may_move(tmp_path, run, capsys):
+    "Resumed into another folder, it is saved there; never over another run"
+    src, out = run/'ckpts'/'latest.pt', tmp_path/'o'; n = load_checkpoint(src)['step']
+    assert main(train(out, '--resume', src, '--training.max_steps', n)) == 0
+    for f in capsys.readouterr().out.split('wrote ')[1:]: assert Path(f.split()[0]).is_file()
+    assert load_checkpoint(out/'ckpts'/'latest.pt')['step'] == n
+    refused(capsys, 'of another run', *train(out, '--resume', src))
+
+
+def test_demo_hands_on_what_each_part_uses(tmp_path, monkeypatch):
+    "Also where the training was done before: its config is not the one of today's command line"
+    seen = {}
+    note = lambda flags, over, cmd='eval': seen.update({cmd: over}) or []
+    for f in ('train', 'sample', 'eval', 'viz'): monkeypatch.setattr(f'ddpm_nb.cli.cmd_{f}', note)
+    assert main(['demo', '--output_dir', str(tmp_path), '--sampling.num_steps', '7', '--evaluation.num_samples', '33', '--seed', '3']) == 0
+    assert seen['sample.grid']['sampling.num_steps'] == seen['eval']['sampling.num_steps'] == '7'
+    assert seen['eval']['evaluation.num_samples'] == '33'
+    assert all(o['output.dir'] == str(tmp_path) and o['seed'] == '3' for o in seen.values()) and 'evaluation.num_samples' not in seen['sample.grid']
+
+
 def test_training_starts_from_trained_weights(tmp_path, run, capsys):
     src, out = run/'ckpts'/'ema.pt', tmp_path/'o'; theirs = load_model(src)[0].state_dict()
     c = load_config('mnist_tiny', parse(train(out, '--init_from', src, '--model.dropout', .1))[2])

@@ -55,6 +55,9 @@ def test_a_resume_may_change_the_number_of_processes(out, seen):
     close(load_checkpoint(out/'one'/'ckpts'/'latest.pt'), load_checkpoint(out/'two-one'/'ckpts'/'latest.pt'))
 
 
+def test_one_fetches_the_data_and_the_others_find_it(seen): assert [s['found'] for s in seen] == [False, True]
+
+
 def test_all_skip_a_step_that_is_bad_in_one(out, seen): assert seen[0]['nan'] == seen[1]['nan'] == [8, [3], True]
 
 

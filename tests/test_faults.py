@@ -128,6 +128,29 @@ def test_a_second_ctrl_c_leaves_at_once_and_harms_nothing(tmp_path):
     assert load_checkpoint(tmp_path/'ckpts'/'latest.pt')['step'] in (4, 5)
 
 
+def test_train_again_after_an_interrupt_goes_on(tmp_path):
+    "In a notebook: interrupt the cell, run it again"
+    whole = trainer(tmp_path/'a'); whole.train(); t = trainer(tmp_path/'b')
+    t.callbacks.append(StopAt(5))
+    with pytest.raises(KeyboardInterrupt): t.train()
+    assert t.step == 5; t.train(); assert t.step == 12
+    same(*(load_checkpoint(tmp_path/d/'ckpts'/'latest.pt') for d in 'ab'))
+    t.whole = False # an interrupt within a step
+    with pytest.raises(DDPMError, match='broken off half-way.*of step 12: go on with --resume latest'): t.train()
+
+
+@pytest.mark.parametrize('optimizer', ['adamw', 'muon', 'sgd'])
+def test_a_resume_may_change_the_memory_format(tmp_path, optimizer):
+    "The numbers are the same, so the optimizer's memory must follow the weights"
+    ends = {}
+    for then in (True, False):
+        kw = dict(optimizer=dict(name=optimizer), learning_rate=1e-2, net=dict(base_channels=16), checkpoint=dict(every_steps=6, keep=5))
+        trainer(tmp_path/'a', channels_last=True, **kw).train()
+        t = trainer(tmp_path/'b', channels_last=then, **kw).resume(tmp_path/'a'/'ckpts'/'step_00000006.pt'); t.train()
+        ends[then] = t.model.state_dict()
+    for k, v in ends[True].items(): torch.testing.assert_close(ends[False][k], v, atol=2e-4, rtol=1e-3)
+
+
 # ---- disks
 
 def one_line(r): return [l for l in r.stderr.replace('\r', '\n').splitlines() if l.startswith('ddpm-nb: error:')]
@@ -166,6 +189,22 @@ def test_a_file_that_may_not_grow(tmp_path):
     assert r.returncode == 2 and len(one_line(r)) == 1, r.stderr
     assert 'could not write' in r.stderr and 'nothing had been saved yet' in r.stderr, r.stderr
     assert not list((tmp_path/'ckpts').iterdir())
+
+
+def test_ctrl_c_on_a_full_disk_tells_of_the_disk(tmp_path, monkeypatch):
+    t = trainer(tmp_path, checkpoint=dict(every_steps=1000)); t.callbacks.append(StopAt(7))
+    def full(*a): raise OSError(28, 'No space left on device')
+    monkeypatch.setattr('ddpm_nb.trainer.seal', full)
+    with pytest.raises(DDPMError, match='No space left on device.*nothing had been saved yet'): t.train()
+
+
+def test_sampling_on_a_full_disk_says_so(tmp_path):
+    "Not only training: each command writes whole files or one sentence"
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+    r = subprocess.run([sys.executable, '-m', 'ddpm_nb.cli', *'sample.grid --pretrained mnist --method ddim --num_steps 1'.split(),
+                        '--output_dir', str(tmp_path)], env=ENV, capture_output=True, text=True, preexec_fn=limit)
+    assert r.returncode == 2 and len(one_line(r)) == 1 and 'could not write' in r.stderr and 'Traceback' not in r.stderr, r.stderr
+    assert not list((tmp_path/'grids').iterdir())
 
 
 def test_a_dead_worker_is_not_a_full_disk(tmp_path):
@@ -260,11 +299,18 @@ def test_a_nan_batch_is_skipped_and_the_run_stays_exact(tmp_path):
     assert len(h['skipped']) == 3 and all(v.isfinite().all() for v in t.model.state_dict().values()) # once an epoch of eight steps
     assert all(math.isfinite(s['loss']) for s in h['steps'])
     stop = h['skipped'][1]; t = trainer(tmp_path/'b', data, max_steps=24)
-    t.callbacks.append(StopAt(stop)) # told to stop right after a bad step: the last good one is kept
+    t.callbacks.append(StopAt(stop)) # told to stop right after a bad step, which changed nothing
     with pytest.raises(KeyboardInterrupt): t.train()
-    assert load_checkpoint(tmp_path/'b'/'ckpts'/'latest.pt')['bad_steps'] == 0
+    ck = load_checkpoint(tmp_path/'b'/'ckpts'/'latest.pt'); assert (ck['bad_steps'], ck['step']) == (1, stop)
     trainer(tmp_path/'b', data, max_steps=24).resume(tmp_path/'b'/'ckpts'/'latest.pt').train()
     same(*(load_checkpoint(tmp_path/d/'ckpts'/'latest.pt') for d in 'ab'))
+
+
+def test_a_run_whose_last_step_is_skipped_is_saved(tmp_path):
+    data = Spoiled(pixels(), torch.arange(64) % 4); last = trainer(tmp_path/'a', data, max_steps=24).train()['skipped'][-1]
+    t = trainer(tmp_path/'b', data, max_steps=last, checkpoint=dict(every_steps=1000)); t.train()
+    ck = load_checkpoint(tmp_path/'b'/'ckpts'/'latest.pt'); assert t.history['skipped'][-1] == ck['step'] == last and ck['bad_steps'] == 1
+    assert all(torch.equal(v, ck['model'][k]) for k, v in t.model.state_dict().items())
 
 
 def test_only_nan_stops_and_names_the_last_good_checkpoint(tmp_path):

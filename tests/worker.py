@@ -1,5 +1,5 @@
 "One of several processes that `torchrun` starts; what it checks is decided by its first argument. Started by test_distributed.py"
-import json, math, os, signal, sys
+import json, math, os, signal, sys, time
 from pathlib import Path
 
 import torch
@@ -46,6 +46,10 @@ def many(out):
     rank, seen = int(os.environ['RANK']), {}
     with T.joined('cpu') as dev:
         t = trainer(out/'two', device=dev); t.train(); seen['two'] = t.step
+        with T.first_goes_ahead():
+            seen['found'] = (out/'fetched').exists()
+            if rank == 0: time.sleep(.5); (out/'fetched').write_text('')
+
         t = trainer(out/'one-two', device=dev).resume(out/'one'/'ckpts'/'step_00000003.pt'); t.train()
         seen['resumed'] = (t.step, t.history['resumes'])
 
