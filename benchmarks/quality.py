@@ -189,6 +189,7 @@ def main():
     a = p.parse_args(); names = list(ABLATIONS) if a.contenders == ['ablate'] else a.contenders
     if a.one: return race(names[0], a)
     Path(a.out).mkdir(parents=True, exist_ok=True)
+    for name in names: (Path(a.out)/f'{name}.json').unlink(missing_ok=True) # what fails now must not show what it was once
     todo, running = list(names), []
     while todo or running:
         while todo and len(running) < a.jobs:

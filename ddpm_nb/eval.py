@@ -197,12 +197,12 @@ def save_features(
     command:str='', # how to make it again
 ):
     "Write a feature net with its card and the reference statistics of `data`"
-    from safetensors.torch import save_file
+    from safetensors.torch import save
     mu, cov = image_stats(data, net).result()
     sd = {k: v.cpu().contiguous() for k, v in net.state_dict().items()} | dict(ref_mean=mu, ref_cov=cov)
     shape = dict(name=net.name, num_classes=net.head.out_features, dim=net.dim, in_channels=net.in_channels)
     card = net.card | shape | dict(ref_n=len(data), ref_hash=data_hash(data), command=command)
-    with atomic_path(path) as tmp: save_file(sd, tmp, metadata={'card': json.dumps(card)})
+    with atomic_path(path) as tmp: tmp.write_bytes(save(sd, metadata={'card': json.dumps(card)}))
 
 # %% ../nbs/07_eval.ipynb #158dfe81
 INCEPTION_HASH = '6726825d'
@@ -287,7 +287,7 @@ def reference_stats(
     cache=None, # a folder to keep the statistics in; default: nowhere
 )->tuple:       # `(mean (dim,), covariance (dim,dim))`
     "Statistics of a data set's features, from the net's own file, from the cache, or computed and kept there"
-    from safetensors.torch import save_file
+    from safetensors.torch import save
     made_of = dict(data=data_hash(data), features=net_hash(net), n=len(data), version=1)
     if net.ref is not None and net.card.get('ref_hash') == made_of['data']: return net.ref
     key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
@@ -295,7 +295,7 @@ def reference_stats(
     if path and (old := _read_stats(path, made_of)): return old
     mu, cov = image_stats(data, net).result()
     if path:
-        with atomic_path(path) as t: save_file(dict(mean=mu, cov=cov), t, metadata=dict(made_of=json.dumps(made_of)))
+        with atomic_path(path) as t: t.write_bytes(save(dict(mean=mu, cov=cov), metadata=dict(made_of=json.dumps(made_of))))
     return mu, cov
 
 # %% ../nbs/07_eval.ipynb #f7607bd2
@@ -437,7 +437,7 @@ def calibration(
             for i in torch.arange(len(images)).split(batch_size):
                 x, e = images[i], noise[i]; eps, x0 = denoise_once(model, schedules, x, ti, e, None if y is None else y[i])
                 x0 = x0.clamp(-1, 1)
-                mse = lambda a, b: (a - b).pow(2).flatten(1).mean(1).double().cpu()
+                mse = lambda a, b: (a - b).pow(2).flatten(1).mean(1).cpu().double()
                 rows.append(torch.stack([mse(eps, e), mse(x0, x), psnr(x0, x).clamp(max=100), ssim(x0, x)]))
             for k, v in zip(('eps_mse', 'x0_mse', 'psnr', 'ssim'), torch.cat(rows, 1).mean(1).tolist()): out[k].append(v)
     return out | dict(n=len(images), seed=seed)
@@ -494,15 +494,16 @@ def nearest_neighbours(
     samples:Tensor, # `(N,C,H,W)`, float in [-1,1] or uint8
     images,         # training images: uint8 `(M,C,H,W)`, or a data set
     k:int=3,        # neighbours; at most the images there are
-    batch_size:int=10_000, # training images in memory at a time
+    batch_size:int=None, # training images in memory at a time; default: what 128 MiB hold, at most 10,000
 )->tuple:           # `(indices (N,k), distances (N,k))`, in root mean squared pixel difference
     "The training images closest to each sample: is it a copy?"
     data = ImageData(images) if isinstance(images, Tensor) else images; a, b = tuple(samples.shape[1:]), tuple(data.image_shape)
     require(a == b, f"samples are {a}, training images {b}; expected the same; fit_image makes them so")
-    s = as_pictures(samples, 'samples').flatten(1); k = min(k, len(data))
+    s = as_pictures(samples, 'samples').cpu().flatten(1); k = min(k, len(data))
+    batch_size = batch_size or min(10_000, max(1, 2**25//s.shape[1]))
     d, i = torch.empty(len(s), 0), torch.empty(len(s), 0, dtype=torch.int64)
     for idx in torch.arange(len(data)).split(batch_size):
-        new = torch.cdist(s, data.batch(idx)[0].flatten(1)); d, i = torch.cat([d, new], 1), torch.cat([i, idx.expand(len(s), -1)], 1)
+        new = torch.cdist(s, data.batch(idx)[0].cpu().flatten(1)); d, i = torch.cat([d, new], 1), torch.cat([i, idx.expand(len(s), -1)], 1)
         d, o = d.topk(k, largest=False); i = i.gather(1, o)
     return i, d/s.shape[1]**.5
 
@@ -552,7 +553,7 @@ def mean_bits(
         for k, i in enumerate(torch.arange(len(images)).split(part)):
             own = fold_seed(seed, 15, k).initial_seed()
             b = bits_per_dim(model, schedules, images[i], None if y is None else y[i], seed=own, progress=progress)
-            rows.append(torch.stack([b['total'], b['L_T'], b['terms'][0]]).double().cpu())
+            rows.append(torch.stack([b['total'], b['L_T'], b['terms'][0]]).cpu().double())
     r = torch.cat(rows, 1); n = r.shape[1]; mean = r.mean(1).tolist(); se = r[0].std().item()/math.sqrt(n) if n > 1 else None
     return dict(value=mean[0], standard_error=se, L_T=mean[1], L_0=mean[2], n=n, seed=seed)
 

@@ -28,10 +28,10 @@ def save_pretrained(
     dtype:torch.dtype=torch.float16, # on disk
 ):
     "Write a model, its schedule and its card into one file"
-    from safetensors.torch import save_file
+    from safetensors.torch import save
     sd = {k: v.detach().cpu().to(dtype).contiguous() for k, v in model.state_dict().items()}
     meta = dict(format='ddpm_nb', model=json.dumps(model.config), schedules=json.dumps(schedules.config), card=json.dumps(card or {}))
-    with atomic_path(path) as t: save_file(sd, t, metadata=meta)
+    with atomic_path(path) as t: t.write_bytes(save(sd, metadata=meta))
 
 # %% ../nbs/11_interop.ipynb #5d740509
 def pretrained_names()->list:
@@ -53,8 +53,11 @@ def load_pretrained(
         with safe_open(path, 'pt') as f: meta, sd = f.metadata() or {}, {k: f.get_tensor(k).float() for k in f.keys()}
     except SafetensorError: raise DDPMError(f"pretrained: {path} is damaged or not a safetensors file") from None
     require(meta.get('format') == 'ddpm_nb', f"pretrained: {path} was not written by ddpm_nb; for a diffusers folder use: ddpm-nb import")
-    model, s = UNetSmall(**json.loads(meta['model'])), DDPMSchedules(**json.loads(meta['schedules']))
-    model.load_state_dict(sd); model.card = json.loads(meta['card'])
+    try:
+        model, s = UNetSmall(**json.loads(meta['model'])), DDPMSchedules(**json.loads(meta['schedules']))
+        model.load_state_dict(sd); model.card = json.loads(meta['card'])
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise DDPMError(f"pretrained: {path} is damaged, or was written by another version of ddpm_nb") from None
     return model.to(device).eval(), s.to(device)
 
 # %% ../nbs/11_interop.ipynb #3e60151d
@@ -96,7 +99,7 @@ def to_diffusers(
     require(not model.learn_sigma, "export: model.learn_sigma: diffusers' DDPMPipeline and DDIMPipeline know no learned variance")
     require(not folder.exists() or not any(folder.iterdir()), f"export: {folder} exists and is not empty; choose another folder")
     unet = d.UNet2DModel(**unet2d_config(model)); unet.load_state_dict(model.state_dict())
-    sch = d.DDPMScheduler(num_train_timesteps=schedules.T, trained_betas=schedules.betas.double().tolist(), clip_sample=True,
+    sch = d.DDPMScheduler(num_train_timesteps=schedules.T, trained_betas=schedules.betas.cpu().double().tolist(), clip_sample=True,
                           prediction_type=_PREDICTION[model.parameterization], timestep_spacing='trailing')
     part = folder.with_name(folder.name + '.part')
     shutil.rmtree(part, ignore_errors=True)

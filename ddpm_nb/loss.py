@@ -46,11 +46,11 @@ def loss_weights(
     require(weighting in ('uniform', 'min_snr', 'p2'), f"loss.weighting: {weighting!r}; expected uniform, min_snr or p2")
     require(snr_gamma > 0 and p2_gamma >= 0 and p2_k > 0,
             f"loss.snr_gamma, p2_gamma, p2_k: {snr_gamma}, {p2_gamma}, {p2_k}; expected more than 0, 0 or more, more than 0")
-    snr = schedules.snr.double()
+    snr = schedules.snr.cpu().double()    # some devices have no float64
     if weighting == 'uniform': return torch.ones_like(schedules.snr)
     # on the noise; where the SNR is 0, gamma/SNR is infinite and the cap makes it 1
     w = (snr_gamma / snr).clamp(max=1) if weighting == 'min_snr' else (p2_k + snr)**-p2_gamma
-    return (w * dict(eps=1., x0=snr, v=snr / (snr + 1))[parameterization]).to(schedules.snr.dtype)
+    return (w * dict(eps=1., x0=snr, v=snr / (snr + 1))[parameterization]).to(schedules.snr)
 
 # %% ../nbs/04_loss.ipynb #fb508856
 def normal_kl(

@@ -57,7 +57,7 @@ def timesteps(
     n = num_steps + (extra and num_steps < T)
     if spacing == 'trailing': ts = np.arange(T, 0, -T/num_steps)[:num_steps].round() - 1
     elif spacing == 'leading': ts = (np.arange(n)*(T//n))[::-1]
-    else: ts = np.linspace(0, T - 1, n).round()[::-1]
+    else: ts = np.linspace(0, T - 1, n).round()[::-1] if n > 1 else [T - 1]
     return [int(t) for t in ts[:num_steps]]
 
 # %% ../nbs/06_sampler.ipynb #3abb55c1
@@ -152,7 +152,8 @@ def _ask(self:DDPMSampler,
     rescale:float, # likewise
 )->Tensor:     # as the model said it
     "The model's output; with guidance, with and without the label in one batch"
-    C = xt.shape[1]
+    C, p = xt.shape[1], next(model.parameters(), None) if hasattr(model, 'parameters') else None
+    if p is not None: xt = xt.to(p.dtype)                  # a picture from NumPy is float64
     if y is None: return model(xt, tt)
     if scale == 1: return model(xt, tt, y)
     none = torch.full_like(y, getattr(model, 'null_label', model.num_classes))
@@ -211,6 +212,13 @@ def _device(
             f"device: {device}, but the model is on {p.device}; move the model there, or leave it out")
     return p.device
 
+def _floats(
+    name:str, # the argument's, for the message
+    x,        # a tensor or None
+):
+    "Raise `DDPMError` for whole numbers where a picture or a noise is wanted"
+    require(x is None or x.is_floating_point(), f"{name}: {getattr(x, 'dtype', None)}; expected floats; to_float makes them of uint8 pictures")
+
 def _same_device(
     name:str, # the argument's, for the message
     x,        # a tensor or None
@@ -237,6 +245,7 @@ def _check(
     require(math.isfinite(w) and 0 <= rescale <= 1,
             f"guidance_scale, guidance_rescale: {w}, {rescale}; expected a finite number, and 0 to 1")
     require(batch_size is None or batch_size >= 1, f"batch_size: {batch_size}; expected 1 or more, or None for all at once")
+    _floats('x_T', x_T)
     for k, v in (('x_T', x_T), ('y', y)): _same_device(k, v, dev)
     require(x_T is None or tuple(x_T.shape) == tuple(shape),
             f"x_T: shape {tuple(x_T.shape) if x_T is not None else ''}; expected {tuple(shape)}")
@@ -423,20 +432,23 @@ def trajectory(self:DDPMSampler,
     model,             # callable `(x, t)` or `(x, t, y)`
     shape,             # `(B,C,H,W)`
     method:str='ddim', # see `METHODS`
-    every:int=1,       # keep every so many steps, and always the last
+    every:int=1,       # keep the first step, then every so many, and always the last
     **kwargs,          # see the method
-):                     # `(x, xts, x0s, ts)`: samples; states `(K+1,B,C,H,W)` from noise on; predictions `(K,B,C,H,W)`; their steps
+):                     # `(x, xts, x0s, ts)`: samples; what the network saw, and the end, `(K+1,B,C,H,W)`; what it made of it `(K,B,C,H,W)`; at which steps
     "Samples, and what was on the way to them; raises `DDPMError` for batches, and as `run`"
     require(kwargs.get('batch_size') is None, "batch_size: a trajectory is made in one batch; leave it out")
     require(every >= 1, f"every: {every}; expected 1 or more")
     kept, seed, user = [], as_seed(kwargs.pop('generator', 0)), kwargs.pop('callback', None)
     def keep(st):
-        if st.i % every == 0 or st.i == st.n: kept.append(st)
+        nonlocal seen
+        if (st.i - 1) % every == 0 or st.i == st.n: kept.append((seen, st.x0, st.t))
+        seen = st.x
         if user: user(st)
     x_T, dev = kwargs.pop('x_T', None), _device(model, kwargs.get('device'))
     if x_T is None: x_T = Noise(seed, kwargs.get('start', 0), shape[0], dev)(shape[1:], kwargs.get('dtype') or torch.float32)
-    x = self.sample(model, shape, method, callback=keep, generator=seed, x_T=x_T, **kwargs)
-    return x, torch.stack([x_T, *[k.x for k in kept]]), torch.stack([k.x0 for k in kept]), [k.t for k in kept]
+    seen = x_T; x = self.sample(model, shape, method, callback=keep, generator=seed, x_T=x_T, **kwargs)
+    xts, x0s, ts = zip(*kept)
+    return x, torch.stack([*xts, x]), torch.stack(x0s), list(ts)
 
 # %% ../nbs/06_sampler.ipynb #94d7f737
 @patch
@@ -455,7 +467,7 @@ def ddim_invert(self:DDPMSampler,
     require(iters >= 1, f"iters: {iters}; expected 1 or more")
     ts, dev = self.steps(num_steps, spacing)[::-1], _device(model, None if hasattr(model, 'parameters') else x0.device)
     require(self.a[ts[0]] > 0, "num_steps: one step from pure noise keeps nothing of the picture; take more")
-    _same_device('x0', x0, dev); _check(model, x0.shape, y, guidance_scale, 0., None, batch_size, dev)
+    _floats('x0', x0); _same_device('x0', x0, dev); _check(model, x0.shape, y, guidance_scale, 0., None, batch_size, dev)
     self.schedules.to(dev); out, bs = [], batch_size or len(x0)
     with eval_mode(model):
         for b in range(0, len(x0), bs):
@@ -513,7 +525,7 @@ def interpolate(self:DDPMSampler,
             "use ddim or dpmpp_2m with eta 0, or heun")
     require(n >= 2 and z1.shape == z2.shape and len(z1) == 1,
             f"z1, z2, n: {tuple(z1.shape)}, {tuple(z2.shape)}, {n}; expected two of shape (1,C,H,W), and n of 2 or more")
-    for k, v in (('z1', z1), ('z2', z2)): _same_device(k, v, _device(model, kwargs.get('device')))
+    for k, v in (('z1', z1), ('z2', z2)): _floats(k, v); _same_device(k, v, _device(model, kwargs.get('device')))
     z = torch.cat([slerp(z1, z2, i/(n - 1)) for i in range(n)])
     return self.sample(model, z.shape, method, x_T=z, **kwargs)
 
@@ -529,7 +541,7 @@ def inpaint(self:DDPMSampler,
     **kwargs,          # see `run`: generator, y, guidance_scale, clip, batch_size, callback, progress …
 )->Tensor:             # like `image`; known pixels are exactly the image's
     "An image with its hole filled (RePaint, Lugmayr et al. 2022, algorithm 1); raises `DDPMError` for a mask that does not fit"
-    require(resample >= 1, f"resample: {resample}; expected 1 or more")
+    require(resample >= 1, f"resample: {resample}; expected 1 or more"); _floats('image', image)
     for k, v in (('image', image), ('mask', mask)): _same_device(k, v, _device(model, kwargs.get('device')))
     fits = mask.ndim == image.ndim and all(m in (1, i) for m, i in zip(mask.shape, image.shape))
     require(fits, f"mask: shape {tuple(mask.shape)} does not fit the image's {tuple(image.shape)}")
@@ -570,7 +582,7 @@ def edit(self:DDPMSampler,
 )->Tensor:             # like `image`
     "An image noised part of the way and denoised again by DDIM (SDEdit, Meng et al. 2022, algorithm 1); raises `DDPMError` as `run`"
     require(0 <= strength <= 1, f"strength: {strength}; expected 0 to 1")
-    _same_device('image', image, _device(model, kwargs.get('device')))
+    _floats('image', image); _same_device('image', image, _device(model, kwargs.get('device')))
     seed, ts = as_seed(generator), self.steps(num_steps, spacing)
     ts = ts[len(ts) - round(strength*len(ts)):]
     if not ts: return image.clone()

@@ -60,8 +60,8 @@ def plot_neighbours(
     "Each sample, and to the right of it the training images nearest to it with their distances"
     import matplotlib.pyplot as plt
     i, d = nearest_neighbours(samples, data, k); n, k = i.shape
-    get = lambda j: to_uint8(data.batch(j)[0]) if hasattr(data, 'batch') else data[j]
-    rows = torch.cat([torch.cat([to_uint8(samples[r:r+1]), get(i[r])]) for r in range(n)])
+    get = lambda j: to_uint8(data.batch(j)[0].cpu()) if hasattr(data, 'batch') else data[j].cpu()
+    rows = torch.cat([torch.cat([to_uint8(samples[r:r+1].cpu()), get(i[r])]) for r in range(n)])
     h, w = (z + 2 for z in rows.shape[-2:])                              # of one image with its margin
     if ax is None: _, ax = plt.subplots(figsize=(.75*(k + 1) + .6, .75*n + .5), dpi=72)
     ax.imshow(make_grid(rows, k + 1).numpy(), interpolation='nearest'); ax.axvline(w + .5, color='#D55E00', lw=3)

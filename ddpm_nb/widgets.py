@@ -323,8 +323,8 @@ class TrajectoryScrubber(Panel):
     ):
         "Make a new run, at most 101 moments of it kept"
         def work(tick):
-            model, sampler = pretrained(); k, method = self.steps.value, self.method.value; every = math.ceil(k/100)
-            out = sampler.trajectory(model, (self.n, 1, 32, 32), method, every=every, num_steps=k, generator=self.seed.value,
+            model, sampler = pretrained(); k, method = self.steps.value, self.method.value; self.k, self.every = k, math.ceil(k/100)
+            out = sampler.trajectory(model, (self.n, 1, 32, 32), method, every=self.every, num_steps=k, generator=self.seed.value,
                                      callback=lambda st: tick(st.i/st.n, f'step {st.i} of {st.n}'))
             _, self.xts, self.x0s, self.ts = out
             self.play.max = self.moment.max = len(self.ts) - 1
@@ -336,7 +336,7 @@ class TrajectoryScrubber(Panel):
         require(self.ts, 'no run yet; press Run')
         i = min(self.moment.value, len(self.ts) - 1)
         self.show(picture(torch.cat([self.xts[i], self.x0s[i]]), 3, self.n),
-                  f'Step {i + 1} of {len(self.ts)}, t = {self.ts[i]}: x_t above, the picture predicted from it below.')
+                  f'Step {min(1 + i*self.every, self.k)} of {self.k}, t = {self.ts[i]}: x_t above, the picture predicted from it below.')
 
 # %% ../nbs/14_widgets.ipynb #0f4fd33b
 _ESM = """

@@ -257,9 +257,23 @@ def test_inversion_does_not_depend_on_the_split():
 
 def test_trajectory_of_the_predicted_picture():
     s, m = DDPMSchedules('cosine', 20), tiny(); sm = DDPMSampler(s)
+    for every in (1, 2, 3): # what is kept together belongs together
+        _, xts, x0s, ts = sm.trajectory(m, (2, 1, 8, 8), 'ddim', every, num_steps=5, clip=None)
+        assert ts == [timesteps(20, 5)[i] for i in dict.fromkeys([*range(0, 5, every), 4])]
+        for k, t in enumerate(ts): torch.testing.assert_close(x0s[k], sm.denoise(m.eval(), xts[k], t).x0.detach(), atol=1e-6, rtol=1e-6)
     x, xts, x0s, ts = sm.trajectory(m, (2, 1, 8, 8), 'ddim', num_steps=5, clip=None)
     for k, t in enumerate(ts): torch.testing.assert_close(x0s[k], sm.denoise(m.eval(), xts[k], t).x0.detach(), atol=1e-6, rtol=1e-6)
     assert torch.equal(xts[-1], x) and len(x0s) == 5 and ts == timesteps(20, 5)
+
+
+def test_pictures_from_numpy():
+    "They are float64, and the network is float32"
+    sm, m, x = DDPMSampler(DDPMSchedules('cosine', 20)), tiny(parameterization='v'), pics(2); mask = torch.ones(1, 1, 8, 8); mask[..., :4] = 0
+    for f in (lambda z: sm.edit(m, z, .5, 4), lambda z: sm.inpaint(m, z, mask, 4, resample=1), lambda z: sm.ddim_sample(m, SHAPE, 4, x_T=z),
+              lambda z: sm.ddim_invert(m, z, 4)):
+        out = f(x.double()); assert out.dtype == torch.float64
+        assert f(x).dtype == torch.float32 and out.isfinite().all()
+    torch.testing.assert_close(sm.ddim_sample(m, SHAPE, 4, x_T=x.double()).float(), sm.ddim_sample(m, SHAPE, 4, x_T=x), atol=1e-4, rtol=1e-3)
 
 
 # --- bad input: a ValueError that names the argument
@@ -303,6 +317,10 @@ BAD = {
     'generator: -1': lambda sm: sm.ddim_sample(tiny(), SHAPE, 4, generator=-1),
     'batch_size: 0': lambda sm: sm.ddim_sample(tiny(), SHAPE, 4, batch_size=0),
     'method: ddpm, and whatever has an eta': lambda sm: sm.interpolate(tiny(), torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8), method='ddpm'),
+    'image: torch.uint8': lambda sm: sm.edit(tiny(), torch.zeros(SHAPE, dtype=torch.uint8), .5, 4),
+    'image: torch.uint8; expected floats': lambda sm: sm.inpaint(tiny(), torch.zeros(SHAPE, dtype=torch.uint8), torch.ones(SHAPE), 4),
+    'x_T: torch.int64': lambda sm: sm.ddim_sample(tiny(), SHAPE, 4, x_T=torch.zeros(SHAPE).long()),
+    'x0: torch.uint8': lambda sm: sm.ddim_invert(tiny(), torch.zeros(SHAPE, dtype=torch.uint8), 4),
     'z1: is on meta': lambda sm: sm.interpolate(tiny(), META(1, 1, 8, 8), torch.ones(1, 1, 8, 8), num_steps=4),
     "parameterization: 'eps' says nothing":
         lambda sm: DDPMSampler(DDPMSchedules('cosine', 20, zero_terminal_snr=True)).ddim_sample(tiny(), SHAPE, 4),

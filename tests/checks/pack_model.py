@@ -37,7 +37,7 @@ def main():
                     batch_size=ck['batch_size'], seed=ck['seed'], minutes=round(before['minutes'] + ck['seconds']/60, 1), machine=a.machine,
                     parameters=model.num_params, disk='float16')
         model = model.half().float()                       # measure what will be on the disk
-    else: model, schedules = load_pretrained(name); card = model.card
+    else: model, schedules = load_pretrained(name); card = model.card; card.pop('metrics_more', None)
     card['metrics'] = measured(model, schedules, a.n, a.steps, a.eta, ['fid_proxy', 'kid', 'precision_recall', 'classes'])
     if a.also: card['metrics_more'] = measured(model, schedules, a.also, a.steps, a.eta, ['fid_proxy', 'kid'])
     save_pretrained(model, schedules, path, card); print(json.dumps(card, indent=1))
