@@ -76,7 +76,7 @@ def seed_everything(
 def fold_seed(
     seed:int,  # the run's seed
     *keys:int, # what this stream is for: epoch, step, rank …; order matters
-)->torch.Generator: # a CPU generator, independent for each tuple of keys
+)->torch.Generator: # a CPU generator, independent for each tuple of keys of one length
     "A random stream that depends only on `seed` and `keys`, so it needs no saving and no replaying"
     ss = np.random.SeedSequence([seed, *keys])
     return torch.Generator().manual_seed(int(ss.generate_state(1, np.uint64)[0] >> np.uint64(1)))

@@ -104,7 +104,7 @@ def fit_image(
 # %% ../nbs/00_data.ipynb #12349e42
 def load_mnist(
     split:str='train',   # 'train' (60,000) or 'test' (10,000)
-    image_size:int=32,   # 28 or more; digits are padded with black, not stretched
+    image_size:int=32,   # height and width; from 28 to 41 digits are padded with black, at other sizes resized
 )->ImageData:
     "MNIST from the package itself: nothing is downloaded, nothing is written"
     require(split in ('train', 'test'), f"dataset.split: {split!r}; expected 'train' or 'test'")

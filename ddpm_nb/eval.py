@@ -427,7 +427,7 @@ def calibration(
     points:int=10,      # how many timesteps, spread evenly
     seed:int=0,         # of the noise
     batch_size:int=256, # images at a time
-)->dict:                # lists: t, eps_mse, x0_mse, psnr, ssim; and n, seed
+)->dict:                # lists: t, eps_mse, x0_mse, psnr, ssim (the last three of x0 clipped to [-1,1]); and n, seed
     "How well noise and picture are predicted, timestep by timestep, with fixed noise"
     images = as_pictures(images); noise = torch.randn(images.shape, generator=fold_seed(seed, 11)).to(images.device)
     ts = np.linspace(0, schedules.T - 1, points).round().astype(int).tolist(); out = dict(t=ts, eps_mse=[], x0_mse=[], psnr=[], ssim=[])
@@ -483,7 +483,7 @@ def perceptual_proxy(
     a:Tensor, # images `(B,C,H,W)`, float in [-1,1] or uint8
     b:Tensor, # likewise
     net=None, # whose features; default: the packaged 'mnist-cnn'
-)->Tensor:    # `(B,)`, in [0,2]
+)->Tensor:    # `(B,)`, in [0,2]; up to √2 for features that are never negative
     "Distance of two pictures on normalised features: what to use where LPIPS cannot be had, under its own name"
     require(a.shape == b.shape, f"images: shapes {tuple(a.shape)} and {tuple(b.shape)} differ; expected the same")
     net = net or load_features(); f = lambda z: F.normalize(extract_features(z, net), dim=1)

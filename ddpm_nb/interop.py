@@ -94,9 +94,10 @@ def to_diffusers(
     schedules:DDPMSchedules, # as in training
     folder,                  # new folder to write; it appears when all of it is there
 )->Path:                     # the folder
-    "Write a folder that diffusers' `DDPMPipeline` and `DDIMPipeline` load; raises `DDPMError` for what they could not sample"
+    "Write a folder that diffusers' `DDPMPipeline` and `DDIMPipeline` load; raises `DDPMError` for what not both could sample"
     d, folder = _diffusers('export'), Path(folder)
-    require(not model.learn_sigma, "export: model.learn_sigma: diffusers' DDPMPipeline and DDIMPipeline know no learned variance")
+    require(not model.learn_sigma, "export: model.learn_sigma: diffusers' DDIMPipeline knows no learned variance, "
+            "and the folder is meant for both of its pipelines")
     require(not folder.exists() or not any(folder.iterdir()), f"export: {folder} exists and is not empty; choose another folder")
     unet = d.UNet2DModel(**unet2d_config(model)); unet.load_state_dict(model.state_dict())
     sch = d.DDPMScheduler(num_train_timesteps=schedules.T, trained_betas=schedules.betas.cpu().double().tolist(), clip_sample=True,

@@ -720,7 +720,7 @@ def draw(self:DDPMTrainer,
     "All random numbers of a step, as a function of (seed, step): mirrored images, labels partly hidden, timesteps, noise"
     g, share = self.generator(3, self.step), self.team.share
     n = len(x) if self.team.size == 1 else self.cfg['batch_size']
-    torch.manual_seed(fold_seed(self.seed, 6, self.step, self.team.rank).initial_seed()) # dropout draws from the global stream
+    torch.manual_seed(fold_seed(self.seed, 16, self.step, self.team.rank).initial_seed()) # dropout draws from the global stream
     if self.data.flip: x = random_flip(x, fold_seed(self.seed, 5, self.step), n, share(torch.arange(n)))
     if self.cfg['channels_last']: x = x.contiguous(memory_format=torch.channels_last)
     if self.conditional:
