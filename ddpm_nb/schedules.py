@@ -54,7 +54,7 @@ def sigmoid_betas(
     end:float=3.,      # and where it ends, further right
     tau:float=1.,      # temperature, above 0: larger is closer to linear in abar
 )->Tensor:             # float64 `(T,)`
-    "Betas of the sigmoid schedule (Jabri et al. 2023, algorithm 1; Chen 2023)"
+    "Betas of the sigmoid schedule (Jabri et al. 2023, fig. 8; Chen 2023, algorithm 1)"
     require(start < end, f"schedules.sigmoid_start, sigmoid_end: {start}, {end}; expected start < end")
     require(tau > 0, f"schedules.sigmoid_tau: {tau}; expected more than 0")
     sig = lambda z: torch.sigmoid(torch.as_tensor(z / tau, dtype=torch.float64))

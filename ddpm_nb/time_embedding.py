@@ -17,7 +17,7 @@ from .core import require
 def sinusoidal_embedding(
     t:Tensor,                # step index `(B,)`, int or float
     dim:int,                 # even, 4 or more
-    max_period:float=10000., # wavelength of the slowest pair, in steps, over 2π
+    max_period:float=10000., # frequencies fall from 1 towards 1/max_period, and reach it with freq_shift=1
     flip:bool=True,          # cosines first (as diffusers' default) instead of sines first
     freq_shift:float=0.,     # 0, or 1 as in the original DDPM code: the slowest frequency is reached exactly
 )->Tensor:                   # `(B, dim)`, each value in [-1,1]
