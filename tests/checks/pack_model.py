@@ -2,7 +2,7 @@
 
     python tests/checks/pack_model.py RUN NAME      # e.g. outputs mnist, after ddpm-nb train --config mnist
     python tests/checks/pack_model.py NAME          # measure a packaged one again
-    … --n 2048 --also 10000 --steps 20 --eta 1 --machine "one thread of …"
+    … --n 2048 --also 10000 --steps 20 --eta 1 --seeds 3 --machine "one thread of …"
     … --after NAME --command "ddpm-nb train … --init_from …"     # where the run had that packaged model's weights to start from
 """
 import argparse, json
@@ -16,9 +16,9 @@ from ddpm_nb.interop import load_pretrained, save_pretrained
 from ddpm_nb.trainer import load_checkpoint, load_model
 
 
-def measured(model, schedules, n, steps, eta, metrics):
-    r = evaluate(model, schedules, load_mnist('test'), 'dpmpp_2m', steps, n, metrics, batch_size=64, progress=True, eta=eta)
-    return dict(sampler=result_name('dpmpp_2m', steps, dict(eta=eta)), n=n, seed=0, **r['metrics'])
+def measured(model, schedules, n, steps, eta, metrics, seed=0):
+    r = evaluate(model, schedules, load_mnist('test'), 'dpmpp_2m', steps, n, metrics, seed, batch_size=64, progress=True, eta=eta)
+    return dict(sampler=result_name('dpmpp_2m', steps, dict(eta=eta)), n=n, seed=seed, **r['metrics'])
 
 
 def main():
@@ -26,6 +26,7 @@ def main():
     p.add_argument('what', nargs='+', help='RUN NAME, or NAME')
     p.add_argument('--n', type=int, default=2048); p.add_argument('--also', type=int); p.add_argument('--steps', type=int, default=20)
     p.add_argument('--eta', type=float, default=0.); p.add_argument('--after'); p.add_argument('--command')
+    p.add_argument('--seeds', type=int, default=1, help='more samples of the same size, of which only fid_proxy is kept')
     p.add_argument('--machine', default='not noted'); a = p.parse_args()
     name = a.what[-1]; path = Path(resources.files('ddpm_nb')/'weights'/f'{name}.safetensors')
     if len(a.what) == 2:
@@ -39,6 +40,8 @@ def main():
         model = model.half().float()                       # measure what will be on the disk
     else: model, schedules = load_pretrained(name); card = model.card; card.pop('metrics_more', None)
     card['metrics'] = measured(model, schedules, a.n, a.steps, a.eta, ['fid_proxy', 'kid', 'precision_recall', 'classes'])
+    more = [measured(model, schedules, a.n, a.steps, a.eta, ['fid_proxy'], k) for k in range(1, a.seeds)]
+    card['fid_proxy_of_seeds'] = [m['fid_proxy']['value'] for m in (card['metrics'], *more)]
     if a.also: card['metrics_more'] = measured(model, schedules, a.also, a.steps, a.eta, ['fid_proxy', 'kid'])
     save_pretrained(model, schedules, path, card); print(json.dumps(card, indent=1))
 
