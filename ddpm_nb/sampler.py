@@ -217,7 +217,8 @@ def _floats(
     x,        # a tensor or None
 ):
     "Raise `DDPMError` for whole numbers where a picture or a noise is wanted"
-    require(x is None or x.is_floating_point(), f"{name}: {getattr(x, 'dtype', None)}; expected floats; to_float makes them of uint8 pictures")
+    kind = getattr(x, 'dtype', None)
+    require(x is None or x.is_floating_point(), f"{name}: {kind}; expected floats; to_float makes them of uint8 pictures")
 
 def _same_device(
     name:str, # the argument's, for the message
@@ -434,7 +435,7 @@ def trajectory(self:DDPMSampler,
     method:str='ddim', # see `METHODS`
     every:int=1,       # keep the first step, then every so many, and always the last
     **kwargs,          # see the method
-):                     # `(x, xts, x0s, ts)`: samples; what the network saw, and the end, `(K+1,B,C,H,W)`; what it made of it `(K,B,C,H,W)`; at which steps
+):                     # `(x, xts, x0s, ts)`: samples; states seen, and the end `(K+1,B,C,H,W)`; predictions `(K,B,C,H,W)`; their steps
     "Samples, and what was on the way to them; raises `DDPMError` for batches, and as `run`"
     require(kwargs.get('batch_size') is None, "batch_size: a trajectory is made in one batch; leave it out")
     require(every >= 1, f"every: {every}; expected 1 or more")

@@ -833,7 +833,7 @@ def where_to_go_on(self:DDPMTrainer)->str: # part of a sentence
 # %% ../nbs/05_trainer.ipynb #loop0005
 @patch
 def train(self:DDPMTrainer)->dict: # the history: steps, validation losses, resumes, skipped steps
-    "Train until `total_steps`, from where `resume` or an interrupted call left off; an error says how to go on, a signal is raised once all is saved"
+    "Train until `total_steps`, from where `resume` or an interrupted call left off; errors say how to go on; signals save first"
     require(self.whole, f"training: a step was broken off half-way, so make a new trainer; {self.where_to_go_on()}"); self.stop = None
     self.model.train(); self.lr = self.cfg['learning_rate'] * lr_at(self.step, self.total_steps, self.cfg['scheduler'])
     self.t0, self.finished = time.perf_counter() - self.seconds, self.step >= self.total_steps
