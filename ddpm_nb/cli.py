@@ -345,8 +345,8 @@ def train_config(
         require(not ('resume' in flags and k in given), f"--resume, --{k}: both given; expected one of them")
     require(not (cmd == 'demo' and resume and 'init_from' in over), f"--init_from: the run in {d} would go on with its own weights; "
             "choose another --output_dir")
-    left = next((n for n in ('latest', 'best') if (d/'ckpts'/f'{n}.pt').is_file()), None)
-    if restarted() and left and not (resume and damage(d/'ckpts'/f'{left}.pt')): resume = left
+    left = next((p for p in kept if p.name in ('latest.pt', 'best.pt')), None)
+    if restarted() and left and not (resume and damage(left)): resume = left.stem
     if resume:
         path = checkpoint_path(flags, over, resume)[0]
         require(not kept or path.resolve().parent == (d/'ckpts').resolve(), f"--resume: {path} is of another run than the one in {d}, "

@@ -212,14 +212,6 @@ def _device(
             f"device: {device}, but the model is on {p.device}; move the model there, or leave it out")
     return p.device
 
-def _floats(
-    name:str, # the argument's, for the message
-    x,        # a tensor or None
-):
-    "Raise `DDPMError` for whole numbers where a picture or a noise is wanted"
-    kind = getattr(x, 'dtype', None)
-    require(x is None or x.is_floating_point(), f"{name}: {kind}; expected floats; to_float makes them of uint8 pictures")
-
 def _same_device(
     name:str, # the argument's, for the message
     x,        # a tensor or None
@@ -227,6 +219,16 @@ def _same_device(
 ):
     "Raise `DDPMError` for a tensor that is elsewhere"
     require(x is None or x.device.type == dev.type, f"{name}: is on {getattr(x, 'device', None)}, the model on {dev}; move one of them")
+
+def _picture(
+    name:str, # the argument's, for the message
+    x,        # a tensor or None
+    dev:torch.device, # where the model is
+):
+    "Raise `DDPMError` for a picture or a noise of whole numbers, or that is elsewhere"
+    kind = getattr(x, 'dtype', None)
+    require(x is None or x.is_floating_point(), f"{name}: {kind}; expected floats; to_float makes them of uint8 pictures")
+    _same_device(name, x, dev)
 
 def _check(
     model,   # see `run`, as all of these
@@ -246,8 +248,7 @@ def _check(
     require(math.isfinite(w) and 0 <= rescale <= 1,
             f"guidance_scale, guidance_rescale: {w}, {rescale}; expected a finite number, and 0 to 1")
     require(batch_size is None or batch_size >= 1, f"batch_size: {batch_size}; expected 1 or more, or None for all at once")
-    _floats('x_T', x_T)
-    for k, v in (('x_T', x_T), ('y', y)): _same_device(k, v, dev)
+    _picture('x_T', x_T, dev); _same_device('y', y, dev)
     require(x_T is None or tuple(x_T.shape) == tuple(shape),
             f"x_T: shape {tuple(x_T.shape) if x_T is not None else ''}; expected {tuple(shape)}")
     if y is None: return
@@ -468,7 +469,7 @@ def ddim_invert(self:DDPMSampler,
     require(iters >= 1, f"iters: {iters}; expected 1 or more")
     ts, dev = self.steps(num_steps, spacing)[::-1], _device(model, None if hasattr(model, 'parameters') else x0.device)
     require(self.a[ts[0]] > 0, "num_steps: one step from pure noise keeps nothing of the picture; take more")
-    _floats('x0', x0); _same_device('x0', x0, dev); _check(model, x0.shape, y, guidance_scale, 0., None, batch_size, dev)
+    _picture('x0', x0, dev); _check(model, x0.shape, y, guidance_scale, 0., None, batch_size, dev)
     self.schedules.to(dev); out, bs = [], batch_size or len(x0)
     with eval_mode(model):
         for b in range(0, len(x0), bs):
@@ -526,7 +527,7 @@ def interpolate(self:DDPMSampler,
             "use ddim or dpmpp_2m with eta 0, or heun")
     require(n >= 2 and z1.shape == z2.shape and len(z1) == 1,
             f"z1, z2, n: {tuple(z1.shape)}, {tuple(z2.shape)}, {n}; expected two of shape (1,C,H,W), and n of 2 or more")
-    for k, v in (('z1', z1), ('z2', z2)): _floats(k, v); _same_device(k, v, _device(model, kwargs.get('device')))
+    for k, v in (('z1', z1), ('z2', z2)): _picture(k, v, _device(model, kwargs.get('device')))
     z = torch.cat([slerp(z1, z2, i/(n - 1)) for i in range(n)])
     return self.sample(model, z.shape, method, x_T=z, **kwargs)
 
@@ -542,8 +543,8 @@ def inpaint(self:DDPMSampler,
     **kwargs,          # see `run`: generator, y, guidance_scale, clip, batch_size, callback, progress …
 )->Tensor:             # like `image`; known pixels are exactly the image's
     "An image with its hole filled (RePaint, Lugmayr et al. 2022, algorithm 1); raises `DDPMError` for a mask that does not fit"
-    require(resample >= 1, f"resample: {resample}; expected 1 or more"); _floats('image', image)
-    for k, v in (('image', image), ('mask', mask)): _same_device(k, v, _device(model, kwargs.get('device')))
+    require(resample >= 1, f"resample: {resample}; expected 1 or more"); dev = _device(model, kwargs.get('device'))
+    _picture('image', image, dev); _same_device('mask', mask, dev)
     fits = mask.ndim == image.ndim and all(m in (1, i) for m, i in zip(mask.shape, image.shape))
     require(fits, f"mask: shape {tuple(mask.shape)} does not fit the image's {tuple(image.shape)}")
     require(((mask == 0) | (mask == 1)).all(), "mask: expected 0 (hole) and 1 (known) only")
@@ -583,7 +584,7 @@ def edit(self:DDPMSampler,
 )->Tensor:             # like `image`
     "An image noised part of the way and denoised again by DDIM (SDEdit, Meng et al. 2022, algorithm 1); raises `DDPMError` as `run`"
     require(0 <= strength <= 1, f"strength: {strength}; expected 0 to 1")
-    _floats('image', image); _same_device('image', image, _device(model, kwargs.get('device')))
+    _picture('image', image, _device(model, kwargs.get('device')))
     seed, ts = as_seed(generator), self.steps(num_steps, spacing)
     ts = ts[len(ts) - round(strength*len(ts)):]
     if not ts: return image.clone()

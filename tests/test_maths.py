@@ -257,7 +257,7 @@ def test_inversion_does_not_depend_on_the_split():
 
 def test_trajectory_of_the_predicted_picture():
     s, m = DDPMSchedules('cosine', 20), tiny(); sm = DDPMSampler(s)
-    for every in (1, 2, 3): # what is kept together belongs together
+    for every in (2, 3): # what is kept together belongs together
         _, xts, x0s, ts = sm.trajectory(m, (2, 1, 8, 8), 'ddim', every, num_steps=5, clip=None)
         assert ts == [timesteps(20, 5)[i] for i in dict.fromkeys([*range(0, 5, every), 4])]
         for k, t in enumerate(ts): torch.testing.assert_close(x0s[k], sm.denoise(m.eval(), xts[k], t).x0.detach(), atol=1e-6, rtol=1e-6)
