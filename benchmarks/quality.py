@@ -8,7 +8,13 @@ the same `fid_proxy` and KID. Prints a table, writes a grid and a JSON file per 
     python benchmarks/quality.py    # ours, diffusers, denoising-diffusion-pytorch, smalldiffusion
     python benchmarks/quality.py --contenders ablate --core_minutes 10 --measure_at .5 1   # our recipe, one change at a time
 """
-import argparse, itertools, json, subprocess, sys, time
+
+import argparse
+import itertools
+import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import torch
@@ -27,114 +33,204 @@ from ddpm_nb.viz import save_grid
 
 def batches(batch_size, seed=0):
     "Shuffled batches of digits without end"
-    data = load_mnist('train', 32)
+    data = load_mnist("train", 32)
     for epoch in itertools.count():
         order = torch.randperm(len(data), generator=fold_seed(seed, 2, epoch))
-        for i in order[:len(data) - len(data) % batch_size].split(batch_size): yield data.batch(i)
+        for i in order[: len(data) - len(data) % batch_size].split(batch_size):
+            yield data.batch(i)
 
 
 class Ours:
     "The packaged config, with changes"
-    def __init__(self, seed, config='mnist_tiny', **changes):
-        c = load_config(config, changes); torch.manual_seed(seed)
-        self.batch_size, self.sched = c['training']['batch_size'], DDPMSchedules(**c['schedules'])
-        self.tr = DDPMTrainer(UNetSmall(**c['model']), self.sched, load_mnist('train', 32), loss=DDPMLoss(self.sched, **c['loss']),
-                              config=c['training'] | dict(max_steps=10**6), seed=seed, device='cpu', progress=False)
+
+    def __init__(self, seed, config="mnist_tiny", **changes):
+        c = load_config(config, changes)
+        torch.manual_seed(seed)
+        self.batch_size, self.sched = c["training"]["batch_size"], DDPMSchedules(**c["schedules"])
+        self.tr = DDPMTrainer(
+            UNetSmall(**c["model"]),
+            self.sched,
+            load_mnist("train", 32),
+            loss=DDPMLoss(self.sched, **c["loss"]),
+            config=c["training"] | dict(max_steps=10**6),
+            seed=seed,
+            device="cpu",
+            progress=False,
+        )
         self.tr.model.train()
-    def total(self, steps): self.tr.total_steps = steps
-    def step(self, x, y): self.tr.train_step(x, y)
+
+    def total(self, steps):
+        self.tr.total_steps = steps
+
+    def step(self, x, y):
+        self.tr.train_step(x, y)
+
     def sample(self, n, steps):
         with self.tr.ema.applied(self.tr.model):
-            return DDPMSampler(self.sched).ddim_sample(self.tr.model, (n, 1, 32, 32), steps, batch_size=64)
+            return DDPMSampler(self.sched).ddim_sample(
+                self.tr.model, (n, 1, 32, 32), steps, batch_size=64
+            )
 
 
 class Diffusers:
     "The settings of diffusers' unconditional training example, on a small UNet2DModel"
+
     batch_size = 16
+
     def __init__(self, seed):
-        import_torchvision(); import diffusers
+        import_torchvision()
+        import diffusers
+
         torch.manual_seed(seed)
-        self.net = diffusers.UNet2DModel(sample_size=32, in_channels=1, out_channels=1, layers_per_block=2,
-                                         block_out_channels=(32, 64, 128),
-                                         down_block_types=('DownBlock2D', 'AttnDownBlock2D', 'DownBlock2D'),
-                                         up_block_types=('UpBlock2D', 'AttnUpBlock2D', 'UpBlock2D'))
+        self.net = diffusers.UNet2DModel(
+            sample_size=32,
+            in_channels=1,
+            out_channels=1,
+            layers_per_block=2,
+            block_out_channels=(32, 64, 128),
+            down_block_types=("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
+        )
         self.noise, self.lib = diffusers.DDPMScheduler(1000), diffusers
-        self.opt = torch.optim.AdamW(self.net.parameters(), lr=1e-4, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8)
-        self.ema, self.n = diffusers.training_utils.EMAModel(self.net.parameters(), decay=0.9999, use_ema_warmup=True, inv_gamma=1.0,
-                                                             power=0.75), 0
-    def total(self, steps): self.steps = steps
+        self.opt = torch.optim.AdamW(
+            self.net.parameters(), lr=1e-4, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8
+        )
+        self.ema, self.n = (
+            diffusers.training_utils.EMAModel(
+                self.net.parameters(), decay=0.9999, use_ema_warmup=True, inv_gamma=1.0, power=0.75
+            ),
+            0,
+        )
+
+    def total(self, steps):
+        self.steps = steps
+
     def step(self, x, y):
-        for g in self.opt.param_groups: g['lr'] = 1e-4 * lr_at(self.n, self.steps, dict(name='cosine', warmup_steps=500))
+        for g in self.opt.param_groups:
+            g["lr"] = 1e-4 * lr_at(self.n, self.steps, dict(name="cosine", warmup_steps=500))
         noise, t = torch.randn_like(x), torch.randint(0, 1000, (len(x),))
-        loss = torch.nn.functional.mse_loss(self.net(self.noise.add_noise(x, noise, t), t).sample, noise)
-        loss.backward(); torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.opt.step(); self.opt.zero_grad(); self.ema.step(self.net.parameters()); self.n += 1
+        loss = torch.nn.functional.mse_loss(
+            self.net(self.noise.add_noise(x, noise, t), t).sample, noise
+        )
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.opt.step()
+        self.opt.zero_grad()
+        self.ema.step(self.net.parameters())
+        self.n += 1
+
     def sample(self, n, steps):
-        self.ema.store(self.net.parameters()); self.ema.copy_to(self.net.parameters()); self.net.eval()
-        pipe = self.lib.DDIMPipeline(self.net, self.lib.DDIMScheduler.from_config(self.noise.config))
+        self.ema.store(self.net.parameters())
+        self.ema.copy_to(self.net.parameters())
+        self.net.eval()
+        pipe = self.lib.DDIMPipeline(
+            self.net, self.lib.DDIMScheduler.from_config(self.noise.config)
+        )
         pipe.set_progress_bar_config(disable=True)
-        draw = lambda b: torch.from_numpy(pipe(batch_size=b, num_inference_steps=steps, output_type='np').images)
+
+        def draw(b):
+            return torch.from_numpy(
+                pipe(batch_size=b, num_inference_steps=steps, output_type="np").images
+            )
+
         out = [draw(min(64, n - i)) for i in range(0, n, 64)]
-        self.ema.restore(self.net.parameters()); self.net.train()
-        return torch.cat(out).permute(0, 3, 1, 2)*2 - 1
+        self.ema.restore(self.net.parameters())
+        self.net.train()
+        return torch.cat(out).permute(0, 3, 1, 2) * 2 - 1
 
 
 class Lucidrains:
     "The README's settings of denoising-diffusion-pytorch, on a small Unet"
+
     batch_size = 32
+
     def __init__(self, seed):
-        import_torchvision(); from denoising_diffusion_pytorch import GaussianDiffusion, Unet
+        import_torchvision()
+        from denoising_diffusion_pytorch import GaussianDiffusion, Unet
         from ema_pytorch import EMA as TheirEMA
+
         torch.manual_seed(seed)
-        self.d = GaussianDiffusion(Unet(dim=32, dim_mults=(1, 2, 4), channels=1), image_size=32, timesteps=1000, sampling_timesteps=250)
+        self.d = GaussianDiffusion(
+            Unet(dim=32, dim_mults=(1, 2, 4), channels=1),
+            image_size=32,
+            timesteps=1000,
+            sampling_timesteps=250,
+        )
         self.opt = torch.optim.Adam(self.d.parameters(), lr=8e-5, betas=(0.9, 0.99))
         self.ema = TheirEMA(self.d, beta=0.995, update_every=10)
-    def total(self, steps): pass
+
+    def total(self, steps):
+        pass
+
     def step(self, x, y):
-        self.d(x/2 + .5).backward(); torch.nn.utils.clip_grad_norm_(self.d.parameters(), 1.0)
-        self.opt.step(); self.opt.zero_grad(); self.ema.update()
+        self.d(x / 2 + 0.5).backward()
+        torch.nn.utils.clip_grad_norm_(self.d.parameters(), 1.0)
+        self.opt.step()
+        self.opt.zero_grad()
+        self.ema.update()
+
     def sample(self, n, steps):
-        d = self.ema.ema_model; d.eval(); d.sampling_timesteps, d.is_ddim_sampling = steps, True
-        return torch.cat([d.sample(batch_size=min(64, n - i)) for i in range(0, n, 64)])*2 - 1
+        d = self.ema.ema_model
+        d.eval()
+        d.sampling_timesteps, d.is_ddim_sampling = steps, True
+        return torch.cat([d.sample(batch_size=min(64, n - i)) for i in range(0, n, 64)]) * 2 - 1
 
 
 class SmallDiffusion:
     "The settings of smalldiffusion's Fashion-MNIST example; half its width and an eighth of its batch, since its own make 30 steps in 20 minutes"
+
     batch_size = 128
+
     def __init__(self, seed):
-        import_torchvision(); import smalldiffusion as sd
-        torch.manual_seed(seed); self.sd = sd; self.sched = sd.ScheduleLogLinear(sigma_min=0.01, sigma_max=20, N=800)
+        import_torchvision()
+        import smalldiffusion as sd
+
+        torch.manual_seed(seed)
+        self.sd = sd
+        self.sched = sd.ScheduleLogLinear(sigma_min=0.01, sigma_max=20, N=800)
         self.net = sd.Scaled(sd.Unet)(32, 1, 1, ch=32, ch_mult=(1, 1, 2), attn_resolutions=(16,))
         self.opt, self.ema = torch.optim.AdamW(self.net.parameters(), lr=7e-4), EMA(self.net, 0.999)
-    def total(self, steps): pass
+
+    def total(self, steps):
+        pass
+
     def step(self, x, y):
         x0, sigma, eps, _ = self.sd.diffusion.generate_train_sample(x, self.sched)
-        self.opt.zero_grad(); type(self.net).get_loss(self.net, x0, sigma, eps).backward(); self.opt.step(); self.ema.update(self.net)
+        self.opt.zero_grad()
+        type(self.net).get_loss(self.net, x0, sigma, eps).backward()
+        self.opt.step()
+        self.ema.update(self.net)
+
     def sample(self, n, steps):
         with self.ema.applied(self.net):
-            draw = lambda b: list(self.sd.samples(self.net, self.sched.sample_sigmas(steps), gam=1.6, batchsize=b))[-1]
+
+            def draw(b):
+                return list(
+                    self.sd.samples(self.net, self.sched.sample_sigmas(steps), gam=1.6, batchsize=b)
+                )[-1]
+
             out = [draw(min(64, n - i)) for i in range(0, n, 64)]
         self.net.train()
         return torch.cat(out).clamp(-1, 1)
 
 
 PEERS = dict(ours=Ours, diffusers=Diffusers, lucidrains=Lucidrains, smalldiffusion=SmallDiffusion)
-ABLATIONS = { # name: changes of mnist_tiny
-    'recipe': {},
-    'adamw': {'training.optimizer.name': 'adamw', 'training.learning_rate': 2e-3},
-    'lr-half': {'training.learning_rate': 2e-3},
-    'lr-double': {'training.learning_rate': 8e-3},
-    'batch-32': {'training.batch_size': 32},
-    'batch-128': {'training.batch_size': 128},
-    'uniform': {'loss.weighting': 'uniform'},
-    'eps': {'model.parameterization': 'eps'},
-    'linear': {'schedules.schedule': 'linear'},
-    'ema-0.999': {'training.ema.decay': 0.999},
-    'wider': {'model.base_channels': 24},
-    'deeper': {'model.num_res_blocks': 2},
-    'three-levels': {'model.channel_mults': [1, 2, 4], 'model.attention_resolutions': [8]},
-    'attention-8-4': {'model.attention_resolutions': [8, 4]},
-    'contiguous': {'training.channels_last': False},
+ABLATIONS = {  # name: changes of mnist_tiny
+    "recipe": {},
+    "adamw": {"training.optimizer.name": "adamw", "training.learning_rate": 2e-3},
+    "lr-half": {"training.learning_rate": 2e-3},
+    "lr-double": {"training.learning_rate": 8e-3},
+    "batch-32": {"training.batch_size": 32},
+    "batch-128": {"training.batch_size": 128},
+    "uniform": {"loss.weighting": "uniform"},
+    "eps": {"model.parameterization": "eps"},
+    "linear": {"schedules.schedule": "linear"},
+    "ema-0.999": {"training.ema.decay": 0.999},
+    "wider": {"model.base_channels": 24},
+    "deeper": {"model.num_res_blocks": 2},
+    "three-levels": {"model.channel_mults": [1, 2, 4], "model.attention_resolutions": [8]},
+    "attention-8-4": {"model.attention_resolutions": [8, 4]},
+    "contiguous": {"training.channels_last": False},
 }
 
 
@@ -147,57 +243,121 @@ def race(name, a):
     "Train one contender for its budget, and measure it at half time and at the end"
     torch.set_num_threads(1)
     c = PEERS[name](a.seed) if name in PEERS else Ours(a.seed, **ABLATIONS[name])
-    net = load_features(); real = extract_features(load_mnist('test').images[:2048], net)
-    budget, used, seen, n, rows, data = 60*a.core_minutes, 0., 0, 0, [], batches(c.batch_size, a.seed)
-    c.total(10**6); rate = None
+    net = load_features()
+    real = extract_features(load_mnist("test").images[:2048], net)
+    budget, used, seen, n, rows, data = (
+        60 * a.core_minutes,
+        0.0,
+        0,
+        0,
+        [],
+        batches(c.batch_size, a.seed),
+    )
+    c.total(10**6)
+    rate = None
     for x, y in data:
-        t = time.process_time(); c.step(x, y); used += time.process_time() - t; n += 1; seen += len(x)
-        if rate is None and used > min(10, budget/10):
-            rate = n/used
-            c.total(int(budget*rate))   # so that the learning rate lands with the budget
-        if used < budget*a.measure_at[len(rows)]: continue
+        t = time.process_time()
+        c.step(x, y)
+        used += time.process_time() - t
+        n += 1
+        seen += len(x)
+        if rate is None and used > min(10, budget / 10):
+            rate = n / used
+            c.total(int(budget * rate))  # so that the learning rate lands with the budget
+        if used < budget * a.measure_at[len(rows)]:
+            continue
         x, f, k = measure(c, net, real, a.num_samples, a.steps)
-        rows.append(dict(core_minutes=used/60, images=seen, steps=n, images_per_core_s=seen/used, fid_proxy=f, kid=k))
-        if len(rows) == len(a.measure_at): break
-    out = Path(a.out); save_grid(x[:64], out/f'{name}.png')
-    (out/f'{name}.json').write_text(json.dumps(dict(name=name, seed=a.seed, sampler_steps=a.steps, changes=ABLATIONS.get(name), rows=rows),
-                                               indent=1))
+        rows.append(
+            dict(
+                core_minutes=used / 60,
+                images=seen,
+                steps=n,
+                images_per_core_s=seen / used,
+                fid_proxy=f,
+                kid=k,
+            )
+        )
+        if len(rows) == len(a.measure_at):
+            break
+    out = Path(a.out)
+    save_grid(x[:64], out / f"{name}.png")
+    (out / f"{name}.json").write_text(
+        json.dumps(
+            dict(
+                name=name,
+                seed=a.seed,
+                sampler_steps=a.steps,
+                changes=ABLATIONS.get(name),
+                rows=rows,
+            ),
+            indent=1,
+        )
+    )
 
 
 def table(names, out):
-    print(f"{'contender':16}{'images':>8}{'img/core-s':>11}  fid_proxy (floor) after core-minutes; KID at the end")
+    print(
+        f"{'contender':16}{'images':>8}{'img/core-s':>11}  fid_proxy (floor) after core-minutes; KID at the end"
+    )
     for name in names:
-        f = Path(out)/f'{name}.json'
-        if not f.is_file(): print(f'{name:16}  failed'); continue
-        rows = json.loads(f.read_text())['rows']; end = rows[-1]; k = end['kid']
-        points = ', '.join(f"{r['core_minutes']:.1f}: {r['fid_proxy']['value']:.2f}" for r in rows)
-        print(f"{name:16}{end['images']:8}{end['images_per_core_s']:11.1f}  {points} ({end['fid_proxy']['floor']:.2f});"
-              f" {k['value']:.1f} ± {k['standard_error']:.1f}")
+        f = Path(out) / f"{name}.json"
+        if not f.is_file():
+            print(f"{name:16}  failed")
+            continue
+        rows = json.loads(f.read_text())["rows"]
+        end = rows[-1]
+        k = end["kid"]
+        points = ", ".join(f"{r['core_minutes']:.1f}: {r['fid_proxy']['value']:.2f}" for r in rows)
+        print(
+            f"{name:16}{end['images']:8}{end['images_per_core_s']:11.1f}  {points} ({end['fid_proxy']['floor']:.2f});"
+            f" {k['value']:.1f} ± {k['standard_error']:.1f}"
+        )
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--contenders', nargs='*', default=list(PEERS))
-    p.add_argument('--core_minutes', type=float, default=20)
-    p.add_argument('--measure_at', type=float, nargs='*', default=[1.], help='at which shares of the time, the last one 1')
-    p.add_argument('--num_samples', type=int, default=1024)
-    p.add_argument('--steps', type=int, default=50)
-    p.add_argument('--seed', type=int, default=0)
-    p.add_argument('--out', default='outputs/quality')
-    p.add_argument('--jobs', type=int, default=2)
-    p.add_argument('--one', action='store_true', help=argparse.SUPPRESS)
-    a = p.parse_args(); names = list(ABLATIONS) if a.contenders == ['ablate'] else a.contenders
-    if a.one: return race(names[0], a)
+    p = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument("--contenders", nargs="*", default=list(PEERS))
+    p.add_argument("--core_minutes", type=float, default=20)
+    p.add_argument(
+        "--measure_at",
+        type=float,
+        nargs="*",
+        default=[1.0],
+        help="at which shares of the time, the last one 1",
+    )
+    p.add_argument("--num_samples", type=int, default=1024)
+    p.add_argument("--steps", type=int, default=50)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--out", default="outputs/quality")
+    p.add_argument("--jobs", type=int, default=2)
+    p.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    a = p.parse_args()
+    names = list(ABLATIONS) if a.contenders == ["ablate"] else a.contenders
+    if a.one:
+        return race(names[0], a)
     Path(a.out).mkdir(parents=True, exist_ok=True)
-    for name in names: (Path(a.out)/f'{name}.json').unlink(missing_ok=True) # what fails now must not show what it was once
+    # what fails now must not show what it was once
+    for name in names:
+        (Path(a.out) / f"{name}.json").unlink(missing_ok=True)
     todo, running = list(names), []
     while todo or running:
         while todo and len(running) < a.jobs:
-            args = [f'--{k}={getattr(a, k)}' for k in ('core_minutes', 'num_samples', 'steps', 'seed', 'out')]
-            args += ['--measure_at', *map(str, a.measure_at)]
-            running.append(subprocess.Popen([sys.executable, __file__, '--one', *args, '--contenders', todo.pop(0)]))
-        running[0].wait(); running = [r for r in running if r.poll() is None]
+            args = [
+                f"--{k}={getattr(a, k)}"
+                for k in ("core_minutes", "num_samples", "steps", "seed", "out")
+            ]
+            args += ["--measure_at", *map(str, a.measure_at)]
+            running.append(
+                subprocess.Popen(
+                    [sys.executable, __file__, "--one", *args, "--contenders", todo.pop(0)]
+                )
+            )
+        running[0].wait()
+        running = [r for r in running if r.poll() is None]
     table(names, a.out)
 
 
-if __name__ == '__main__': main()
+if __name__ == "__main__":
+    main()

@@ -3,7 +3,10 @@
 Both do the same work on the same data: draw a batch, noise, ask the network, backward, clip, AdamW step, average. The trainer adds its
 random streams, the checks for bad steps, the log and the bar. Checkpoints and validation are left out: they are work of their own, as often
 as one asks for it. Processor time is printed beside wall time, because on a busy machine only the former says something."""
-import argparse, tempfile, time
+
+import argparse
+import tempfile
+import time
 
 import numpy as np
 import torch
@@ -16,48 +19,96 @@ from ddpm_nb.trainer import EMA, Callback, DDPMTrainer, make_optimizer
 from ddpm_nb.unet import UNetSmall
 
 
-def clock(): return np.array([time.perf_counter(), time.process_time()])
+def clock():
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 def parts(c):
-    torch.manual_seed(0); s = DDPMSchedules(**c['schedules'])
-    return UNetSmall(**c['model']).to(memory_format=torch.channels_last), s, DDPMLoss(s, **c['loss'])
+    torch.manual_seed(0)
+    s = DDPMSchedules(**c["schedules"])
+    return (
+        UNetSmall(**c["model"]).to(memory_format=torch.channels_last),
+        s,
+        DDPMLoss(s, **c["loss"]),
+    )
 
 
 class Slices(Callback):
     "Measures the trainer's own slices, and runs one of the bare loop between two of them"
-    def __init__(self, n, bare): self.n, self.bare, self.ours, self.theirs = n, bare, [], []
-    def before_train(self, tr): self.t = clock()
+
+    def __init__(self, n, bare):
+        self.n, self.bare, self.ours, self.theirs = n, bare, [], []
+
+    def before_train(self, tr):
+        self.t = clock()
+
     def after_step(self, tr):
-        if tr.step % self.n: return
-        now = clock(); self.ours.append(now - self.t); self.bare(self.n)
-        self.t = clock(); self.theirs.append(self.t - now)
+        if tr.step % self.n:
+            return
+        now = clock()
+        self.ours.append(now - self.t)
+        self.bare(self.n)
+        self.t = clock()
+        self.theirs.append(self.t - now)
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__); p.add_argument('--config', default='mnist_tiny')
-    p.add_argument('--slices', type=int, default=20); p.add_argument('--steps', type=int, default=5)
-    a = p.parse_args(); c = load_config(a.config); t, data = c['training'], load_data(**{**c['dataset'], 'limit': 4096})
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--config", default="mnist_tiny")
+    p.add_argument("--slices", type=int, default=20)
+    p.add_argument("--steps", type=int, default=5)
+    a = p.parse_args()
+    c = load_config(a.config)
+    t, data = c["training"], load_data(**{**c["dataset"], "limit": 4096})
     model, s, loss = parts(c)
-    opt, ema = make_optimizer(model.parameters(), t['learning_rate'], t['optimizer']), EMA(model, t['ema']['decay'])
+    opt, ema = (
+        make_optimizer(model.parameters(), t["learning_rate"], t["optimizer"]),
+        EMA(model, t["ema"]["decay"]),
+    )
     g = torch.Generator().manual_seed(0)
+
     def bare(n):
         for _ in range(n):
-            x, y = data.batch(torch.randint(0, len(data), (t['batch_size'],), generator=g))
+            x, y = data.batch(torch.randint(0, len(data), (t["batch_size"],), generator=g))
             x = x.contiguous(memory_format=torch.channels_last)
-            opt.zero_grad(); l = loss(model, x).loss; l.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), t['grad_clip']); opt.step(); ema.update(model); l.item()
-    bare(a.steps); m2, s2, l2 = parts(c); slices = Slices(a.steps, bare)
+            opt.zero_grad()
+            l = loss(model, x).loss
+            l.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), t["grad_clip"])
+            opt.step()
+            ema.update(model)
+            l.item()
+
+    bare(a.steps)
+    m2, s2, l2 = parts(c)
+    slices = Slices(a.steps, bare)
     with tempfile.TemporaryDirectory() as d:
-        DDPMTrainer(m2, s2, data, None, l2, t | dict(max_steps=a.slices*a.steps + a.steps, checkpoint=dict(every_steps=0), amp=False),
-                    d, device='cpu', callbacks=[slices]).train()
-    pairs = list(zip(slices.ours, slices.theirs))[1:] # the first is a warm-up
-    print(f"{a.config}, batch {t['batch_size']}, {torch.get_num_threads()} threads, {len(pairs)} slices of {a.steps} steps; ms a step")
-    for k, name in enumerate(('wall time', 'processor time')):
-        ours, theirs = (np.array([x[k] for x in side])/a.steps*1e3 for side in zip(*pairs))
-        print(f'{name:16}bare {np.median(theirs):8.2f}  trainer {np.median(ours):8.2f}  '
-              f'overhead {(np.median(ours/theirs) - 1)*100:6.2f} % (median of pairs), '
-              f'{(ours.min()/theirs.min() - 1)*100:.2f} % (fastest slices)')
+        DDPMTrainer(
+            m2,
+            s2,
+            data,
+            None,
+            l2,
+            t
+            | dict(
+                max_steps=a.slices * a.steps + a.steps, checkpoint=dict(every_steps=0), amp=False
+            ),
+            d,
+            device="cpu",
+            callbacks=[slices],
+        ).train()
+    pairs = list(zip(slices.ours, slices.theirs))[1:]  # the first is a warm-up
+    print(
+        f"{a.config}, batch {t['batch_size']}, {torch.get_num_threads()} threads, {len(pairs)} slices of {a.steps} steps; ms a step"
+    )
+    for k, name in enumerate(("wall time", "processor time")):
+        ours, theirs = (np.array([x[k] for x in side]) / a.steps * 1e3 for side in zip(*pairs))
+        print(
+            f"{name:16}bare {np.median(theirs):8.2f}  trainer {np.median(ours):8.2f}  "
+            f"overhead {(np.median(ours / theirs) - 1) * 100:6.2f} % (median of pairs), "
+            f"{(ours.min() / theirs.min() - 1) * 100:.2f} % (fastest slices)"
+        )
 
 
-if __name__ == '__main__': main()
+if __name__ == "__main__":
+    main()

@@ -6,19 +6,19 @@
 __all__ = []
 
 # %% ../nbs/13_all.ipynb #201cf75d
+from .config import *
 from .core import *
 from .data import *
+from .eval import *
+from .interop import *
+from .loss import *
+from .report import *
+from .sampler import *
 from .schedules import *
 from .time_embedding import *
-from .unet import *
-from .loss import *
 from .trainer import *
-from .sampler import *
-from .eval import *
+from .unet import *
 from .viz import *
-from .config import *
-from .report import *
-from .interop import *
 
 # %% ../nbs/13_all.ipynb #5f697624
-__all__ = [n for n in globals() if not n.startswith('_')]
+__all__ = [n for n in globals() if not n.startswith("_")]

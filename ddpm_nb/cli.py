@@ -12,104 +12,179 @@ __all__ = ['COMMANDS', 'EVERYWHERE', 'FLAGS', 'SWITCHES', 'uses', 'flag_key', 'f
            'cmd_export', 'cmd_import', 'cmd_demo', 'terminated', 'print_config', 'run', 'stopped', 'main']
 
 # %% ../nbs/12_cli.ipynb #67288392
-import difflib, os, signal, sys, threading, time
+import difflib
+import os
+import signal
+import sys
+import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
 # %% ../nbs/12_cli.ipynb #ece6dbe6
 def _keys(
-    section:str, # of the config
-    names:str,   # keys in it
-)->str:
-    return ' '.join(f'{section}.{n}' for n in names.split())
+    section: str,  # of the config
+    names: str,  # keys in it
+) -> str:
+    return " ".join(f"{section}.{n}" for n in names.split())
 
-_RUN = 'init_from dataset model schedules loss training sampling evaluation logging'
-_HOW = _keys('sampling', 'num_steps weights guidance_scale guidance_rescale spacing clip')   # of any sampling
-_GRID = _keys('sampling', 'method num_samples label') + ' ' + _HOW
-_NOISE = _keys('sampling', 'eta variance') + ' ' + _GRID
-_FROM = 'dataset ' + _keys('sampling', 'num_samples label') + ' ' + _HOW                      # of what begins with images
 
-COMMANDS = { # name: (help, config keys it uses; a section stands for its keys)
-    'train': ('train a model; writes ckpts/, logs/ and grids/; several processes: torchrun … -m ddpm_nb.cli train …', _RUN),
-    'sample.grid': ('sample a grid of images; writes grids/', _NOISE + ' sampling.batch_size'),
-    'sample.traj': ('film a reverse trajectory; writes animations/', _NOISE + ' sampling.fps'),
-    'sample.interpolate': ('walk between two noises; writes grids/', _GRID + ' sampling.batch_size'),
-    'sample.inpaint': ('complete images of the data set, or your own; writes grids/', _FROM),
-    'sample.edit': ('noise images, of the data set or your own, part of the way and denoise them again; writes grids/', _FROM),
-    'eval': ('sample and measure; writes logs/evaluation_results.json',
-             'dataset evaluation ' + _keys('sampling', 'method eta variance batch_size') + ' ' + _HOW),
-    'viz.curves': ('draw the curves of training and evaluation; writes curves/', ''),
-    'viz.neighbours': ('find the training images nearest to samples; writes grids/', 'dataset ' + _NOISE),
-    'viz.schedules': ('draw the noise schedules; writes curves/', 'schedules'),
-    'report': ('write reports/report.md and report.html', ''),
-    'features.train': ('train a feature net for fid_proxy on a labelled data set; writes features/',
-                       'dataset training.epochs training.batch_size'),
-    'export': ('write a diffusers folder', 'sampling.weights'),
-    'import': ('turn a diffusers folder or hub name into a file for --pretrained', ''),
-    'demo': ('train, sample, film, evaluate and report, one after the other', _RUN),
+_RUN = "init_from dataset model schedules loss training sampling evaluation logging"
+# of any sampling
+_HOW = _keys("sampling", "num_steps weights guidance_scale guidance_rescale spacing clip")
+_GRID = _keys("sampling", "method num_samples label") + " " + _HOW
+_NOISE = _keys("sampling", "eta variance") + " " + _GRID
+# of what begins with images
+_FROM = "dataset " + _keys("sampling", "num_samples label") + " " + _HOW
+
+COMMANDS = {  # name: (help, config keys it uses; a section stands for its keys)
+    "train": (
+        "train a model; writes ckpts/, logs/ and grids/; several processes: torchrun … -m ddpm_nb.cli train …",
+        _RUN,
+    ),
+    "sample.grid": ("sample a grid of images; writes grids/", _NOISE + " sampling.batch_size"),
+    "sample.traj": ("film a reverse trajectory; writes animations/", _NOISE + " sampling.fps"),
+    "sample.interpolate": (
+        "walk between two noises; writes grids/",
+        _GRID + " sampling.batch_size",
+    ),
+    "sample.inpaint": ("complete images of the data set, or your own; writes grids/", _FROM),
+    "sample.edit": (
+        "noise images, of the data set or your own, part of the way and denoise them again; writes grids/",
+        _FROM,
+    ),
+    "eval": (
+        "sample and measure; writes logs/evaluation_results.json",
+        "dataset evaluation " + _keys("sampling", "method eta variance batch_size") + " " + _HOW,
+    ),
+    "viz.curves": ("draw the curves of training and evaluation; writes curves/", ""),
+    "viz.neighbours": (
+        "find the training images nearest to samples; writes grids/",
+        "dataset " + _NOISE,
+    ),
+    "viz.schedules": ("draw the noise schedules; writes curves/", "schedules"),
+    "report": ("write reports/report.md and report.html", ""),
+    "features.train": (
+        "train a feature net for fid_proxy on a labelled data set; writes features/",
+        "dataset training.epochs training.batch_size",
+    ),
+    "export": ("write a diffusers folder", "sampling.weights"),
+    "import": ("turn a diffusers folder or hub name into a file for --pretrained", ""),
+    "demo": ("train, sample, film, evaluate and report, one after the other", _RUN),
 }
-EVERYWHERE = 'device seed output deterministic' # so that one set of flags can serve a whole script
+# so that one set of flags can serve a whole script
+EVERYWHERE = "device seed output deterministic"
+
 
 def uses(
-    cmd:str, # a command
-    key:str, # a config key's dotted path
-)->bool:
+    cmd: str,  # a command
+    key: str,  # a config key's dotted path
+) -> bool:
     "Whether a command does something with a config key"
-    return any(key == u or key.startswith(f'{u}.') for u in f'{COMMANDS[cmd][1]} {EVERYWHERE}'.split())
+    return any(
+        key == u or key.startswith(f"{u}.") for u in f"{COMMANDS[cmd][1]} {EVERYWHERE}".split()
+    )
 
 # %% ../nbs/12_cli.ipynb #0594ffec
-_PICTURES = ('sample.grid', 'sample.traj', 'sample.interpolate', 'sample.inpaint', 'sample.edit', 'viz.neighbours')
-_CKPT = (*_PICTURES, 'eval', 'export')
-FLAGS = { # flag: (the config keys it may stand for, or the commands that take it, or None for all; help)
-    'config': (None, 'a packaged config (mnist_tiny, mnist, …) or a YAML file; default: the one in the checkpoint, else mnist_tiny'),
-    'device': ('device', 'auto, cpu, cuda, cuda:N or mps'),
-    'output_dir': ('output.dir', 'where to write; default: outputs'),
-    'seed': ('seed', 'decides every random number'),
-    'epochs': ('training.epochs', 'passes over the data; takes the place of training.max_steps'),
-    'batch_size': ('training.batch_size sampling.batch_size', 'images at a time'),
-    'learning_rate': ('training.learning_rate', 'at its peak'),
-    'init_from': ('init_from', 'start from trained weights: a packaged model, a .safetensors file or a checkpoint'),
-    'resume': (('train',), 'go on from latest, best, or the path of a checkpoint'),
-    'overwrite': (('train',), 'start anew where a run already is'),
-    'checkpoint': (_CKPT, 'ema, best, latest, or a path; default: ema'),
-    'pretrained': (_CKPT, 'use a packaged model instead, mnist or mnist-cond, or a .safetensors file'),
-    'num_samples': ('evaluation.num_samples sampling.num_samples', 'how many images'),
-    'method': ('sampling.method', 'ddpm, ddim, dpmpp_2m or heun'),
-    'num_steps': ('sampling.num_steps', 'steps of the sampler'),
-    'eta': ('sampling.eta', 'ddim, dpmpp_2m: 0 is deterministic, 1 as noisy as ddpm'),
-    'guidance_scale': ('sampling.guidance_scale', 'classifier-free guidance; 1 is none'),
-    'label': ('sampling.label', 'class to sample; default: all in turn'),
-    'output_name': ((*_PICTURES, 'export', 'import'), 'name of the picture; for export and import, path of what is written'),
-    'fps': ('sampling.fps', 'frames per second'),
-    'strength': (('sample.edit',), '0 changes nothing, 1 forgets the image; default: 0.5'),
-    'image': (('sample.inpaint', 'sample.edit'), "a picture of your own, of the model's size, instead of the data set's"),
-    'mask': (('sample.inpaint',), 'a picture of that size: white is known, black is filled; default: the right half is filled'),
-    'resample': (('sample.inpaint',), 'how often each step is made; more agrees better with what is known; default: 5'),
-    'images': (('sample.interpolate',),
-               'walk between two pictures of your own, a.png,b.png, by way of the noise behind them (DDIM inversion)'),
-    'predicted': (('sample.traj',), 'film only what the model takes the picture to be; default: the state on the way, with that beside it'),
-    'all_methods': (('eval',), 'every evaluation.methods with every evaluation.steps; goes on where it stopped'),
-    'metrics': ('evaluation.metrics', 'comma-separated, e.g. fid_proxy,kid'),
-    'log_dir': (('viz.curves',), 'folder of training_metrics.json; default: <output_dir>/logs'),
-    'source': (('import',), 'a diffusers folder or hub name'),
-    'print_config': (None, 'print the complete config, with comments, and stop'),
+_PICTURES = (
+    "sample.grid",
+    "sample.traj",
+    "sample.interpolate",
+    "sample.inpaint",
+    "sample.edit",
+    "viz.neighbours",
+)
+_CKPT = (*_PICTURES, "eval", "export")
+# flag: (the config keys it may stand for, or the commands that take it, or None for all; help)
+FLAGS = {
+    "config": (
+        None,
+        "a packaged config (mnist_tiny, mnist, …) or a YAML file; default: the one in the checkpoint, else mnist_tiny",
+    ),
+    "device": ("device", "auto, cpu, cuda, cuda:N or mps"),
+    "output_dir": ("output.dir", "where to write; default: outputs"),
+    "seed": ("seed", "decides every random number"),
+    "epochs": ("training.epochs", "passes over the data; takes the place of training.max_steps"),
+    "batch_size": ("training.batch_size sampling.batch_size", "images at a time"),
+    "learning_rate": ("training.learning_rate", "at its peak"),
+    "init_from": (
+        "init_from",
+        "start from trained weights: a packaged model, a .safetensors file or a checkpoint",
+    ),
+    "resume": (("train",), "go on from latest, best, or the path of a checkpoint"),
+    "overwrite": (("train",), "start anew where a run already is"),
+    "checkpoint": (_CKPT, "ema, best, latest, or a path; default: ema"),
+    "pretrained": (
+        _CKPT,
+        "use a packaged model instead, mnist or mnist-cond, or a .safetensors file",
+    ),
+    "num_samples": ("evaluation.num_samples sampling.num_samples", "how many images"),
+    "method": ("sampling.method", "ddpm, ddim, dpmpp_2m or heun"),
+    "num_steps": ("sampling.num_steps", "steps of the sampler"),
+    "eta": ("sampling.eta", "ddim, dpmpp_2m: 0 is deterministic, 1 as noisy as ddpm"),
+    "guidance_scale": ("sampling.guidance_scale", "classifier-free guidance; 1 is none"),
+    "label": ("sampling.label", "class to sample; default: all in turn"),
+    "output_name": (
+        (*_PICTURES, "export", "import"),
+        "name of the picture; for export and import, path of what is written",
+    ),
+    "fps": ("sampling.fps", "frames per second"),
+    "strength": (("sample.edit",), "0 changes nothing, 1 forgets the image; default: 0.5"),
+    "image": (
+        ("sample.inpaint", "sample.edit"),
+        "a picture of your own, of the model's size, instead of the data set's",
+    ),
+    "mask": (
+        ("sample.inpaint",),
+        "a picture of that size: white is known, black is filled; default: the right half is filled",
+    ),
+    "resample": (
+        ("sample.inpaint",),
+        "how often each step is made; more agrees better with what is known; default: 5",
+    ),
+    "images": (
+        ("sample.interpolate",),
+        "walk between two pictures of your own, a.png,b.png, by way of the noise behind them (DDIM inversion)",
+    ),
+    "predicted": (
+        ("sample.traj",),
+        "film only what the model takes the picture to be; default: the state on the way, with that beside it",
+    ),
+    "all_methods": (
+        ("eval",),
+        "every evaluation.methods with every evaluation.steps; goes on where it stopped",
+    ),
+    "metrics": ("evaluation.metrics", "comma-separated, e.g. fid_proxy,kid"),
+    "log_dir": (("viz.curves",), "folder of training_metrics.json; default: <output_dir>/logs"),
+    "source": (("import",), "a diffusers folder or hub name"),
+    "print_config": (None, "print the complete config, with comments, and stop"),
 }
-SWITCHES = ('overwrite', 'all_methods', 'print_config', 'predicted')
+SWITCHES = ("overwrite", "all_methods", "print_config", "predicted")
+
 
 def flag_key(
-    cmd:str,  # a command
-    flag:str, # a flag, without dashes
-):            # the config key it stands for, '' if it stands for none, None if the command does not take it
+    cmd: str,  # a command
+    flag: str,  # a flag, without dashes
+):  # the config key it stands for, '' if it stands for none, None if the command does not take it
     "What a flag means to a command"
     on = FLAGS.get(flag, ((),))[0]
-    if not isinstance(on, str): return '' if on is None or cmd in on else None
-    whole = cmd in ('train', 'demo')   # they use all sections; their flags are about the training
-    ours = lambda k: k.partition('.')[0] in ('training', 'init_from', *EVERYWHERE.split()) if whole else uses(cmd, k)
+    if not isinstance(on, str):
+        return "" if on is None or cmd in on else None
+    whole = cmd in ("train", "demo")  # they use all sections; their flags are about the training
+
+    def ours(k):
+        return (
+            k.partition(".")[0] in ("training", "init_from", *EVERYWHERE.split())
+            if whole
+            else uses(cmd, k)
+        )
+
     return next(filter(ours, on.split()), None)
 
+
 def flags_of(
-    cmd:str, # a command
-)->dict:     # flag -> the config key it stands for, or ''
+    cmd: str,  # a command
+) -> dict:  # flag -> the config key it stands for, or ''
     "The flags that a command takes"
     keys = {f: flag_key(cmd, f) for f in FLAGS}
     return {f: k for f, k in keys.items() if k is not None}
@@ -118,269 +193,430 @@ def flags_of(
 class UsageError(Exception):
     "The command line itself is wrong"
 
-def _near(word, words): return next((f'; did you mean {w}?' for w in difflib.get_close_matches(word, words, 1)), None)
+
+def _near(word, words):
+    return next((f"; did you mean {w}?" for w in difflib.get_close_matches(word, words, 1)), None)
+
 
 def _key_of(cmd, name):
     "The config key that `--name` stands for, or ''; raises `UsageError` where the command does not take it"
-    key = name if '.' in name else flag_key(cmd, name)
-    if key is not None: return key
+    key = name if "." in name else flag_key(cmd, name)
+    if key is not None:
+        return key
     see = f"; see: ddpm-nb {cmd} --help"
-    if name in FLAGS: raise UsageError(f"--{name}: {cmd} has no use for it{see}")
-    raise UsageError(f"--{name}: unknown flag" + (_near(f'--{name}', [f'--{f}' for f in flags_of(cmd)]) or see))
+    if name in FLAGS:
+        raise UsageError(f"--{name}: {cmd} has no use for it{see}")
+    raise UsageError(
+        f"--{name}: unknown flag" + (_near(f"--{name}", [f"--{f}" for f in flags_of(cmd)]) or see)
+    )
+
 
 def parse(
-    argv:list, # without the program's name
-)->tuple:      # `(command, flags, overrides)`: flags that are no config keys, and config keys with their text
+    argv: list,  # without the program's name
+    # `(command, flags, overrides)`: flags that are no config keys, and config keys with their text
+) -> tuple:
     "Take the command line apart, without importing anything heavy; raises `UsageError`"
-    if not argv or argv[0] in ('-h', '--help', 'help'): return 'help', {}, {}
-    if argv[0] in ('--version', 'version'): return 'version', {}, {}
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        return "help", {}, {}
+    if argv[0] in ("--version", "version"):
+        return "version", {}, {}
     cmd, rest, flags, over = argv[0], list(argv[1:]), {}, {}
     if cmd not in COMMANDS:
-        raise UsageError(f"{cmd!r} is not a command" + (_near(cmd, COMMANDS) or f"; expected one of {', '.join(COMMANDS)}"))
+        raise UsageError(
+            f"{cmd!r} is not a command"
+            + (_near(cmd, COMMANDS) or f"; expected one of {', '.join(COMMANDS)}")
+        )
     while rest:
         a = rest.pop(0)
-        if a in ('-h', '--help'): return 'help', {'command': cmd}, {}
-        if not a.startswith('--'): raise UsageError(f"{a!r}: expected a flag, such as --config NAME; {cmd} --help lists them")
-        name, eq, val = a[2:].partition('='); name = name.replace('-', '_')
+        if a in ("-h", "--help"):
+            return "help", {"command": cmd}, {}
+        if not a.startswith("--"):
+            raise UsageError(
+                f"{a!r}: expected a flag, such as --config NAME; {cmd} --help lists them"
+            )
+        name, eq, val = a[2:].partition("=")
+        name = name.replace("-", "_")
         key = _key_of(cmd, name)
         if name in SWITCHES:
-            if eq: raise UsageError(f"--{name}={val}: it takes no value")
-            flags[name] = True; continue
+            if eq:
+                raise UsageError(f"--{name}={val}: it takes no value")
+            flags[name] = True
+            continue
         if not eq:
-            if not rest or rest[0].startswith('--'): raise UsageError(f"--{name}: expected a value")
+            if not rest or rest[0].startswith("--"):
+                raise UsageError(f"--{name}: expected a value")
             val = rest.pop(0)
-        if key: over.pop(key, None); over[key] = val   # the last one counts, and stands last
-        else: flags[name] = val
-        if name == 'epochs' and cmd in ('train', 'demo'): over.setdefault('training.max_steps', 'null')
+        if key:
+            over.pop(key, None)
+            over[key] = val  # the last one counts, and stands last
+        else:
+            flags[name] = val
+        if name == "epochs" and cmd in ("train", "demo"):
+            over.setdefault("training.max_steps", "null")
     return cmd, flags, over
 
 # %% ../nbs/12_cli.ipynb #1b29e6c1
 _DOTTED = """Any config key the command uses can be set by its dotted path, e.g. --training.ema.decay 0.999;
 --print_config lists them all."""
 
+
 def help_text(
-    cmd:str=None, # one command, or None for the overview
-)->str:
+    cmd: str | None = None,  # one command, or None for the overview
+) -> str:
     "What `--help` prints"
     if cmd is None:
-        lines = [f'  {c:20}{h}' for c, (h, _) in COMMANDS.items()]
-        return '\n'.join(['usage: ddpm-nb COMMAND [flags]', '', 'commands:', *lines, '', 'ddpm-nb COMMAND --help lists its flags.',
-                          _DOTTED])
-    lines = [f"  --{f:16}{FLAGS[f][1]}" + (f" ({k})" if k and k != f else '') for f, k in flags_of(cmd).items()]
+        lines = [f"  {c:20}{h}" for c, (h, _) in COMMANDS.items()]
+        return "\n".join(
+            [
+                "usage: ddpm-nb COMMAND [flags]",
+                "",
+                "commands:",
+                *lines,
+                "",
+                "ddpm-nb COMMAND --help lists its flags.",
+                _DOTTED,
+            ]
+        )
+    lines = [
+        f"  --{f:16}{FLAGS[f][1]}" + (f" ({k})" if k and k != f else "")
+        for f, k in flags_of(cmd).items()
+    ]
     keys = sorted({*COMMANDS[cmd][1].split(), *EVERYWHERE.split()})
-    used = 'config keys it uses: ' + ', '.join(keys)
-    return '\n'.join([f'usage: ddpm-nb {cmd} [flags]', '', COMMANDS[cmd][0], '', *lines, '', used, _DOTTED])
+    used = "config keys it uses: " + ", ".join(keys)
+    return "\n".join(
+        [f"usage: ddpm-nb {cmd} [flags]", "", COMMANDS[cmd][0], "", *lines, "", used, _DOTTED]
+    )
 
 # %% ../nbs/12_cli.ipynb #19e72c15
 def settings(
-    cmd:str,    # the command
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
+    cmd: str,  # the command
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
     base=None,  # the config to start from where no --config was given; default: mnist_tiny
-)->dict:        # a complete config
+) -> dict:  # a complete config
     "The config that a command line asks for"
     from ddpm_nb.config import load_config
     from ddpm_nb.core import require
-    c = load_config(flags.get('config') or base or 'mnist_tiny', over)
+
+    c = load_config(flags.get("config") or base or "mnist_tiny", over)
     for k in over:
-        fixed = cmd in _CKPT and k.partition('.')[0] in ('model', 'schedules', 'loss', 'training')
-        require(uses(cmd, k), f"--{k}: {cmd} has no use for it" + ("; the checkpoint decides it" if fixed else ''))
+        fixed = cmd in _CKPT and k.partition(".")[0] in ("model", "schedules", "loss", "training")
+        require(
+            uses(cmd, k),
+            f"--{k}: {cmd} has no use for it" + ("; the checkpoint decides it" if fixed else ""),
+        )
     return c
 
 # %% ../nbs/12_cli.ipynb #73798584
 def check_writable(
-    d,        # the output folder, which need not exist yet
-    *folders, # names of the folders in it that will be written to
+    d,  # the output folder, which need not exist yet
+    *folders,  # names of the folders in it that will be written to
 ):
     "Raise `DDPMError` if files cannot be written into `d`"
     from ddpm_nb.core import require
-    for f in ('', *folders):
-        p = Path(d)/f
-        while not os.path.lexists(p) and p != p.parent: p = p.parent
-        why = 'not a folder' if not p.is_dir() else '' if os.access(p, os.W_OK | os.X_OK) else 'not writable'
-        require(not why, f"output: cannot write in {Path(d)/f}: {p} is {why}; choose another with --output_dir")
+
+    for f in ("", *folders):
+        p = Path(d) / f
+        while not os.path.lexists(p) and p != p.parent:
+            p = p.parent
+        why = (
+            "not a folder"
+            if not p.is_dir()
+            else ""
+            if os.access(p, os.W_OK | os.X_OK)
+            else "not writable"
+        )
+        require(
+            not why,
+            f"output: cannot write in {Path(d) / f}: {p} is {why}; choose another with --output_dir",
+        )
     return Path(d)
 
 # %% ../nbs/12_cli.ipynb #4b917d04
 def checkpoint_path(
-    flags:dict,  # from `parse`
-    over:dict,   # from `parse`
-    name:str='ema', # ema, best, latest, or a path
-)->tuple:        # `(path, output folder)`
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+    name: str = "ema",  # ema, best, latest, or a path
+) -> tuple:  # `(path, output folder)`
     "Where the checkpoint lies that a command line means"
     from ddpm_nb.config import load_config
-    d = Path(over.get('output.dir') or (load_config(flags['config'], over)['output']['dir'] if 'config' in flags else 'outputs'))
-    return (d/'ckpts'/f'{name}.pt' if name in ('ema', 'best', 'latest') else Path(name)), d
+
+    d = Path(
+        over.get("output.dir")
+        or (load_config(flags["config"], over)["output"]["dir"] if "config" in flags else "outputs")
+    )
+    return (d / "ckpts" / f"{name}.pt" if name in ("ema", "best", "latest") else Path(name)), d
 
 # %% ../nbs/12_cli.ipynb #212c32cf
 def packaged_model(
-    cmd:str,    # the command
-    flags:dict, # from `parse`; `pretrained` is among them
-    over:dict,  # from `parse`
-)->tuple:       # as `sampling_model`
+    cmd: str,  # the command
+    flags: dict,  # from `parse`; `pretrained` is among them
+    over: dict,  # from `parse`
+) -> tuple:  # as `sampling_model`
     "A model that ships with the package, with the packaged config of the same name"
     from ddpm_nb.config import config_names
     from ddpm_nb.core import pick_device, require, seed_everything
     from ddpm_nb.interop import load_pretrained
-    require('checkpoint' not in flags, "--pretrained, --checkpoint: both given; expected one of them")
-    name = flags['pretrained']; base = name.replace('-', '_')
+
+    require(
+        "checkpoint" not in flags, "--pretrained, --checkpoint: both given; expected one of them"
+    )
+    name = flags["pretrained"]
+    base = name.replace("-", "_")
     c = settings(cmd, flags, over, base if base in config_names() else None)
-    seed_everything(c['seed'], c['deterministic'])
-    m, s = load_pretrained(name, pick_device(c['device']))
-    return m, s, c, dict(checkpoint=f"pretrained:{name}", checkpoint_sha256=None, weights='ema')
+    seed_everything(c["seed"], c["deterministic"])
+    m, s = load_pretrained(name, pick_device(c["device"]))
+    return m, s, c, dict(checkpoint=f"pretrained:{name}", checkpoint_sha256=None, weights="ema")
+
 
 def check_same(
-    c:dict, # the config that was named
-    path,   # the checkpoint
-    m,      # the model in it
-    s,      # the schedules in it
+    c: dict,  # the config that was named
+    path,  # the checkpoint
+    m,  # the model in it
+    s,  # the schedules in it
 ):
     "Raise `DDPMError` where a config describes another network than the checkpoint holds"
     from ddpm_nb.core import require
-    for section, have in (('model', m.config), ('schedules', s.config)):
+
+    for section, have in (("model", m.config), ("schedules", s.config)):
         for k, v in c[section].items():
-            same = v == have.get(k, v) or k == 'gradient_checkpointing'
-            require(same, f"--config: {section}.{k} is {v!r} there, but {have.get(k)!r} in {path}; "
-                          "leave --config out, and the checkpoint's own is used")
+            same = v == have.get(k, v) or k == "gradient_checkpointing"
+            require(
+                same,
+                f"--config: {section}.{k} is {v!r} there, but {have.get(k)!r} in {path}; "
+                "leave --config out, and the checkpoint's own is used",
+            )
+
 
 def sampling_model(
-    cmd:str,    # the command
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-)->tuple:       # `(model, schedules, config, where it came from)`
+    cmd: str,  # the command
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+) -> tuple:  # `(model, schedules, config, where it came from)`
     "The model that a command shall use: a packaged one, or a checkpoint with the config it carries"
     import hashlib
+
     from ddpm_nb.core import pick_device, seed_everything
     from ddpm_nb.trainer import load_checkpoint, load_model
-    if 'pretrained' in flags: return packaged_model(cmd, flags, over)
-    p, d = checkpoint_path(flags, over, flags.get('checkpoint', 'ema'))
-    c = settings(cmd, flags, over | {'output.dir': str(d)}, load_checkpoint(p).get('config') or None)
-    seed_everything(c['seed'], c['deterministic'])
-    w = c['sampling']['weights']; m, s, _ = load_model(p, w, pick_device(c['device']))
-    if 'config' in flags: check_same(c, p, m, s)
-    return m, s, c, dict(checkpoint=str(p), checkpoint_sha256=hashlib.sha256(p.read_bytes()).hexdigest(), weights=w)
+
+    if "pretrained" in flags:
+        return packaged_model(cmd, flags, over)
+    p, d = checkpoint_path(flags, over, flags.get("checkpoint", "ema"))
+    c = settings(
+        cmd, flags, over | {"output.dir": str(d)}, load_checkpoint(p).get("config") or None
+    )
+    seed_everything(c["seed"], c["deterministic"])
+    w = c["sampling"]["weights"]
+    m, s, _ = load_model(p, w, pick_device(c["device"]))
+    if "config" in flags:
+        check_same(c, p, m, s)
+    return (
+        m,
+        s,
+        c,
+        dict(
+            checkpoint=str(p),
+            checkpoint_sha256=hashlib.sha256(p.read_bytes()).hexdigest(),
+            weights=w,
+        ),
+    )
 
 # %% ../nbs/12_cli.ipynb #c2a67d66
 def sampler_args(
-    c:dict,   # the config
-    model,    # whose classes count
-    n:int,    # how many images
-    *names,   # `sampling` keys that the caller can use beside those that all can
-)->dict:      # arguments for `DDPMSampler`'s methods
+    c: dict,  # the config
+    model,  # whose classes count
+    n: int,  # how many images
+    *names,  # `sampling` keys that the caller can use beside those that all can
+) -> dict:  # arguments for `DDPMSampler`'s methods
     "The `sampling` section as the sampler takes it; labels in turn for models with classes"
     import torch
+
     from ddpm_nb.core import require
-    s, classes = c['sampling'], model.num_classes
-    names, label = ('num_steps', 'guidance_scale', 'guidance_rescale', 'spacing', 'clip', *names), s['label']
-    out = {k: s[k] for k in names if s[k] is not None or k == 'clip'} | dict(generator=c['seed'], progress=True)
+
+    s, classes = c["sampling"], model.num_classes
+    names, label = (
+        ("num_steps", "guidance_scale", "guidance_rescale", "spacing", "clip", *names),
+        s["label"],
+    )
+    out = {k: s[k] for k in names if s[k] is not None or k == "clip"} | dict(
+        generator=c["seed"], progress=True
+    )
     require(classes or label is None, f"sampling.label: {label}, but the model knows no classes")
-    if not classes: return out
-    require(label is None or label <= classes, f"sampling.label: {label}; expected 0 to {classes - 1}, or {classes} for none")
+    if not classes:
+        return out
+    require(
+        label is None or label <= classes,
+        f"sampling.label: {label}; expected 0 to {classes - 1}, or {classes} for none",
+    )
     y = torch.arange(n) % classes if label is None else torch.full((n,), label)
     return out | dict(y=y.to(next(model.parameters()).device))
 
 # %% ../nbs/12_cli.ipynb #9d363eb6
 class Track:
     "A callback that hands each new point of the curves on"
-    def __init__(self,
+
+    def __init__(
+        self,
         send,  # `send(values:dict, step:int)`
-        close, # called once, at the end
-    ): self.send, self.close, self.seen = send, close, {}
-    def before_train(self, tr): self.seen = {k: len(tr.history[k]) for k in ('steps', 'val')}
+        close,  # called once, at the end
+    ):
+        self.send, self.close, self.seen = send, close, {}
+
+    def before_train(self, tr):
+        self.seen = {k: len(tr.history[k]) for k in ("steps", "val")}
+
     def after_step(self, tr):
-        for k, group in (('steps', 'train'), ('val', 'val')):
-            for row in tr.history[k][self.seen[k]:]:
-                self.send({f'{group}/{n}': v for n, v in row.items() if n != 'step'}, row['step'])
+        for k, group in (("steps", "train"), ("val", "val")):
+            for row in tr.history[k][self.seen[k] :]:
+                self.send({f"{group}/{n}": v for n, v in row.items() if n != "step"}, row["step"])
             self.seen[k] = len(tr.history[k])
-    def after_epoch(self, tr): pass
-    def after_train(self, tr): self.after_step(tr); self.close()
+
+    def after_epoch(self, tr):
+        pass
+
+    def after_train(self, tr):
+        self.after_step(tr)
+        self.close()
 
 # %% ../nbs/12_cli.ipynb #0db92e46
 def trackers(
-    c:dict,   # the config
-    d:Path,   # the output folder
-)->list:      # of callbacks for `DDPMTrainer`
+    c: dict,  # the config
+    d: Path,  # the output folder
+) -> list:  # of callbacks for `DDPMTrainer`
     "What the config's `logging` section asks for; raises `DDPMError` if the package for it is missing, or W&B refuses"
     from ddpm_nb.core import DDPMError
-    out, lg = [], c['logging']
-    missing = lambda k: DDPMError(f"logging.{k}: needs a package that is not installed; install it with: pip install 'ddpm_nb[track]'")
-    if lg['tensorboard']:
-        try: from torch.utils.tensorboard import SummaryWriter
-        except ModuleNotFoundError: raise missing('tensorboard') from None
-        w = SummaryWriter(str(d/'logs'/'tensorboard'))
-        out.append(Track(lambda vals, step: [w.add_scalar(k, v, step) for k, v in vals.items()], w.close))
-    if lg['wandb']:
-        try: import wandb
-        except ModuleNotFoundError: raise missing('wandb') from None
-        (d/'logs').mkdir(parents=True, exist_ok=True)
-        try: run = wandb.init(project=lg['project'], name=lg['name'], config=c, dir=str(d/'logs'), mode=lg['wandb_mode'])
+
+    out, lg = [], c["logging"]
+
+    def missing(k):
+        return DDPMError(
+            f"logging.{k}: needs a package that is not installed; install it with: pip install 'ddpm_nb[track]'"
+        )
+
+    if lg["tensorboard"]:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ModuleNotFoundError:
+            raise missing("tensorboard") from None
+        w = SummaryWriter(str(d / "logs" / "tensorboard"))
+        out.append(
+            Track(lambda vals, step: [w.add_scalar(k, v, step) for k, v in vals.items()], w.close)
+        )
+    if lg["wandb"]:
+        try:
+            import wandb
+        except ModuleNotFoundError:
+            raise missing("wandb") from None
+        (d / "logs").mkdir(parents=True, exist_ok=True)
+        try:
+            run = wandb.init(
+                project=lg["project"],
+                name=lg["name"],
+                config=c,
+                dir=str(d / "logs"),
+                mode=lg["wandb_mode"],
+            )
         except Exception as e:
-            if type(e).__module__.split('.')[0] != 'wandb': raise
-            raise DDPMError(f"logging.wandb: {e}; log in with: wandb login, or use --logging.wandb_mode offline") from None
+            if type(e).__module__.split(".")[0] != "wandb":
+                raise
+            raise DDPMError(
+                f"logging.wandb: {e}; log in with: wandb login, or use --logging.wandb_mode offline"
+            ) from None
         out.append(Track(lambda vals, step: run.log(vals, step=step), run.finish))
     return out
 
 # %% ../nbs/12_cli.ipynb #c69f6f7d
-def restarted()->bool:
+def restarted() -> bool:
     "Whether `torchrun` started this process again after one had died"
-    return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)) > 0
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+
 
 def own_checkpoints(
-    d:Path, # an output folder
-)->list:    # of paths
+    d: Path,  # an output folder
+) -> list:  # of paths
     "The checkpoints that a training left there; those with resumable state first, `ema.pt` last"
-    return [p for n in ('latest.pt', 'best.pt', 'step_*.pt', 'ema.pt') for p in sorted((d/'ckpts').glob(n))]
+    return [
+        p
+        for n in ("latest.pt", "best.pt", "step_*.pt", "ema.pt")
+        for p in sorted((d / "ckpts").glob(n))
+    ]
+
 
 def train_config(
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-    cmd:str,    # 'train' or 'demo'
-)->tuple:       # `(config, checkpoint to go on from, or None)`
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+    cmd: str,  # 'train' or 'demo'
+) -> tuple:  # `(config, checkpoint to go on from, or None)`
     "The config of a new or a resumed run; raises `DDPMError` where a run already is and nothing says what to do with it"
     from ddpm_nb.core import require
     from ddpm_nb.trainer import damage, load_checkpoint
-    latest, d = checkpoint_path(flags, over, 'latest'); kept = own_checkpoints(d)
-    resume = flags.get('resume') or ('latest' if cmd == 'demo' and latest.is_file() else None)
-    for k, given in (('overwrite', flags), ('init_from', over)):
-        require(not ('resume' in flags and k in given), f"--resume, --{k}: both given; expected one of them")
-    require(not (cmd == 'demo' and resume and 'init_from' in over), f"--init_from: the run in {d} would go on with its own weights; "
-            "choose another --output_dir")
-    left = next((p for p in kept if p.name in ('latest.pt', 'best.pt')), None)
-    if restarted() and left and not (resume and damage(left)): resume = left.stem
+
+    latest, d = checkpoint_path(flags, over, "latest")
+    kept = own_checkpoints(d)
+    resume = flags.get("resume") or ("latest" if cmd == "demo" and latest.is_file() else None)
+    for k, given in (("overwrite", flags), ("init_from", over)):
+        require(
+            not ("resume" in flags and k in given),
+            f"--resume, --{k}: both given; expected one of them",
+        )
+    require(
+        not (cmd == "demo" and resume and "init_from" in over),
+        f"--init_from: the run in {d} would go on with its own weights; "
+        "choose another --output_dir",
+    )
+    left = next((p for p in kept if p.name in ("latest.pt", "best.pt")), None)
+    if restarted() and left and not (resume and damage(left)):
+        resume = left.stem
     if resume:
         path = checkpoint_path(flags, over, resume)[0]
-        require(not kept or path.resolve().parent == (d/'ckpts').resolve(), f"--resume: {path} is of another run than the one in {d}, "
-                "which it would replace; go on there with --resume latest, or choose another --output_dir")
-        return settings(cmd, flags, over | {'output.dir': str(d)}, load_checkpoint(path).get('config') or None), path
+        require(
+            not kept or path.resolve().parent == (d / "ckpts").resolve(),
+            f"--resume: {path} is of another run than the one in {d}, "
+            "which it would replace; go on there with --resume latest, or choose another --output_dir",
+        )
+        return settings(
+            cmd, flags, over | {"output.dir": str(d)}, load_checkpoint(path).get("config") or None
+        ), path
     c = settings(cmd, flags, over)
-    how = 'latest' if latest.exists() else next((p for p in kept if p.name != 'ema.pt'), '')
-    require(not kept or 'overwrite' in flags, f"train: a run is already in {d}; " + (f'go on with --resume {how}, ' if how else '') +
-            "choose another --output_dir, or start anew with --overwrite")
+    how = "latest" if latest.exists() else next((p for p in kept if p.name != "ema.pt"), "")
+    require(
+        not kept or "overwrite" in flags,
+        f"train: a run is already in {d}; "
+        + (f"go on with --resume {how}, " if how else "")
+        + "choose another --output_dir, or start anew with --overwrite",
+    )
     return c, None
 
 # %% ../nbs/12_cli.ipynb #4d7c2522
 def start_from(
-    model,   # a new `UNetSmall`
-    src:str, # a packaged model, a .safetensors file, or a checkpoint, whose averaged weights are meant
+    model,  # a new `UNetSmall`
+    # a packaged model, a .safetensors file, or a checkpoint, whose averaged weights are meant
+    src: str,
 ):
     "Give a model trained weights; raises `DDPMError` where they are another network's"
     from ddpm_nb.core import require
     from ddpm_nb.interop import load_pretrained
     from ddpm_nb.trainer import load_model
-    m = load_model(src)[0] if src.endswith('.pt') else load_pretrained(src)[0]
+
+    m = load_model(src)[0] if src.endswith(".pt") else load_pretrained(src)[0]
     for k, v in model.config.items():
-        same = v == m.config[k] or k in ('dropout', 'gradient_checkpointing')
-        require(same, f"init_from: {src} has model.{k} {m.config[k]!r}, this run {v!r}; expected the same network")
+        same = v == m.config[k] or k in ("dropout", "gradient_checkpointing")
+        require(
+            same,
+            f"init_from: {src} has model.{k} {m.config[k]!r}, this run {v!r}; expected the same network",
+        )
     model.load_state_dict(m.state_dict())
 
+
 def make_trainer(
-    c:dict,    # the config
-    d:Path,    # the output folder
-    device,    # a torch device
-    fresh:bool=True, # False: its weights will come from a checkpoint
-):             # a `DDPMTrainer`, at its first step
+    c: dict,  # the config
+    d: Path,  # the output folder
+    device,  # a torch device
+    fresh: bool = True,  # False: its weights will come from a checkpoint
+):  # a `DDPMTrainer`, at its first step
     "Everything that a config describes, put together; raises `DDPMError` where its parts contradict each other"
     import torch
+
     from ddpm_nb.core import require, seed_everything
     from ddpm_nb.data import load_data
     from ddpm_nb.loss import DDPMLoss
@@ -388,487 +624,771 @@ def make_trainer(
     from ddpm_nb.schedules import DDPMSchedules
     from ddpm_nb.trainer import DDPMTrainer, first_goes_ahead
     from ddpm_nb.unet import UNetSmall
-    seed_everything(c['seed'], c['deterministic'])
-    model, s = UNetSmall(**c['model']), DDPMSchedules(**c['schedules'])
-    loss, n, sm = DDPMLoss(s, **c['loss']), c['training']['sampling'], DDPMSampler(s)
-    require(not n['every_steps'] or n['num_steps'] <= s.T,
-            f"training.sampling.num_steps: {n['num_steps']}; expected at most schedules.timesteps, {s.T}")
-    require(not (s.config['zero_terminal_snr'] and model.parameterization == 'eps'),
-            "schedules.zero_terminal_snr: true needs model.parameterization v or x0; eps says nothing about pure noise")
-    if fresh and c['init_from']: start_from(model, c['init_from'])
+
+    seed_everything(c["seed"], c["deterministic"])
+    model, s = UNetSmall(**c["model"]), DDPMSchedules(**c["schedules"])
+    loss, n, sm = DDPMLoss(s, **c["loss"]), c["training"]["sampling"], DDPMSampler(s)
+    require(
+        not n["every_steps"] or n["num_steps"] <= s.T,
+        f"training.sampling.num_steps: {n['num_steps']}; expected at most schedules.timesteps, {s.T}",
+    )
+    require(
+        not (s.config["zero_terminal_snr"] and model.parameterization == "eps"),
+        "schedules.zero_terminal_snr: true needs model.parameterization v or x0; eps says nothing about pure noise",
+    )
+    if fresh and c["init_from"]:
+        start_from(model, c["init_from"])
     with first_goes_ahead():
-        train = load_data(split='train', **c['dataset'])
-        val = load_data(split='test', files=getattr(train, 'all_files', None), **c['dataset'])
+        train = load_data(split="train", **c["dataset"])
+        val = load_data(split="test", files=getattr(train, "all_files", None), **c["dataset"])
+
     def draw(m, k):
         y = torch.arange(k, device=device) % m.num_classes if m.num_classes else None
-        return sm.sample(m, (k, *train.image_shape), n['method'], n['num_steps'], generator=c['seed'], y=y)
-    return DDPMTrainer(model, s, train, val, loss, c['training'], d, c['seed'], device, c, draw)
+        return sm.sample(
+            m, (k, *train.image_shape), n["method"], n["num_steps"], generator=c["seed"], y=y
+        )
+
+    return DDPMTrainer(model, s, train, val, loss, c["training"], d, c["seed"], device, c, draw)
+
 
 def run_training(
-    c:dict,    # the config
-    d:Path,    # the output folder
-    device,    # a torch device
-    resume=None, # a checkpoint to go on from
-)->list:       # the files written; by the first of several processes, for all
+    c: dict,  # the config
+    d: Path,  # the output folder
+    device,  # a torch device
+    resume=None,  # a checkpoint to go on from
+) -> list:  # the files written; by the first of several processes, for all
     "Train to the end, or until somebody wants to stop"
     from ddpm_nb.config import config_yaml
     from ddpm_nb.trainer import writing
+
     tr = make_trainer(c, d, device, not resume)
-    if resume: tr.resume(resume)
+    if resume:
+        tr.resume(resume)
     if tr.team.first:
         tr.callbacks += trackers(c, d)
-        if not resume: # --overwrite, or nothing is there
-            for p in own_checkpoints(d): p.unlink()
-        with writing(d/'logs'/'config.yaml') as t: t.write_text(config_yaml(c), encoding='utf-8')
-        print(f"{tr.model.num_params:,} parameters, {len(tr.data):,} images, steps {tr.step} to {tr.total_steps}, {tr.device}, "
-              f"{str(tr.amp_dtype or 'float32').replace('torch.', '')}"
-              + (f', {tr.team.size} processes' if tr.team.size > 1 else '') + f'; writing to {d}', flush=True)
-    try: tr.train()
+        if not resume:  # --overwrite, or nothing is there
+            for p in own_checkpoints(d):
+                p.unlink()
+        with writing(d / "logs" / "config.yaml") as t:
+            t.write_text(config_yaml(c), encoding="utf-8")
+        print(
+            f"{tr.model.num_params:,} parameters, {len(tr.data):,} images, steps {tr.step} to {tr.total_steps}, {tr.device}, "
+            f"{str(tr.amp_dtype or 'float32').replace('torch.', '')}"
+            + (f", {tr.team.size} processes" if tr.team.size > 1 else "")
+            + f"; writing to {d}",
+            flush=True,
+        )
+    try:
+        tr.train()
     except (KeyboardInterrupt, SystemExit) as e:
-        name = 'SIGTERM' if isinstance(e, SystemExit) else 'Ctrl-C'
-        if tr.team.first: print(f'\nddpm-nb: {name} after step {tr.step} of {tr.total_steps}; {tr.where_to_go_on()}', file=sys.stderr)
+        name = "SIGTERM" if isinstance(e, SystemExit) else "Ctrl-C"
+        if tr.team.first:
+            print(
+                f"\nddpm-nb: {name} after step {tr.step} of {tr.total_steps}; {tr.where_to_go_on()}",
+                file=sys.stderr,
+            )
         raise
-    return [d/'ckpts'/'latest.pt', d/'ckpts'/'ema.pt', d/'logs'/'training_metrics.json'] if tr.team.first else []
+    return (
+        [d / "ckpts" / "latest.pt", d / "ckpts" / "ema.pt", d / "logs" / "training_metrics.json"]
+        if tr.team.first
+        else []
+    )
+
 
 def cmd_train(
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-    cmd:str='train', # 'train' or 'demo'
-)->list:        # the files written
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+    cmd: str = "train",  # 'train' or 'demo'
+) -> list:  # the files written
     "Train, from the beginning or from a checkpoint; under `torchrun`, as one of several processes"
-    c, resume = train_config(flags, over, cmd); d = check_writable(c['output']['dir'], 'ckpts', 'logs', 'grids')
+    c, resume = train_config(flags, over, cmd)
+    d = check_writable(c["output"]["dir"], "ckpts", "logs", "grids")
     from ddpm_nb.trainer import joined
-    with joined(c['device']) as device: return run_training(c, d, device, resume)
+
+    with joined(c["device"]) as device:
+        return run_training(c, d, device, resume)
 
 # %% ../nbs/12_cli.ipynb #f1424a9a
 def picture_path(
-    d:Path,        # the output folder
-    sub:str,       # 'grids' or 'animations'
-    flags:dict,    # from `parse`
-    name:str,      # default name
-    *suffixes,     # allowed; the first is added where there is none
-)->Path:
+    d: Path,  # the output folder
+    sub: str,  # 'grids' or 'animations'
+    flags: dict,  # from `parse`
+    name: str,  # default name
+    *suffixes,  # allowed; the first is added where there is none
+) -> Path:
     "Where a picture goes; raises `DDPMError` before anything is computed"
     from ddpm_nb.core import require
-    p = Path(flags.get('output_name', name))
-    known = ('.png', '.gif', '.mp4', '.jpg', '.jpeg', '.webp', '.webm')
-    if p.name and p.suffix.lower() not in known: p = p.with_name(p.name + suffixes[0])   # v1.2 is a name, not a kind
-    require(p.suffix.lower() in suffixes and len(p.parts) == 1 and p.stem,
-            f"--output_name: {str(p)!r}; expected a file name that ends in {' or '.join(suffixes)}")
-    return check_writable(d, sub)/sub/p
+
+    p = Path(flags.get("output_name", name))
+    known = (".png", ".gif", ".mp4", ".jpg", ".jpeg", ".webp", ".webm")
+    # v1.2 is a name, not a kind
+    if p.name and p.suffix.lower() not in known:
+        p = p.with_name(p.name + suffixes[0])
+    require(
+        p.suffix.lower() in suffixes and len(p.parts) == 1 and p.stem,
+        f"--output_name: {str(p)!r}; expected a file name that ends in {' or '.join(suffixes)}",
+    )
+    return check_writable(d, sub) / sub / p
 
 # %% ../nbs/12_cli.ipynb #52a256b0
 def cmd_sample(
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-    cmd:str,    # 'sample.grid', 'sample.traj' or 'sample.interpolate'
-)->list:        # the files written
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+    cmd: str,  # 'sample.grid', 'sample.traj' or 'sample.interpolate'
+) -> list:  # the files written
     "Grids, films and interpolations: pictures from noise alone"
     from ddpm_nb.core import require
     from ddpm_nb.sampler import DDPMSampler, Noise
     from ddpm_nb.viz import save_gif, save_grid, save_mp4, trajectory_frames
+
     m, s, c, _ = sampling_model(cmd, flags, over)
-    d, sm, k = Path(c['output']['dir']), DDPMSampler(s), c['sampling']
-    default = {'sample.grid': k['num_samples'], 'sample.traj': 16, 'sample.interpolate': 8}[cmd]
-    n = k['num_samples'] if 'sampling.num_samples' in over else default
-    shape, scale = (n, m.in_channels, m.image_size, m.image_size), max(1, 64//m.image_size)
-    if cmd == 'sample.grid':
-        p = picture_path(d, 'grids', flags, 'samples', '.png')
-        return [save_grid(sm.sample(m, shape, **sampler_args(c, m, n, 'method', 'eta', 'variance', 'batch_size')), p, scale=scale)]
-    if cmd == 'sample.traj':
-        p = picture_path(d, 'animations', flags, 'trajectory', '.gif', '.mp4')
-        _, states, predicted, _ = sm.trajectory(m, shape, **sampler_args(c, m, n, 'method', 'eta', 'variance'))
+    d, sm, k = Path(c["output"]["dir"]), DDPMSampler(s), c["sampling"]
+    default = {"sample.grid": k["num_samples"], "sample.traj": 16, "sample.interpolate": 8}[cmd]
+    n = k["num_samples"] if "sampling.num_samples" in over else default
+    shape, scale = (n, m.in_channels, m.image_size, m.image_size), max(1, 64 // m.image_size)
+    if cmd == "sample.grid":
+        p = picture_path(d, "grids", flags, "samples", ".png")
+        return [
+            save_grid(
+                sm.sample(
+                    m, shape, **sampler_args(c, m, n, "method", "eta", "variance", "batch_size")
+                ),
+                p,
+                scale=scale,
+            )
+        ]
+    if cmd == "sample.traj":
+        p = picture_path(d, "animations", flags, "trajectory", ".gif", ".mp4")
+        _, states, predicted, _ = sm.trajectory(
+            m, shape, **sampler_args(c, m, n, "method", "eta", "variance")
+        )
         states, predicted = states.cpu(), predicted.cpu()
-        frames = trajectory_frames(predicted, 60) if 'predicted' in flags else trajectory_frames(states, 60, x0s=predicted)
-        return [(save_mp4 if p.suffix == '.mp4' else save_gif)(frames, p, k['fps'])]
+        frames = (
+            trajectory_frames(predicted, 60)
+            if "predicted" in flags
+            else trajectory_frames(states, 60, x0s=predicted)
+        )
+        return [(save_mp4 if p.suffix == ".mp4" else save_gif)(frames, p, k["fps"])]
     require(n >= 2, f"sampling.num_samples: {n}; an interpolation needs 2 or more")
-    p, kw = picture_path(d, 'grids', flags, 'interpolate', '.png'), sampler_args(c, m, n, 'method', 'batch_size')
-    if m.num_classes and k['label'] is None: kw['y'] = kw['y']*0 + m.null_label # one picture turns into another; its class must not jump
-    if 'images' in flags: z = noise_behind(flags, over, sm, m, kw); kw['clip'] = None   # as the inversion
-    else: z = Noise(c['seed'], 0, 2, next(m.parameters()).device)(shape[1:])
+    p, kw = (
+        picture_path(d, "grids", flags, "interpolate", ".png"),
+        sampler_args(c, m, n, "method", "batch_size"),
+    )
+    # one picture turns into another; its class must not jump
+    if m.num_classes and k["label"] is None:
+        kw["y"] = kw["y"] * 0 + m.null_label
+    # as the inversion
+    if "images" in flags:
+        z = noise_behind(flags, over, sm, m, kw)
+        kw["clip"] = None
+    else:
+        z = Noise(c["seed"], 0, 2, next(m.parameters()).device)(shape[1:])
     return [save_grid(sm.interpolate(m, z[:1], z[1:], n, **kw), p, n, scale)]
 
+
 def noise_behind(
-    flags:dict, # from `parse`, with `images`
-    over:dict,  # from `parse`
-    sm,         # a `DDPMSampler`
-    m,          # the model
-    kw:dict,    # from `sampler_args`
-):              # `(2,C,H,W)`
+    flags: dict,  # from `parse`, with `images`
+    over: dict,  # from `parse`
+    sm,  # a `DDPMSampler`
+    m,  # the model
+    kw: dict,  # from `sampler_args`
+):  # `(2,C,H,W)`
     "The noises from which DDIM makes two given pictures"
     import torch
+
     from ddpm_nb.core import require
-    names = flags['images'].split(',')
+
+    names = flags["images"].split(",")
     require(len(names) == 2, f"--images: {flags['images']!r}; expected two files, a.png,b.png")
-    require(kw['method'] == 'ddim', f"--images: needs sampling.method ddim, which can be turned round; {kw['method']} cannot")
-    require('sampling.clip' not in over,
-            "--sampling.clip: sample.interpolate has no use for it beside --images; an inverted picture is not clipped")
-    x = torch.cat([read_picture('images', n, m.in_channels, m.image_size) for n in names]).to(next(m.parameters()).device)
-    same = {k: kw[k] for k in ('num_steps', 'guidance_scale', 'spacing') if k in kw}
-    return sm.ddim_invert(m, x, y=kw['y'][:2] if 'y' in kw else None, **same)
+    require(
+        kw["method"] == "ddim",
+        f"--images: needs sampling.method ddim, which can be turned round; {kw['method']} cannot",
+    )
+    require(
+        "sampling.clip" not in over,
+        "--sampling.clip: sample.interpolate has no use for it beside --images; an inverted picture is not clipped",
+    )
+    x = torch.cat([read_picture("images", n, m.in_channels, m.image_size) for n in names]).to(
+        next(m.parameters()).device
+    )
+    same = {k: kw[k] for k in ("num_steps", "guidance_scale", "spacing") if k in kw}
+    return sm.ddim_invert(m, x, y=kw["y"][:2] if "y" in kw else None, **same)
 
 # %% ../nbs/12_cli.ipynb #3add98e6
 def read_picture(
-    flag:str,     # 'image' or 'mask', for messages
-    path,         # the file
-    channels:int, # 1 or 3; a file of another kind is converted
-    size:int,     # height and width that it must have
-):                # `(1,channels,size,size)`, in [-1,1]
+    flag: str,  # 'image' or 'mask', for messages
+    path,  # the file
+    channels: int,  # 1 or 3; a file of another kind is converted
+    size: int,  # height and width that it must have
+):  # `(1,channels,size,size)`, in [-1,1]
     "A picture given on the command line; raises `DDPMError` for one that cannot be read or has another size"
     from PIL import Image
+
     from ddpm_nb.core import require, to_float
     from ddpm_nb.data import read_image, why_unreadable
+
     require(Path(path).is_file(), f"--{flag}: {str(path)!r} is not a file")
     why = why_unreadable(lambda: Image.open(path).load())
     require(not why, f"--{flag}: {path}: {why}")
-    with Image.open(path) as im: w, h = im.size
-    require((w, h) == (size, size), f"--{flag}: {path} is {w}x{h} pixels; the model makes {size}x{size}; resize it")
+    with Image.open(path) as im:
+        w, h = im.size
+    require(
+        (w, h) == (size, size),
+        f"--{flag}: {path} is {w}x{h} pixels; the model makes {size}x{size}; resize it",
+    )
     return to_float(read_image(path, size, channels))[None]
 
+
 def read_mask(
-    path,     # a black and white picture
-    size:int, # height and width that it must have
-):            # `(1,1,size,size)`: 1 where it is white, 0 where it is black
+    path,  # a black and white picture
+    size: int,  # height and width that it must have
+):  # `(1,1,size,size)`: 1 where it is white, 0 where it is black
     "Which pixels are known; raises `DDPMError` for greys"
     from ddpm_nb.core import require
-    mask = (read_picture('mask', path, 1, size) + 1)/2
-    require(((mask == 0) | (mask == 1)).all(),
-            f"--mask: {path} has greys; expected black (to fill) and white (known) only, for instance a PNG")
+
+    mask = (read_picture("mask", path, 1, size) + 1) / 2
+    require(
+        ((mask == 0) | (mask == 1)).all(),
+        f"--mask: {path} has greys; expected black (to fill) and white (known) only, for instance a PNG",
+    )
     return mask
 
 # %% ../nbs/12_cli.ipynb #466d4697
 def data_for(
-    c:dict,    # the config
-    m,         # the model
-    split:str, # 'train' or 'test'
-)->object:     # `ImageData` or `FolderData`
+    c: dict,  # the config
+    m,  # the model
+    split: str,  # 'train' or 'test'
+) -> object:  # `ImageData` or `FolderData`
     "The data set that the config names; raises `DDPMError` where its images are not of the model's kind"
     from ddpm_nb.core import require
     from ddpm_nb.data import load_data
-    data, shape = load_data(split=split, **c['dataset']), (m.in_channels, m.image_size, m.image_size)
-    require(tuple(data.image_shape) == shape, f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}")
+
+    data, shape = (
+        load_data(split=split, **c["dataset"]),
+        (m.in_channels, m.image_size, m.image_size),
+    )
+    require(
+        tuple(data.image_shape) == shape,
+        f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}",
+    )
     return data
 
+
 def source_images(
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-    c:dict,     # the config
-    m,          # the model
-    cmd:str,    # for messages
-)->tuple:       # `(images (n,C,H,W), arguments for the sampler)`
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+    c: dict,  # the config
+    m,  # the model
+    cmd: str,  # for messages
+) -> tuple:  # `(images (n,C,H,W), arguments for the sampler)`
     "The pictures to complete or edit, with their labels: the one given by --image, n times, or n held-out images of the data set"
     import torch
+
     from ddpm_nb.core import require
-    n, dev = c['sampling']['num_samples'] if 'sampling.num_samples' in over else 8, next(m.parameters()).device
-    kw, free = sampler_args(c, m, n), m.num_classes and c['sampling']['label'] is None # free: nobody said which class
-    if 'image' in flags:
-        odd = [k for k in over if k.startswith('dataset.')]
+
+    n, dev = (
+        c["sampling"]["num_samples"] if "sampling.num_samples" in over else 8,
+        next(m.parameters()).device,
+    )
+    # free: nobody said which class
+    kw, free = sampler_args(c, m, n), m.num_classes and c["sampling"]["label"] is None
+    if "image" in flags:
+        odd = [k for k in over if k.startswith("dataset.")]
         require(not odd, f"--{odd[0] if odd else ''}: {cmd} has no use for it beside --image")
-        if free: kw['y'] = kw['y']*0 + m.null_label
-        return read_picture('image', flags['image'], m.in_channels, m.image_size).to(dev).expand(n, -1, -1, -1), kw
-    data = data_for(c, m, 'test')
-    require(n <= len(data), f"sampling.num_samples: {n} is more than the {len(data)} held-out images of the data set")
+        if free:
+            kw["y"] = kw["y"] * 0 + m.null_label
+        return read_picture("image", flags["image"], m.in_channels, m.image_size).to(dev).expand(
+            n, -1, -1, -1
+        ), kw
+    data = data_for(c, m, "test")
+    require(
+        n <= len(data),
+        f"sampling.num_samples: {n} is more than the {len(data)} held-out images of the data set",
+    )
     x, y = data.batch(torch.arange(n))
-    if free: kw['y'] = y.to(dev) if y is not None else kw['y']*0 + m.null_label # an image keeps its own class
+    # an image keeps its own class
+    if free:
+        kw["y"] = y.to(dev) if y is not None else kw["y"] * 0 + m.null_label
     return x.to(dev), kw
 
+
 def cmd_from_images(
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-    cmd:str,    # 'sample.inpaint' or 'sample.edit'
-)->list:        # the files written
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+    cmd: str,  # 'sample.inpaint' or 'sample.edit'
+) -> list:  # the files written
     "Completions and edits of held-out images, or of one of your own"
     import torch
+
     from ddpm_nb.core import require
     from ddpm_nb.sampler import DDPMSampler
     from ddpm_nb.viz import save_grid
-    try: strength = float(flags.get('strength', .5))
-    except ValueError: strength = -1.
-    require(0 <= strength <= 1, f"--strength: {flags.get('strength')!r}; expected a number from 0 to 1")
-    often = flags.get('resample', '5')
-    require(often.isdigit() and int(often) >= 1, f"--resample: {often!r}; expected an integer of 1 or more")
+
+    try:
+        strength = float(flags.get("strength", 0.5))
+    except ValueError:
+        strength = -1.0
+    require(
+        0 <= strength <= 1, f"--strength: {flags.get('strength')!r}; expected a number from 0 to 1"
+    )
+    often = flags.get("resample", "5")
+    require(
+        often.isdigit() and int(often) >= 1,
+        f"--resample: {often!r}; expected an integer of 1 or more",
+    )
     m, s, c, _ = sampling_model(cmd, flags, over)
-    p, sm = picture_path(Path(c['output']['dir']), 'grids', flags, cmd.split('.')[1], '.png'), DDPMSampler(s)
-    x, kw = source_images(flags, over, c, m, cmd); scale = max(1, 64//m.image_size)
-    if cmd == 'sample.edit': return [save_grid(torch.cat([x, sm.edit(m, x, strength, **kw)]), p, len(x), scale)]
-    mask = torch.ones_like(x[:1, :1]); mask[..., m.image_size//2:] = 0 # the right half is the hole
-    if 'mask' in flags: mask = read_mask(flags['mask'], m.image_size).to(x.device)
-    return [save_grid(torch.cat([x, mask*x - (1 - mask), sm.inpaint(m, x, mask, resample=int(often), **kw)]), p, len(x), scale)]
+    p, sm = (
+        picture_path(Path(c["output"]["dir"]), "grids", flags, cmd.split(".")[1], ".png"),
+        DDPMSampler(s),
+    )
+    x, kw = source_images(flags, over, c, m, cmd)
+    scale = max(1, 64 // m.image_size)
+    if cmd == "sample.edit":
+        return [save_grid(torch.cat([x, sm.edit(m, x, strength, **kw)]), p, len(x), scale)]
+    # the right half is the hole
+    mask = torch.ones_like(x[:1, :1])
+    mask[..., m.image_size // 2 :] = 0
+    if "mask" in flags:
+        mask = read_mask(flags["mask"], m.image_size).to(x.device)
+    return [
+        save_grid(
+            torch.cat(
+                [x, mask * x - (1 - mask), sm.inpaint(m, x, mask, resample=int(often), **kw)]
+            ),
+            p,
+            len(x),
+            scale,
+        )
+    ]
 
 # %% ../nbs/12_cli.ipynb #97003783
 def read_results(
-    path:Path, # logs/evaluation_results.json
-    src:dict,  # checkpoint, its hash and which weights, from `sampling_model`
-)->tuple:      # `(results of that checkpoint, main numbers of all checkpoints so far)`
+    path: Path,  # logs/evaluation_results.json
+    src: dict,  # checkpoint, its hash and which weights, from `sampling_model`
+) -> tuple:  # `(results of that checkpoint, main numbers of all checkpoints so far)`
     "What earlier evaluations found; raises `DDPMError` if the file is damaged"
     import json
+
     from ddpm_nb.core import DDPMError
-    if not path.is_file(): return [], []
+
+    if not path.is_file():
+        return [], []
     try:
-        old = json.loads(path.read_text()); evolution = [e for e in old.get('evolution', []) if e['name']]
-        return [r for r in old['results'] if {k: r[k] for k in src} == src and r['metrics'] and r['name']], evolution
+        old = json.loads(path.read_text())
+        evolution = [e for e in old.get("evolution", []) if e["name"]]
+        return [
+            r
+            for r in old["results"]
+            if {k: r[k] for k in src} == src and r["metrics"] and r["name"]
+        ], evolution
     except (ValueError, KeyError, TypeError, AttributeError):
         raise DDPMError(f"eval: {path} is damaged; remove it and evaluate again") from None
 
+
 def result_name(
-    method:str, # see `METHODS`
-    steps:int,  # of the sampler
-    kw:dict,    # further arguments of the sampler
-)->str:
+    method: str,  # see `METHODS`
+    steps: int,  # of the sampler
+    kw: dict,  # further arguments of the sampler
+) -> str:
     "A name that says how the samples were made, e.g. ddim-50 or ddim-50-eta1"
-    eta, w = kw.get('eta') or 0, kw.get('guidance_scale', 1)
-    return f'{method}-{steps}' + (f'-eta{eta:g}' if eta else '') + (f'-w{w:g}' if w != 1 else '')
+    eta, w = kw.get("eta") or 0, kw.get("guidance_scale", 1)
+    return f"{method}-{steps}" + (f"-eta{eta:g}" if eta else "") + (f"-w{w:g}" if w != 1 else "")
 
 # %% ../nbs/12_cli.ipynb #a23647bc
 def eval_plan(
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-    c:dict,     # the config
-    T:int,      # steps of the model's schedule
-)->list:        # of `(method, steps)`
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+    c: dict,  # the config
+    T: int,  # steps of the model's schedule
+) -> list:  # of `(method, steps)`
     "Which samplers to measure: one, or every combination of `evaluation.methods` and `evaluation.steps`"
     from ddpm_nb.core import require
-    every, e, s = flags.get('all_methods'), c['evaluation'], c['sampling']
-    for k in ('sampling.method', 'sampling.num_steps') if every else ():
-        require(k not in over, f"--all_methods: {k} was given too; choose with evaluation.methods and evaluation.steps")
-    todo = [(k, n) for k in e['methods'] for n in e['steps']] if every else [(s['method'], s['num_steps'])]
-    key = 'evaluation.steps' if every else 'sampling.num_steps'
-    for _, n in todo: require(n <= T, f"{key}: {n}; expected at most schedules.timesteps, {T}")
+
+    every, e, s = flags.get("all_methods"), c["evaluation"], c["sampling"]
+    for k in ("sampling.method", "sampling.num_steps") if every else ():
+        require(
+            k not in over,
+            f"--all_methods: {k} was given too; choose with evaluation.methods and evaluation.steps",
+        )
+    todo = (
+        [(k, n) for k in e["methods"] for n in e["steps"]]
+        if every
+        else [(s["method"], s["num_steps"])]
+    )
+    key = "evaluation.steps" if every else "sampling.num_steps"
+    for _, n in todo:
+        require(n <= T, f"{key}: {n}; expected at most schedules.timesteps, {T}")
     return todo
 
 # %% ../nbs/12_cli.ipynb #e5b1c7d3
 def main_numbers(
-    r:dict,   # one result, complete
-    step=None, # of the training
-)->dict:
+    r: dict,  # one result, complete
+    step=None,  # of the training
+) -> dict:
     "A point of the curve that the metrics make from checkpoint to checkpoint"
-    out = {k: r[k] for k in ('name', 'n', 'seed', 'checkpoint_sha256')} | dict(step=step, features=r['features']['name'])
-    m = r['metrics']; out |= {k: m[k]['value'] for k in ('fid', 'fid_proxy', 'kid') if k in m}
-    return out | {k: m['precision_recall'][k] for k in ('precision', 'recall') if 'precision_recall' in m}
+    out = {k: r[k] for k in ("name", "n", "seed", "checkpoint_sha256")} | dict(
+        step=step, features=r["features"]["name"]
+    )
+    m = r["metrics"]
+    out |= {k: m[k]["value"] for k in ("fid", "fid_proxy", "kid") if k in m}
+    return out | {
+        k: m["precision_recall"][k] for k in ("precision", "recall") if "precision_recall" in m
+    }
+
 
 def training_step(
-    src:dict, # from `sampling_model`
-):            # an int, or None where it is not known
+    src: dict,  # from `sampling_model`
+):  # an int, or None where it is not known
     "After how many steps a checkpoint was written"
     from ddpm_nb.trainer import load_checkpoint
-    p = Path(src['checkpoint'])
-    return load_checkpoint(p).get('step') if p.is_file() and p.suffix == '.pt' else None
+
+    p = Path(src["checkpoint"])
+    return load_checkpoint(p).get("step") if p.is_file() and p.suffix == ".pt" else None
 
 # %% ../nbs/12_cli.ipynb #e5b1c7d5
 def eval_data(
-    c:dict, # the config
-    m,      # the model
-)->tuple:   # `(training images, held-out images)`
+    c: dict,  # the config
+    m,  # the model
+) -> tuple:  # `(training images, held-out images)`
     "The images to compare with; raises `DDPMError` where they are not of the model's kind"
-    return data_for(c, m, 'train'), data_for(c, m, 'test')
+    return data_for(c, m, "train"), data_for(c, m, "test")
+
 
 def cmd_eval(
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-)->list:        # the file written
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+) -> list:  # the file written
     "Evaluate one sampler, or all that the config names"
     import json
     from inspect import signature
+
     from ddpm_nb.core import DDPMError, atomic_path
     from ddpm_nb.eval import check_metrics, evaluate, load_features, net_hash
     from ddpm_nb.report import results_text
     from ddpm_nb.sampler import WITH_ETA, DDPMSampler
-    m, s, c, src = sampling_model('eval', flags, over); e, seed, every = c['evaluation'], c['seed'], flags.get('all_methods')
-    d = check_writable(c['output']['dir'], 'logs', 'features'); out = d/'logs'/'evaluation_results.json'
-    src['checkpoint_sha256'] = src['checkpoint_sha256'] or net_hash(m); net = load_features(e['features']).to(next(m.parameters()).device)
-    check_metrics(e['metrics'], net); todo = eval_plan(flags, over, c, s.T); c['sampling']['label'] = None
-    (train, data), step, (done, evolution) = eval_data(c, m), training_step(src), read_results(out, src)
-    settled = {k: v for k, v in e.items() if k not in ('methods', 'steps', 'cache')}
-    settled |= dict(seed=seed, dataset=c['dataset'], features_hash=net_hash(net))
-    measure = dict(net=net, train=train, cache=e['cache'] or d/'features',
-                   keep=e['max_features']) | {k: e[k] for k in ('num_images', 'num_bits', 'lpips')}
+
+    m, s, c, src = sampling_model("eval", flags, over)
+    e, seed, every = c["evaluation"], c["seed"], flags.get("all_methods")
+    d = check_writable(c["output"]["dir"], "logs", "features")
+    out = d / "logs" / "evaluation_results.json"
+    src["checkpoint_sha256"] = src["checkpoint_sha256"] or net_hash(m)
+    net = load_features(e["features"]).to(next(m.parameters()).device)
+    check_metrics(e["metrics"], net)
+    todo = eval_plan(flags, over, c, s.T)
+    c["sampling"]["label"] = None
+    (train, data), step, (done, evolution) = (
+        eval_data(c, m),
+        training_step(src),
+        read_results(out, src),
+    )
+    settled = {k: v for k, v in e.items() if k not in ("methods", "steps", "cache")}
+    settled |= dict(seed=seed, dataset=c["dataset"], features_hash=net_hash(net))
+    measure = dict(
+        net=net, train=train, cache=e["cache"] or d / "features", keep=e["max_features"]
+    ) | {k: e[k] for k in ("num_images", "num_bits", "lpips")}
     for i, (method, steps) in enumerate(todo, 1):
-        own = [k for k, v in (('eta', WITH_ETA), ('variance', ('ddpm',))) if method in v or not every]
-        kw = sampler_args(c, m, e['num_samples'], 'batch_size', *own)
-        for k in ('generator', 'num_steps'): del kw[k]
-        own_spacing = signature(getattr(DDPMSampler, f'{method}_sample')).parameters['spacing'].default
+        own = [
+            k for k, v in (("eta", WITH_ETA), ("variance", ("ddpm",))) if method in v or not every
+        ]
+        kw = sampler_args(c, m, e["num_samples"], "batch_size", *own)
+        for k in ("generator", "num_steps"):
+            del kw[k]
+        own_spacing = (
+            signature(getattr(DDPMSampler, f"{method}_sample")).parameters["spacing"].default
+        )
         how = settled | dict(method=method, num_steps=steps, spacing=own_spacing)
-        how |= {k: v for k, v in kw.items() if k not in ('y', 'progress', 'batch_size')}
+        how |= {k: v for k, v in kw.items() if k not in ("y", "progress", "batch_size")}
         name = result_name(method, steps, kw)
-        if every and any(r['name'] == name and r.get('how') == how for r in done): continue
-        if every: print(f'{name} ({i} of {len(todo)})', flush=True)
-        r = evaluate(m, s, data, method, steps, e['num_samples'], e['metrics'], seed, **measure, **kw) | src | dict(name=name, how=how)
-        done, point = [q for q in done if q['name'] != name] + [r], main_numbers(r, step)
-        same = lambda q: all(q.get(k) == point[k] for k in ('name', 'n', 'seed', 'checkpoint_sha256', 'features'))
+        if every and any(r["name"] == name and r.get("how") == how for r in done):
+            continue
+        if every:
+            print(f"{name} ({i} of {len(todo)})", flush=True)
+        r = (
+            evaluate(
+                m, s, data, method, steps, e["num_samples"], e["metrics"], seed, **measure, **kw
+            )
+            | src
+            | dict(name=name, how=how)
+        )
+        done, point = [q for q in done if q["name"] != name] + [r], main_numbers(r, step)
+
+        def same(q):
+            return all(
+                q.get(k) == point[k] for k in ("name", "n", "seed", "checkpoint_sha256", "features")
+            )
+
         evolution = [q for q in evolution if not same(q)] + [point]
         try:
-            with atomic_path(out) as t: t.write_text(json.dumps(dict(results=done, evolution=evolution, config=c), indent=1))
-        except DDPMError: print(results_text(done), flush=True); raise # what the disk refused is at least seen
-    print(results_text(done)); return [out]
+            with atomic_path(out) as t:
+                t.write_text(
+                    json.dumps(dict(results=done, evolution=evolution, config=c), indent=1)
+                )
+        # what the disk refused is at least seen
+        except DDPMError:
+            print(results_text(done), flush=True)
+            raise
+    print(results_text(done))
+    return [out]
 
 # %% ../nbs/12_cli.ipynb #7d57d410
 def cmd_viz(
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-    cmd:str,    # 'viz.curves', 'viz.schedules' or 'report'
-)->list:        # the files written
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+    cmd: str,  # 'viz.curves', 'viz.schedules' or 'report'
+) -> list:  # the files written
     "Curves, schedules and the report of a run"
-    d = checkpoint_path(flags, over)[1]; own = d/'logs'/'config.yaml' # a run's own config stands in for --config
-    c = settings(cmd, flags, over | {'output.dir': str(d)}, own if own.is_file() else None); check_writable(d, 'curves', 'reports')
+    # a run's own config stands in for --config
+    d = checkpoint_path(flags, over)[1]
+    own = d / "logs" / "config.yaml"
+    c = settings(cmd, flags, over | {"output.dir": str(d)}, own if own.is_file() else None)
+    check_writable(d, "curves", "reports")
     from ddpm_nb.report import make_report, save_all_curves, save_schedule_plots
     from ddpm_nb.schedules import DDPMSchedules
-    if cmd == 'report': return list(make_report(d))
-    if cmd == 'viz.curves': return save_all_curves(flags.get('log_dir') or d/'logs', d/'curves')
-    mine = DDPMSchedules(**c['schedules']); others = [k for k in ('linear', 'cosine', 'sigmoid') if k != c['schedules']['schedule']]
-    return save_schedule_plots([mine, *[DDPMSchedules(k, mine.T) for k in others]], d/'curves')
+
+    if cmd == "report":
+        return list(make_report(d))
+    if cmd == "viz.curves":
+        return save_all_curves(flags.get("log_dir") or d / "logs", d / "curves")
+    mine = DDPMSchedules(**c["schedules"])
+    others = [k for k in ("linear", "cosine", "sigmoid") if k != c["schedules"]["schedule"]]
+    return save_schedule_plots([mine, *[DDPMSchedules(k, mine.T) for k in others]], d / "curves")
 
 # %% ../nbs/12_cli.ipynb #e5b1c7d6
 def cmd_neighbours(
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-)->list:        # the file written
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+) -> list:  # the file written
     "Samples, each beside the training images nearest to it"
     from ddpm_nb.core import atomic_path
     from ddpm_nb.sampler import DDPMSampler
     from ddpm_nb.viz import plot_neighbours
-    m, s, c, _ = sampling_model('viz.neighbours', flags, over); n = c['sampling']['num_samples'] if 'sampling.num_samples' in over else 6
-    p = picture_path(Path(c['output']['dir']), 'grids', flags, 'neighbours', '.png'); train, _ = eval_data(c, m)
-    x = DDPMSampler(s).sample(m, (n, *train.image_shape), **sampler_args(c, m, n, 'method', 'eta', 'variance')).cpu()
-    import matplotlib; matplotlib.use('Agg', force=False)
+
+    m, s, c, _ = sampling_model("viz.neighbours", flags, over)
+    n = c["sampling"]["num_samples"] if "sampling.num_samples" in over else 6
+    p = picture_path(Path(c["output"]["dir"]), "grids", flags, "neighbours", ".png")
+    train, _ = eval_data(c, m)
+    x = (
+        DDPMSampler(s)
+        .sample(m, (n, *train.image_shape), **sampler_args(c, m, n, "method", "eta", "variance"))
+        .cpu()
+    )
+    import matplotlib
+
+    matplotlib.use("Agg", force=False)
     fig = plot_neighbours(x, train).figure
-    with atomic_path(p) as t: fig.savefig(t, dpi=100, bbox_inches='tight')
+    with atomic_path(p) as t:
+        fig.savefig(t, dpi=100, bbox_inches="tight")
     return [p]
 
 # %% ../nbs/12_cli.ipynb #b2ea1b8b
 def cmd_features(
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-)->list:        # the file written
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+) -> list:  # the file written
     "Train a feature net on a labelled data set"
     from ddpm_nb.config import read_config
     from ddpm_nb.data import load_data
     from ddpm_nb.eval import save_features, train_feature_net
-    base = read_config(flags.get('config', 'mnist_tiny')); base.pop('model', None)     # no model here that the images would have to fit
-    c = settings('features.train', {}, over, base); d = check_writable(c['output']['dir'], 'features')
-    kw = {k: c['training'][k] for k in ('epochs', 'batch_size') if f'training.{k}' in over} # else the feature net's own defaults
-    train, test = (load_data(split=k, **c['dataset']) for k in ('train', 'test'))
-    net = train_feature_net(train, test, seed=c['seed'], **kw); p = d/'features'/f'{net.name}.safetensors'
-    typed = ' '.join([f"--config {flags.get('config', 'mnist_tiny')}", *[f'--{k} {v}' for k, v in over.items() if k != 'output.dir']])
-    save_features(net, p, train, command=f'ddpm-nb features.train {typed}')
-    print(f"test accuracy {net.card['test_accuracy']:.4f} on {len(test):,} images; use it with: ddpm-nb eval --evaluation.features {p}")
+
+    # no model here that the images would have to fit
+    base = read_config(flags.get("config", "mnist_tiny"))
+    base.pop("model", None)
+    c = settings("features.train", {}, over, base)
+    d = check_writable(c["output"]["dir"], "features")
+    # else the feature net's own defaults
+    kw = {k: c["training"][k] for k in ("epochs", "batch_size") if f"training.{k}" in over}
+    train, test = (load_data(split=k, **c["dataset"]) for k in ("train", "test"))
+    net = train_feature_net(train, test, seed=c["seed"], **kw)
+    p = d / "features" / f"{net.name}.safetensors"
+    typed = " ".join(
+        [
+            f"--config {flags.get('config', 'mnist_tiny')}",
+            *[f"--{k} {v}" for k, v in over.items() if k != "output.dir"],
+        ]
+    )
+    save_features(net, p, train, command=f"ddpm-nb features.train {typed}")
+    print(
+        f"test accuracy {net.card['test_accuracy']:.4f} on {len(test):,} images; use it with: ddpm-nb eval --evaluation.features {p}"
+    )
     return [p]
 
 # %% ../nbs/12_cli.ipynb #9df04b9f
 def cmd_export(
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-)->list:        # the folder written
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+) -> list:  # the folder written
     "A folder that diffusers loads"
     from ddpm_nb.interop import to_diffusers
-    m, s, c, _ = sampling_model('export', flags, over)
-    p = Path(flags.get('output_name') or Path(c['output']['dir'])/'diffusers')
+
+    m, s, c, _ = sampling_model("export", flags, over)
+    p = Path(flags.get("output_name") or Path(c["output"]["dir"]) / "diffusers")
     return [to_diffusers(m, s, check_writable(p))]
 
+
 def cmd_import(
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-)->list:        # the file written
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+) -> list:  # the file written
     "A diffusers folder as a file for --pretrained"
     import torch
+
     from ddpm_nb.core import require
     from ddpm_nb.interop import from_diffusers, save_pretrained
-    c = settings('import', flags, over); p = Path(flags.get('output_name') or Path(c['output']['dir'])/'imported.safetensors')
+
+    c = settings("import", flags, over)
+    p = Path(flags.get("output_name") or Path(c["output"]["dir"]) / "imported.safetensors")
     check_writable(p.parent)
-    require('source' in flags, "--source: missing; expected a diffusers folder or hub name")
-    require(p.suffix == '.safetensors', f"--output_name: {str(p)!r}; expected a .safetensors file")
-    m, s = from_diffusers(flags['source']); save_pretrained(m, s, p, m.card, torch.float32)
-    own = m.card['scheduler'].get('variance_type', '') # the model's file has no place for it, so say it
-    more = f' --method ddpm --sampling.variance {own}' if own == 'fixed_large' else ''
-    print(f'use it with: ddpm-nb sample.grid --pretrained {p}{more}')
+    require("source" in flags, "--source: missing; expected a diffusers folder or hub name")
+    require(p.suffix == ".safetensors", f"--output_name: {str(p)!r}; expected a .safetensors file")
+    m, s = from_diffusers(flags["source"])
+    save_pretrained(m, s, p, m.card, torch.float32)
+    # the model's file has no place for it, so say it
+    own = m.card["scheduler"].get("variance_type", "")
+    more = f" --method ddpm --sampling.variance {own}" if own == "fixed_large" else ""
+    print(f"use it with: ddpm-nb sample.grid --pretrained {p}{more}")
     return [p]
 
 # %% ../nbs/12_cli.ipynb #f6fac5fd
 def cmd_demo(
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-)->list:        # the files written
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+) -> list:  # the files written
     "The whole path, each part timed"
     d, times, files = str(checkpoint_path(flags, over)[1]), [], []
-    rest = lambda cmd: {k: v for k, v in over.items() if uses(cmd, k)} | {'output.dir': d}
+
+    def rest(cmd):
+        return {k: v for k, v in over.items() if uses(cmd, k)} | {"output.dir": d}
+
     def part(name, f, *args):
-        print(f'== {name}', flush=True); t = time.perf_counter()
-        files.extend(f(*args)); times.append((name, time.perf_counter() - t))
-    part('train', cmd_train, flags, over, 'demo')
-    for name in ('sample.grid', 'sample.traj'): part(name, cmd_sample, {}, rest(name), name)
-    part('eval', cmd_eval, {}, rest('eval')); part('report', cmd_viz, {}, rest('report'), 'report')
-    times.append(('all', sum(t for _, t in times)))
-    print('\n' + '\n'.join(f'{n:14}{t:7.1f} s' for n, t in times))
+        print(f"== {name}", flush=True)
+        t = time.perf_counter()
+        files.extend(f(*args))
+        times.append((name, time.perf_counter() - t))
+
+    part("train", cmd_train, flags, over, "demo")
+    for name in ("sample.grid", "sample.traj"):
+        part(name, cmd_sample, {}, rest(name), name)
+    part("eval", cmd_eval, {}, rest("eval"))
+    part("report", cmd_viz, {}, rest("report"), "report")
+    times.append(("all", sum(t for _, t in times)))
+    print("\n" + "\n".join(f"{n:14}{t:7.1f} s" for n, t in times))
     return files
 
 # %% ../nbs/12_cli.ipynb #b207cf31
 @contextmanager
 def terminated():
     "Inside the block, SIGTERM unwinds the stack like Ctrl-C does, instead of killing the process on the spot"
-    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    def stop(num, frame): raise SystemExit(143)
-    if mine: signal.signal(signal.SIGTERM, stop)
-    try: yield
+    mine = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+
+    def stop(num, frame):
+        raise SystemExit(143)
+
+    if mine:
+        signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
     finally:
-        if mine: signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if mine:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
 
 def print_config(
-    cmd:str,    # the command
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-)->list:        # nothing is written
+    cmd: str,  # the command
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+) -> list:  # nothing is written
     "Show the config that a command would use"
     from ddpm_nb.config import config_yaml
     from ddpm_nb.trainer import load_checkpoint
-    base, name = None, flags.get('checkpoint', 'ema') if cmd in _CKPT else flags.get('resume')
-    if name and 'pretrained' not in flags:
-        p, d = checkpoint_path(flags, over, name); over = over | {'output.dir': str(d)}
-        if p.is_file() or 'checkpoint' in flags or 'resume' in flags: base = load_checkpoint(p).get('config') or None
-    print(config_yaml(settings(cmd, flags, over, base)), end='')
+
+    base, name = None, flags.get("checkpoint", "ema") if cmd in _CKPT else flags.get("resume")
+    if name and "pretrained" not in flags:
+        p, d = checkpoint_path(flags, over, name)
+        over = over | {"output.dir": str(d)}
+        if p.is_file() or "checkpoint" in flags or "resume" in flags:
+            base = load_checkpoint(p).get("config") or None
+    print(config_yaml(settings(cmd, flags, over, base)), end="")
     return []
 
 # %% ../nbs/12_cli.ipynb #5c779bd5
 def run(
-    cmd:str,    # from `parse`
-    flags:dict, # from `parse`
-    over:dict,  # from `parse`
-)->list:        # the files written
+    cmd: str,  # from `parse`
+    flags: dict,  # from `parse`
+    over: dict,  # from `parse`
+) -> list:  # the files written
     "Hand a command to its function"
-    group = cmd.partition('.')[0]
-    if 'print_config' in flags: return print_config(cmd, flags, over)
-    if cmd in ('sample.inpaint', 'sample.edit'): return cmd_from_images(flags, over, cmd)
-    if cmd == 'viz.neighbours': return cmd_neighbours(flags, over)
-    if group == 'sample': return cmd_sample(flags, over, cmd)
-    if group in ('viz', 'report'): return cmd_viz(flags, over, cmd)
-    own = {'train': cmd_train, 'eval': cmd_eval, 'demo': cmd_demo, 'features': cmd_features, 'export': cmd_export, 'import': cmd_import}
+    group = cmd.partition(".")[0]
+    if "print_config" in flags:
+        return print_config(cmd, flags, over)
+    if cmd in ("sample.inpaint", "sample.edit"):
+        return cmd_from_images(flags, over, cmd)
+    if cmd == "viz.neighbours":
+        return cmd_neighbours(flags, over)
+    if group == "sample":
+        return cmd_sample(flags, over, cmd)
+    if group in ("viz", "report"):
+        return cmd_viz(flags, over, cmd)
+    own = {
+        "train": cmd_train,
+        "eval": cmd_eval,
+        "demo": cmd_demo,
+        "features": cmd_features,
+        "export": cmd_export,
+        "import": cmd_import,
+    }
     return own[group](flags, over)
 
+
 def stopped(
-    cmd:str,   # the command that was stopped
-    over:dict, # from `parse`
-)->str:
+    cmd: str,  # the command that was stopped
+    over: dict,  # from `parse`
+) -> str:
     "What to say after Ctrl-C"
-    if cmd not in ('train', 'demo'): return 'stopped'
-    return 'stopped; go on with: ddpm-nb train --resume latest' + (f" --output_dir {over['output.dir']}" if 'output.dir' in over else '')
+    if cmd not in ("train", "demo"):
+        return "stopped"
+    return "stopped; go on with: ddpm-nb train --resume latest" + (
+        f" --output_dir {over['output.dir']}" if "output.dir" in over else ""
+    )
+
 
 def main(
-    argv:list=None, # default: the process's
-)->int:             # exit code: 0, or 2 for an error of the user's, or 130 after Ctrl-C
+    argv: list | None = None,  # default: the process's
+) -> int:  # exit code: 0, or 2 for an error of the user's, or 130 after Ctrl-C
     "The `ddpm-nb` command"
     try:
         cmd, flags, over = parse(sys.argv[1:] if argv is None else argv)
-        if cmd == 'help': print(help_text(flags.get('command'))); return 0
-        if cmd == 'version':
+        if cmd == "help":
+            print(help_text(flags.get("command")))
+            return 0
+        if cmd == "version":
             from ddpm_nb import __version__
-            print(__version__); return 0
-        with terminated(): files = run(cmd, flags, over)
-        for f in files: print(f'wrote {f}')
-        sys.stdout.flush(); return 0
-    except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), 1); return 141 # the reader, e.g. head, had enough
-    except KeyboardInterrupt: print(f'ddpm-nb: {stopped(cmd, over)}', file=sys.stderr); return 130
+
+            print(__version__)
+            return 0
+        with terminated():
+            files = run(cmd, flags, over)
+        for f in files:
+            print(f"wrote {f}")
+        sys.stdout.flush()
+        return 0
+    # the reader, e.g. head, had enough
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except KeyboardInterrupt:
+        print(f"ddpm-nb: {stopped(cmd, over)}", file=sys.stderr)
+        return 130
     except Exception as e:
-        mine = getattr(sys.modules.get('ddpm_nb.core'), 'DDPMError', UsageError) # core is imported by now, or the error is none of its
-        if not isinstance(e, (UsageError, mine)): raise
-        print(f"ddpm-nb: error: {' '.join(str(e).split())}", file=sys.stderr); return 2
+        # core is imported by now, or the error is none of its
+        mine = getattr(sys.modules.get("ddpm_nb.core"), "DDPMError", UsageError)
+        if not isinstance(e, (UsageError, mine)):
+            raise
+        print(f"ddpm-nb: error: {' '.join(str(e).split())}", file=sys.stderr)
+        return 2
 
 # %% ../nbs/12_cli.ipynb #9ce85138
-if __name__ == '__main__' and '__file__' in globals(): sys.exit(main())
+if __name__ == "__main__" and "__file__" in globals():
+    sys.exit(main())

@@ -8,10 +8,16 @@ __all__ = ['RULES', 'Key', 'bounds_text', 'as_type', 'coerce', 'signature_keys',
            'config_names', 'read_config', 'parse_text', 'override', 'take_over', 'agree', 'load_config', 'config_yaml']
 
 # %% ../nbs/09_config.ipynb #47017e80
-import copy, difflib, functools, inspect, json, math, re
+import copy
+import difflib
+import functools
+import inspect
+import json
+import math
+import re
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import yaml
 
@@ -27,387 +33,593 @@ from .unet import UNetSmall
 # %% ../nbs/09_config.ipynb #ebc0a314
 class Key(NamedTuple):
     "What may stand at one place of a config"
-    types: tuple          # of bool, int, float, str, list; the first that fits wins
-    default: object = None # what it is if nothing is written
-    help: str = ''        # one line
-    choices: tuple = None # the only values allowed
-    lo: float = None      # smallest value allowed
-    hi: float = None      # largest value allowed
-    null: bool = False    # whether null is allowed
-    items: tuple = (str,) # for lists: the types of an item
+
+    types: tuple  # of bool, int, float, str, list; the first that fits wins
+    default: object = None  # what it is if nothing is written
+    help: str = ""  # one line
+    choices: tuple = None  # the only values allowed
+    lo: float = None  # smallest value allowed
+    hi: float = None  # largest value allowed
+    null: bool = False  # whether null is allowed
+    items: tuple = (str,)  # for lists: the types of an item
 
 # %% ../nbs/09_config.ipynb #770edd10
 def bounds_text(
-    key:Key, # with a smallest or largest value, or both
-)->str:
+    key: Key,  # with a smallest or largest value, or both
+) -> str:
     "The bounds in words"
-    if key.lo is None: return f'at most {key.hi}'
-    return f'at least {key.lo}' if key.hi is None else f'{key.lo} to {key.hi}'
+    if key.lo is None:
+        return f"at most {key.hi}"
+    return f"at least {key.lo}" if key.hi is None else f"{key.lo} to {key.hi}"
+
 
 def as_type(
-    v,      # a value
-    t:type, # bool, int, float, str or list
-):          # `(whether it fits, the value as that type)`
+    v,  # a value
+    t: type,  # bool, int, float, str or list
+):  # `(whether it fits, the value as that type)`
     "Take a value for one of a type; numbers may be written as text (`2e-4` is text in YAML 1.1), booleans are no numbers"
     if t is float and isinstance(v, str):
-        try: v = float(v)
-        except ValueError: return False, v
-    if t is float and isinstance(v, int) and not isinstance(v, bool): v = float(v)
+        try:
+            v = float(v)
+        except ValueError:
+            return False, v
+    if t is float and isinstance(v, int) and not isinstance(v, bool):
+        v = float(v)
     return isinstance(v, t) and (t is bool or not isinstance(v, bool)), v
 
+
 def coerce(
-    path:str, # the key's dotted path, for messages
-    v,        # what the file or the command line says
-    key:Key,  # what is allowed there
-):            # `v`, as the type wanted
+    path: str,  # the key's dotted path, for messages
+    v,  # what the file or the command line says
+    key: Key,  # what is allowed there
+):  # `v`, as the type wanted
     "Check one value; raises `DDPMError` naming key, value and what was expected"
-    names = ' or '.join(t.__name__ for t in key.types)
-    if v is None: require(key.null, f"{path}: null; expected {names}"); return v
+    names = " or ".join(t.__name__ for t in key.types)
+    if v is None:
+        require(key.null, f"{path}: null; expected {names}")
+        return v
     fits = [w for ok, w in (as_type(v, t) for t in key.types) if ok]
-    require(fits, f"{path}: {v!r} is of type {type(v).__name__}; expected {names}" + (' or null' if key.null else ''))
+    require(
+        fits,
+        f"{path}: {v!r} is of type {type(v).__name__}; expected {names}"
+        + (" or null" if key.null else ""),
+    )
     v = fits[0]
-    if isinstance(v, list): return [coerce(f'{path}[{i}]', x, key._replace(types=key.items, null=False)) for i, x in enumerate(v)]
+    if isinstance(v, list):
+        return [
+            coerce(f"{path}[{i}]", x, key._replace(types=key.items, null=False))
+            for i, x in enumerate(v)
+        ]
     require(not isinstance(v, float) or math.isfinite(v), f"{path}: {v}; expected a finite number")
     if key.choices is not None:
-        require(v in key.choices, f"{path}: {v!r}; expected one of {', '.join(map(str, key.choices))}" + _nearest(v, key.choices))
+        require(
+            v in key.choices,
+            f"{path}: {v!r}; expected one of {', '.join(map(str, key.choices))}"
+            + _nearest(v, key.choices),
+        )
     if not isinstance(v, (bool, str)):
-        require((key.lo is None or v >= key.lo) and (key.hi is None or v <= key.hi), f"{path}: {v}; expected {bounds_text(key)}")
+        require(
+            (key.lo is None or v >= key.lo) and (key.hi is None or v <= key.hi),
+            f"{path}: {v}; expected {bounds_text(key)}",
+        )
     return v
 
+
 def _nearest(word, words):
-    near = difflib.get_close_matches(str(word), [str(w) for w in words], 1, .6)
-    return f"; did you mean {near[0]}?" if near else ''
+    near = difflib.get_close_matches(str(word), [str(w) for w in words], 1, 0.6)
+    return f"; did you mean {near[0]}?" if near else ""
 
 # %% ../nbs/09_config.ipynb #cdb14923
 def signature_keys(
-    f,          # a function, or a class's `__init__`
-    skip=(),    # parameters that are no business of a config
-)->dict:        # name -> `Key`
+    f,  # a function, or a class's `__init__`
+    skip=(),  # parameters that are no business of a config
+) -> dict:  # name -> `Key`
     "The keys that a function's signature and comments amount to"
     from fastcore.docments import docments
+
     docs = docments(f, full=True)
+
     def key(n, p):
         d = None if p.default is inspect._empty else p.default
-        many, help = isinstance(d, tuple), docs[n].docment or ''
+        many, help = isinstance(d, tuple), docs[n].docment or ""
         t = p.annotation if p.annotation is not inspect._empty else list if many else str
-        return Key((t,), list(d) if many else d, help, null=d is None, items=(type(d[0]),) if many and d else (str,))
-    return {n: key(n, p) for n, p in inspect.signature(f).parameters.items() if n not in ('self', *skip)}
+        types = tuple(k for k in get_args(t) or (t,) if k is not type(None))
+        return Key(
+            types,
+            list(d) if many else d,
+            " ".join(help.split()),
+            null=d is None,
+            items=(type(d[0]),) if many and d else (str,),
+        )
+
+    return {
+        n: key(n, p) for n, p in inspect.signature(f).parameters.items() if n not in ("self", *skip)
+    }
 
 # %% ../nbs/09_config.ipynb #5efd5ead
 _POS, _NAT, _UNIT = dict(lo=1), dict(lo=0), dict(lo=0, hi=1)
-RULES = { # dotted path -> what the signature does not say
-    'dataset.channels': dict(choices=(1, 3)),
-    'dataset.limit': _POS,
-    'dataset.val_fraction': dict(lo=0, hi=.9),
-    'model.image_size': _POS,
-    'model.in_channels': _POS,
-    'model.base_channels': _POS,
-    'model.channel_mults': dict(lo=.01, items=(int, float)),
-    'model.num_res_blocks': _POS,
-    'model.attention_resolutions': _POS,
-    'model.attention_head_dim': dict(lo=1, null=True),
-    'model.num_groups': _POS,
-    'model.dropout': dict(lo=0, hi=.99),
-    'model.num_classes': _POS,
-    'model.downsample_padding': dict(choices=(0, 1)),
-    'model.freq_shift': _UNIT,
-    'model.norm_eps': dict(lo=1e-12),
-    'schedules.beta_start': dict(lo=1e-8, hi=.999),
-    'schedules.beta_end': dict(lo=1e-8, hi=.999),
-    'schedules.cosine_s': _UNIT,
-    'schedules.sigmoid_tau': dict(lo=.01),
-    'loss.snr_gamma': dict(lo=1e-6),
-    'loss.p2_gamma': _NAT,
-    'loss.p2_k': dict(lo=1e-6),
-    'loss.huber_delta': dict(lo=1e-6),
-    'loss.lambda_vlb': _NAT,
-    'training.epochs': dict(lo=1, help='passes over the data; max_steps goes before it'),
-    'training.max_steps': dict(types=(int,), null=True, lo=1, help='optimizer steps of the whole run; null: as many as epochs make'),
-    'training.batch_size': dict(lo=1, help='images per optimizer step'),
-    'training.accumulate': dict(lo=1, help='parts that a batch is computed in, to save memory'),
-    'training.learning_rate': dict(lo=1e-12, help='at its peak'),
-    'training.grad_clip': dict(types=(float,), null=True, lo=0, help='largest norm of the gradient; null or 0: any'),
-    'training.label_dropout': dict(lo=0, hi=1, help='share of labels hidden, for classifier-free guidance'),
-    'training.amp': dict(types=(bool, str), choices=(True, False, 'auto', 'bf16', 'fp16'), help='auto, bf16, fp16, or false for float32'),
-    'training.channels_last': dict(help='memory order that convolutions like'),
-    'training.compile': dict(help='torch.compile the network'),
-    'training.num_workers': dict(lo=0, help='processes that read images from a folder'),
-    'training.max_bad_steps': dict(lo=1, help='skipped steps in a row before giving up'),
-    'training.max_loss_ratio': dict(types=(float,), null=True, lo=1,
-                                    help='skip a step whose loss is so many times the usual one; null: any'),
-    'training.ema.extra_decays': dict(lo=0, hi=.9999999, items=(float,), help='further averages, for sampling.weights ema:DECAY'),
-    'training.early_stop.patience': dict(types=(int,), null=True, lo=1,
-                                         help='end after so many validations without a better one; null: never'),
-    'training.early_stop.min_delta': dict(lo=0, help='by how much a loss must be lower to count as better'),
-    'training.log_every': dict(lo=1, help='steps between two points of the curves'),
-    'training.ema.decay': dict(lo=0, hi=.9999999, help='share of the average that stays at each step'),
-    'training.ema.warmup': dict(help='average less at first, so that early samples are no noise'),
-    'training.optimizer.name': dict(choices=('adamw', 'adam', 'muon', 'sgd'), help='adamw, adam, muon or sgd'),
-    'training.optimizer.betas': dict(lo=0, hi=.99999, items=(float,), help='adam, adamw, muon: memory of mean and of square'),
-    'training.optimizer.weight_decay': dict(lo=0, help='pull towards 0'),
-    'training.optimizer.eps': dict(lo=1e-20, help='adam, adamw, muon: smallest divisor'),
-    'training.optimizer.momentum': dict(lo=0, hi=.99999, help='sgd, muon: memory of the mean'),
-    'training.scheduler.name': dict(choices=('cosine', 'linear', 'constant', 'step', 'exponential', 'multistep'),
-                                    help='cosine, linear, constant, step, exponential or multistep'),
-    'training.scheduler.warmup_steps': dict(lo=0, help='steps from 0 to the full learning rate'),
-    'training.scheduler.min_lr_ratio': dict(lo=0, hi=1, help='never below this share of the learning rate'),
-    'training.scheduler.step_size': dict(lo=1, help='step, exponential: steps per factor gamma'),
-    'training.scheduler.gamma': dict(lo=1e-6, hi=1, help='step, exponential, multistep: factor'),
-    'training.scheduler.milestones': dict(lo=0, items=(int,), help='multistep: at which steps'),
-    'training.validation.every_steps': dict(lo=0, help='0: never'),
-    'training.validation.num_images': dict(lo=1, help='held-out images, always the same'),
-    'training.checkpoint.every_steps': dict(lo=0, help='0: only at the end'),
-    'training.checkpoint.every_minutes': dict(types=(float,), null=True, lo=0, help='also every so many minutes'),
-    'training.checkpoint.keep': dict(lo=0, help='also keep the last few, as step_….pt'),
-    'training.sampling.every_steps': dict(lo=0, help='sample grids while training; 0: none'),
-    'training.sampling.num_samples': dict(lo=1, help='images in such a grid'),
-    'training.sampling.method': dict(choices=METHODS, help=', '.join(METHODS)),
-    'training.sampling.num_steps': dict(lo=1, help='steps of the sampler'),
+RULES = {  # dotted path -> what the signature does not say
+    "dataset.channels": dict(choices=(1, 3)),
+    "dataset.limit": _POS,
+    "dataset.val_fraction": dict(lo=0, hi=0.9),
+    "model.image_size": _POS,
+    "model.in_channels": _POS,
+    "model.base_channels": _POS,
+    "model.channel_mults": dict(lo=0.01, items=(int, float)),
+    "model.num_res_blocks": _POS,
+    "model.attention_resolutions": _POS,
+    "model.attention_head_dim": dict(lo=1, null=True),
+    "model.num_groups": _POS,
+    "model.dropout": dict(lo=0, hi=0.99),
+    "model.num_classes": _POS,
+    "model.downsample_padding": dict(choices=(0, 1)),
+    "model.freq_shift": _UNIT,
+    "model.norm_eps": dict(lo=1e-12),
+    "schedules.beta_start": dict(lo=1e-8, hi=0.999),
+    "schedules.beta_end": dict(lo=1e-8, hi=0.999),
+    "schedules.cosine_s": _UNIT,
+    "schedules.sigmoid_tau": dict(lo=0.01),
+    "loss.snr_gamma": dict(lo=1e-6),
+    "loss.p2_gamma": _NAT,
+    "loss.p2_k": dict(lo=1e-6),
+    "loss.huber_delta": dict(lo=1e-6),
+    "loss.lambda_vlb": _NAT,
+    "training.epochs": dict(lo=1, help="passes over the data; max_steps goes before it"),
+    "training.max_steps": dict(
+        types=(int,),
+        null=True,
+        lo=1,
+        help="optimizer steps of the whole run; null: as many as epochs make",
+    ),
+    "training.batch_size": dict(lo=1, help="images per optimizer step"),
+    "training.accumulate": dict(lo=1, help="parts that a batch is computed in, to save memory"),
+    "training.learning_rate": dict(lo=1e-12, help="at its peak"),
+    "training.grad_clip": dict(
+        types=(float,), null=True, lo=0, help="largest norm of the gradient; null or 0: any"
+    ),
+    "training.label_dropout": dict(
+        lo=0, hi=1, help="share of labels hidden, for classifier-free guidance"
+    ),
+    "training.amp": dict(
+        types=(bool, str),
+        choices=(True, False, "auto", "bf16", "fp16"),
+        help="auto, bf16, fp16, or false for float32",
+    ),
+    "training.channels_last": dict(help="memory order that convolutions like"),
+    "training.compile": dict(help="torch.compile the network"),
+    "training.num_workers": dict(lo=0, help="processes that read images from a folder"),
+    "training.max_bad_steps": dict(lo=1, help="skipped steps in a row before giving up"),
+    "training.max_loss_ratio": dict(
+        types=(float,),
+        null=True,
+        lo=1,
+        help="skip a step whose loss is so many times the usual one; null: any",
+    ),
+    "training.ema.extra_decays": dict(
+        lo=0, hi=0.9999999, items=(float,), help="further averages, for sampling.weights ema:DECAY"
+    ),
+    "training.early_stop.patience": dict(
+        types=(int,),
+        null=True,
+        lo=1,
+        help="end after so many validations without a better one; null: never",
+    ),
+    "training.early_stop.min_delta": dict(
+        lo=0, help="by how much a loss must be lower to count as better"
+    ),
+    "training.log_every": dict(lo=1, help="steps between two points of the curves"),
+    "training.ema.decay": dict(
+        lo=0, hi=0.9999999, help="share of the average that stays at each step"
+    ),
+    "training.ema.warmup": dict(help="average less at first, so that early samples are no noise"),
+    "training.optimizer.name": dict(
+        choices=("adamw", "adam", "muon", "sgd"), help="adamw, adam, muon or sgd"
+    ),
+    "training.optimizer.betas": dict(
+        lo=0, hi=0.99999, items=(float,), help="adam, adamw, muon: memory of mean and of square"
+    ),
+    "training.optimizer.weight_decay": dict(lo=0, help="pull towards 0"),
+    "training.optimizer.eps": dict(lo=1e-20, help="adam, adamw, muon: smallest divisor"),
+    "training.optimizer.momentum": dict(lo=0, hi=0.99999, help="sgd, muon: memory of the mean"),
+    "training.scheduler.name": dict(
+        choices=("cosine", "linear", "constant", "step", "exponential", "multistep"),
+        help="cosine, linear, constant, step, exponential or multistep",
+    ),
+    "training.scheduler.warmup_steps": dict(lo=0, help="steps from 0 to the full learning rate"),
+    "training.scheduler.min_lr_ratio": dict(
+        lo=0, hi=1, help="never below this share of the learning rate"
+    ),
+    "training.scheduler.step_size": dict(lo=1, help="step, exponential: steps per factor gamma"),
+    "training.scheduler.gamma": dict(lo=1e-6, hi=1, help="step, exponential, multistep: factor"),
+    "training.scheduler.milestones": dict(lo=0, items=(int,), help="multistep: at which steps"),
+    "training.validation.every_steps": dict(lo=0, help="0: never"),
+    "training.validation.num_images": dict(lo=1, help="held-out images, always the same"),
+    "training.checkpoint.every_steps": dict(lo=0, help="0: only at the end"),
+    "training.checkpoint.every_minutes": dict(
+        types=(float,), null=True, lo=0, help="also every so many minutes"
+    ),
+    "training.checkpoint.keep": dict(lo=0, help="also keep the last few, as step_….pt"),
+    "training.sampling.every_steps": dict(lo=0, help="sample grids while training; 0: none"),
+    "training.sampling.num_samples": dict(lo=1, help="images in such a grid"),
+    "training.sampling.method": dict(choices=METHODS, help=", ".join(METHODS)),
+    "training.sampling.num_steps": dict(lo=1, help="steps of the sampler"),
 }
 
 # %% ../nbs/09_config.ipynb #0b84313b
 def apply_rules(
-    schema:dict,    # key -> `Key`, or -> a section
-    path:str='',    # where in the config we are
-)->dict:            # the same, with `RULES` applied
+    schema: dict,  # key -> `Key`, or -> a section
+    path: str = "",  # where in the config we are
+) -> dict:  # the same, with `RULES` applied
     "Add bounds, choices and help to keys whose signature does not hold them; plain values become keys"
+
     def one(k, v):
-        if isinstance(v, dict): return apply_rules(v, f'{path}{k}.')
-        if not isinstance(v, Key): v = Key((type(v),), copy.deepcopy(v))
-        return v._replace(**RULES.get(f'{path}{k}', {}))
+        if isinstance(v, dict):
+            return apply_rules(v, f"{path}{k}.")
+        if not isinstance(v, Key):
+            v = Key((type(v),), copy.deepcopy(v))
+        return v._replace(**RULES.get(f"{path}{k}", {}))
+
     return {k: one(k, v) for k, v in schema.items()}
 
 # %% ../nbs/09_config.ipynb #625023b3
-_int = lambda default, help, lo=1, **kw: Key((int,), default, help, lo=lo, **kw)
-_float = lambda default, help, **kw: Key((float,), default, help, **kw)
-_bool = lambda default, help: Key((bool,), default, help)
-_str = lambda default, help, *choices, **kw: Key((str,), default, help, choices or None, **kw)
+def _int(default, help, lo=1, **kw):
+    return Key((int,), default, help, lo=lo, **kw)
 
-def sampling_keys()->dict: # key -> `Key`
+
+def _float(default, help, **kw):
+    return Key((float,), default, help, **kw)
+
+
+def _bool(default, help):
+    return Key((bool,), default, help)
+
+
+def _str(default, help, *choices, **kw):
+    return Key((str,), default, help, choices or None, **kw)
+
+
+def sampling_keys() -> dict:  # key -> `Key`
     "The section `sampling`"
     return dict(
-        method=_str('ddim', ', '.join(METHODS), *METHODS),
-        num_steps=_int(50, 'steps of the sampler, at most schedules.timesteps'),
-        eta=_float(None, 'ddim, dpmpp_2m: 0 is deterministic, 1 as noisy as ddpm; null: 0', lo=0, null=True),
-        variance=_str(None, 'ddpm: fixed_small, fixed_large or learned; null: learned if the model does',
-                      'fixed_small', 'fixed_large', 'learned', null=True),
-        num_samples=_int(64, 'images in a grid'),
-        batch_size=_int(256, 'images at a time; no influence on them'),
-        guidance_scale=_float(1., 'classifier-free guidance; 1 is none'),
-        guidance_rescale=_float(0., 'how far to undo what guidance adds in contrast', lo=0, hi=1),
-        label=_int(None, 'class to sample; null: all in turn', lo=0, null=True),
+        method=_str("ddim", ", ".join(METHODS), *METHODS),
+        num_steps=_int(50, "steps of the sampler, at most schedules.timesteps"),
+        eta=_float(
+            None, "ddim, dpmpp_2m: 0 is deterministic, 1 as noisy as ddpm; null: 0", lo=0, null=True
+        ),
+        variance=_str(
+            None,
+            "ddpm: fixed_small, fixed_large or learned; null: learned if the model does",
+            "fixed_small",
+            "fixed_large",
+            "learned",
+            null=True,
+        ),
+        num_samples=_int(64, "images in a grid"),
+        batch_size=_int(256, "images at a time; no influence on them"),
+        guidance_scale=_float(1.0, "classifier-free guidance; 1 is none"),
+        guidance_rescale=_float(0.0, "how far to undo what guidance adds in contrast", lo=0, hi=1),
+        label=_int(None, "class to sample; null: all in turn", lo=0, null=True),
         spacing=_str(None, f"{', '.join(SPACINGS)}; null: the method's own", *SPACINGS, null=True),
-        clip=_str('clip', 'predicted pictures: clip, dynamic or none', 'clip', 'dynamic', 'none', null=True),
-        weights=_str('ema', 'ema (averaged), raw, or ema:DECAY for one of training.ema.extra_decays'),
-        fps=_int(12, 'of films', hi=50))
+        clip=_str(
+            "clip",
+            "predicted pictures: clip, dynamic or none",
+            "clip",
+            "dynamic",
+            "none",
+            null=True,
+        ),
+        weights=_str(
+            "ema", "ema (averaged), raw, or ema:DECAY for one of training.ema.extra_decays"
+        ),
+        fps=_int(12, "of films", hi=50),
+    )
 
-def evaluation_keys()->dict: # key -> `Key`
+
+def evaluation_keys() -> dict:  # key -> `Key`
     "The section `evaluation`"
     return dict(
-        num_samples=_int(512, 'images to sample and compare', lo=2),
-        metrics=Key((list,), list(DEFAULT_METRICS), f"{', '.join(METRICS)}; fid_proxy is called fid on features inception", METRICS),
-        features=_str('mnist-cnn', "mnist-cnn, inception, or a file: by ddpm-nb features.train, or Inception's weights"),
-        methods=Key((list,), list(METHODS), 'for --all_methods', METHODS),
-        steps=Key((list,), [10, 20, 50], 'for --all_methods', lo=1, items=(int,)),
-        num_images=_int(128, 'held-out images for calibration, psnr, ssim, lpips, perceptual_proxy'),
-        num_bits=_int(32, 'how many of these for bits_per_dim'),
-        max_features=_int(10_000, 'samples kept for kid, precision and recall, diversity', lo=10),
-        lpips=_str('alex', 'backbone of lpips: alex, vgg or squeeze', 'alex', 'vgg', 'squeeze'),
-        cache=_str(None, 'folder for the statistics of data sets; null: features, in the output folder', null=True))
+        num_samples=_int(512, "images to sample and compare", lo=2),
+        metrics=Key(
+            (list,),
+            list(DEFAULT_METRICS),
+            f"{', '.join(METRICS)}; fid_proxy is called fid on features inception",
+            METRICS,
+        ),
+        features=_str(
+            "mnist-cnn",
+            "mnist-cnn, inception, or a file: by ddpm-nb features.train, or Inception's weights",
+        ),
+        methods=Key((list,), list(METHODS), "for --all_methods", METHODS),
+        steps=Key((list,), [10, 20, 50], "for --all_methods", lo=1, items=(int,)),
+        num_images=_int(
+            128, "held-out images for calibration, psnr, ssim, lpips, perceptual_proxy"
+        ),
+        num_bits=_int(32, "how many of these for bits_per_dim"),
+        max_features=_int(10_000, "samples kept for kid, precision and recall, diversity", lo=10),
+        lpips=_str("alex", "backbone of lpips: alex, vgg or squeeze", "alex", "vgg", "squeeze"),
+        cache=_str(
+            None,
+            "folder for the statistics of data sets; null: features, in the output folder",
+            null=True,
+        ),
+    )
 
-def logging_keys()->dict: # key -> `Key`
+
+def logging_keys() -> dict:  # key -> `Key`
     "The section `logging`"
     return dict(
-        tensorboard=_bool(False, 'also write event files into logs/tensorboard'),
-        wandb=_bool(False, 'also log to Weights & Biases'),
-        wandb_mode=_str('online', 'online, or offline: into logs/, to be sent by wandb sync', 'online', 'offline'),
-        project=_str('ddpm_nb', 'the project there'),
-        name=_str(None, "the run's name there; null: one is made up", null=True))
+        tensorboard=_bool(False, "also write event files into logs/tensorboard"),
+        wandb=_bool(False, "also log to Weights & Biases"),
+        wandb_mode=_str(
+            "online",
+            "online, or offline: into logs/, to be sent by wandb sync",
+            "online",
+            "offline",
+        ),
+        project=_str("ddpm_nb", "the project there"),
+        name=_str(None, "the run's name there; null: one is made up", null=True),
+    )
+
 
 @functools.cache
-def config_schema()->dict: # section -> key -> `Key`; a section may hold sections; made once, so not to be changed
+# section -> key -> `Key`; a section may hold sections; made once, so not to be changed
+def config_schema() -> dict:
     "Every key that a config may have"
-    return apply_rules(dict(
-        seed=_int(0, 'decides every random number', lo=0, hi=2**32 - 1),
-        deterministic=_bool(False, 'ask torch for deterministic kernels; slower on GPUs'),
-        device=_str('auto', 'auto, cpu, cuda, cuda:N or mps'),
-        init_from=_str(None, 'weights to start from: a packaged model, a .safetensors file or a checkpoint; null: random', null=True),
-        output=dict(dir=_str('outputs', 'where everything is written')),
-        dataset=signature_keys(load_data, ['split', 'files']),
-        model=signature_keys(UNetSmall.__init__),
-        schedules=signature_keys(DDPMSchedules.__init__, ['betas', 'dtype']),
-        loss=signature_keys(DDPMLoss.__init__, ['schedules']),
-        training=TRAINING_DEFAULTS, sampling=sampling_keys(), evaluation=evaluation_keys(), logging=logging_keys()))
+    return apply_rules(
+        dict(
+            seed=_int(0, "decides every random number", lo=0, hi=2**32 - 1),
+            deterministic=_bool(False, "ask torch for deterministic kernels; slower on GPUs"),
+            device=_str("auto", "auto, cpu, cuda, cuda:N or mps"),
+            init_from=_str(
+                None,
+                "weights to start from: a packaged model, a .safetensors file or a checkpoint; null: random",
+                null=True,
+            ),
+            output=dict(dir=_str("outputs", "where everything is written")),
+            dataset=signature_keys(load_data, ["split", "files"]),
+            model=signature_keys(UNetSmall.__init__),
+            schedules=signature_keys(DDPMSchedules.__init__, ["betas", "dtype"]),
+            loss=signature_keys(DDPMLoss.__init__, ["schedules"]),
+            training=TRAINING_DEFAULTS,
+            sampling=sampling_keys(),
+            evaluation=evaluation_keys(),
+            logging=logging_keys(),
+        )
+    )
 
 # %% ../nbs/09_config.ipynb #b5822c22
 def leaves(
-    schema:dict,   # nested
-    path:str='',   # where in the config we are
-)->dict:           # dotted path -> what is there
+    schema: dict,  # nested
+    path: str = "",  # where in the config we are
+) -> dict:  # dotted path -> what is there
     "A nested mapping, flat"
     out = {}
-    for k, v in schema.items(): out.update(leaves(v, f'{path}{k}.') if isinstance(v, dict) else {f'{path}{k}': v})
+    for k, v in schema.items():
+        out.update(leaves(v, f"{path}{k}.") if isinstance(v, dict) else {f"{path}{k}": v})
     return out
 
 # %% ../nbs/09_config.ipynb #a918c908
 def check(
-    given,       # what was written, a mapping
-    schema:dict, # from `config_schema`, or a part of it
-    path:str='', # where in the config we are
-)->dict:         # complete: defaults where nothing was written
+    given,  # what was written, a mapping
+    schema: dict,  # from `config_schema`, or a part of it
+    path: str = "",  # where in the config we are
+) -> dict:  # complete: defaults where nothing was written
     "Fill in defaults and check every key and value; raises `DDPMError` on the first that does not fit"
-    require(isinstance(given, dict), f"{path.rstrip('.') or 'config'}: {given!r}; expected a section with the keys {', '.join(schema)}")
+    require(
+        isinstance(given, dict),
+        f"{path.rstrip('.') or 'config'}: {given!r}; expected a section with the keys {', '.join(schema)}",
+    )
     for k in given:
-        if k not in schema: raise DDPMError(f"{path}{k}: unknown key; {suggest(k, schema, path)}")
+        if k not in schema:
+            raise DDPMError(f"{path}{k}: unknown key; {suggest(k, schema, path)}")
+
     def full(k, s):
-        if isinstance(s, dict): return check({} if given.get(k) is None else given[k], s, f'{path}{k}.')
-        return coerce(f'{path}{k}', given[k], s) if k in given else copy.deepcopy(s.default)
+        if isinstance(s, dict):
+            return check({} if given.get(k) is None else given[k], s, f"{path}{k}.")
+        return coerce(f"{path}{k}", given[k], s) if k in given else copy.deepcopy(s.default)
+
     return {k: full(k, s) for k, s in schema.items()}
 
+
 def suggest(
-    k,           # the unknown key
-    schema:dict, # what would be known there
-    path:str='', # where in the config that is
-)->str:          # the end of an error message
+    k,  # the unknown key
+    schema: dict,  # what would be known there
+    path: str = "",  # where in the config that is
+) -> str:  # the end of an error message
     "What may have been meant"
-    near = difflib.get_close_matches(str(k), schema, 1, .6)
-    if near: return f"did you mean {path}{near[0]}?"
-    last = {p.rpartition('.')[2]: p for p in reversed(leaves(config_schema()))}   # the same name in another section
-    near = difflib.get_close_matches(str(k), last, 1, .75)
+    near = difflib.get_close_matches(str(k), schema, 1, 0.6)
+    if near:
+        return f"did you mean {path}{near[0]}?"
+    # the same name in another section
+    last = {p.rpartition(".")[2]: p for p in reversed(leaves(config_schema()))}
+    near = difflib.get_close_matches(str(k), last, 1, 0.75)
     return f"did you mean {last[near[0]]}?" if near else f"expected one of {', '.join(schema)}"
 
 # %% ../nbs/09_config.ipynb #47e94fe3
 class _Loader(yaml.SafeLoader):
     "Plain values only, and each key once"
+
     def construct_mapping(self, node, deep=False):
         seen = {}
         for k, _ in node.value:
             if k.value in seen:
                 why = f"{k.value!r} stands here again; the first is in line {seen[k.value]}"
                 raise yaml.constructor.ConstructorError(None, None, why, k.start_mark)
-            if k.tag != 'tag:yaml.org,2002:merge': seen[k.value] = k.start_mark.line + 1
+            if k.tag != "tag:yaml.org,2002:merge":
+                seen[k.value] = k.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
+
 def read_yaml(
-    text:str, # YAML
-    name:str, # for messages
-):            # what it says; an empty text is an empty mapping
+    text: str,  # YAML
+    name: str,  # for messages
+):  # what it says; an empty text is an empty mapping
     "Parse YAML; raises `DDPMError` with the line on a syntax error, and on a key that stands twice"
-    try: c = yaml.load(text, _Loader)
+    try:
+        c = yaml.load(text, _Loader)
     except yaml.YAMLError as e:
-        m, why = getattr(e, 'problem_mark', None), getattr(e, 'problem', None) or getattr(e, 'reason', None) or 'not valid YAML'
-        raise DDPMError(f"config: {name}" + (f", line {m.line + 1}" if m else '') + f": {why}") from None
-    except (ValueError, TypeError, RecursionError) as e: # a date of month 13, a list as key
+        m, why = (
+            getattr(e, "problem_mark", None),
+            getattr(e, "problem", None) or getattr(e, "reason", None) or "not valid YAML",
+        )
+        raise DDPMError(
+            f"config: {name}" + (f", line {m.line + 1}" if m else "") + f": {why}"
+        ) from None
+    except (ValueError, TypeError, RecursionError) as e:  # a date of month 13, a list as key
         raise DDPMError(f"config: {name}: {str(e) or 'not valid YAML'}") from None
     return {} if c is None else c
 
 # %% ../nbs/09_config.ipynb #79b3da7b
-def config_names()->list:
+def config_names() -> list:
     "The packaged configs"
-    return sorted(p.name[:-5] for p in (resources.files('ddpm_nb')/'configs').iterdir() if p.name.endswith('.yaml'))
+    return sorted(
+        p.name[:-5]
+        for p in (resources.files("ddpm_nb") / "configs").iterdir()
+        if p.name.endswith(".yaml")
+    )
+
 
 def read_config(
-    name,   # a packaged name, or the path of a YAML file
-)->dict:    # as written: neither complete nor checked
+    name,  # a packaged name, or the path of a YAML file
+) -> dict:  # as written: neither complete nor checked
     "The text of a config, parsed; raises `DDPMError` if there is none, or if it cannot be read"
     names = config_names()
-    path = resources.files('ddpm_nb')/'configs'/f'{name}.yaml' if str(name) in names else Path(name)
+    path = (
+        resources.files("ddpm_nb") / "configs" / f"{name}.yaml"
+        if str(name) in names
+        else Path(name)
+    )
     none = f"config: {str(name)!r} is neither a packaged config ({', '.join(names)}) nor a file"
     require(path.is_file(), none + _nearest(name, names))
-    try: text = path.read_text(encoding='utf-8')
-    except UnicodeDecodeError: raise DDPMError(f"config: {name} is not a text in UTF-8") from None
-    except OSError as e: raise DDPMError(f"config: {name}: {e.strerror}") from None
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise DDPMError(f"config: {name} is not a text in UTF-8") from None
+    except OSError as e:
+        raise DDPMError(f"config: {name}: {e.strerror}") from None
     c = read_yaml(text, str(name))
     require(isinstance(c, dict), f"config: {name}: expected sections, found {type(c).__name__}")
     return c
 
 # %% ../nbs/09_config.ipynb #e11aa18f
 def parse_text(
-    text:str, # from the command line
-    key:Key,  # what it is for
-    path:str, # the key's dotted path, for messages
-):            # a value, still to be checked by `coerce`
+    text: str,  # from the command line
+    key: Key,  # what it is for
+    path: str,  # the key's dotted path, for messages
+):  # a value, still to be checked by `coerce`
     "Read one value given as text, by the type that is wanted"
-    if text.strip().lower() in ('null', 'none', '~', '') and key.null: return None
-    if key.types == (str,): return text
-    if list in key.types and not text.lstrip().startswith('['): text = f'[{text}]'
-    return read_yaml(text, f'--{path}') if text.strip() else text
+    if text.strip().lower() in ("null", "none", "~", "") and key.null:
+        return None
+    if key.types == (str,):
+        return text
+    if list in key.types and not text.lstrip().startswith("["):
+        text = f"[{text}]"
+    return read_yaml(text, f"--{path}") if text.strip() else text
+
 
 def override(
-    c:dict,      # nested, as written; is changed
-    path:str,    # dotted
-    v,           # the value; a text is read by the key's type
-    schema:dict, # from `config_schema`
-)->dict:         # `c`
+    c: dict,  # nested, as written; is changed
+    path: str,  # dotted
+    v,  # the value; a text is read by the key's type
+    schema: dict,  # from `config_schema`
+) -> dict:  # `c`
     "Set one key by its dotted path"
-    key, d, parts = leaves(schema).get(path), c, path.split('.')
+    key, d, parts = leaves(schema).get(path), c, path.split(".")
     for i, u in enumerate(parts[:-1]):
-        if d.get(u) is None: d[u] = {}
-        d = d[u]; require(isinstance(d, dict), f"{path}: unknown key; {'.'.join(parts[:i + 1])} is not a section")
+        if d.get(u) is None:
+            d[u] = {}
+        d = d[u]
+        require(
+            isinstance(d, dict), f"{path}: unknown key; {'.'.join(parts[: i + 1])} is not a section"
+        )
     d[parts[-1]] = parse_text(v, key, path) if key and isinstance(v, str) else v
     return c
 
 # %% ../nbs/09_config.ipynb #9fa79d5e
-_CHANNELS = {'mnist': 1, 'fashion_mnist': 1, 'cifar10': 3, 'folder': None}
+_CHANNELS = {"mnist": 1, "fashion_mnist": 1, "cifar10": 3, "folder": None}
+
 
 def take_over(
-    c:dict,  # as written; is changed
-)->dict:     # `c`
+    c: dict,  # as written; is changed
+) -> dict:  # `c`
     "Let `model` and `dataset` tell each other what only one of them states"
-    for k in ('dataset', 'model'):
-        if c.get(k) is None: c[k] = {}
-    d, m = c['dataset'], c['model']
-    if not (isinstance(d, dict) and isinstance(m, dict)): return c # `check` will say so
+    for k in ("dataset", "model"):
+        if c.get(k) is None:
+            c[k] = {}
+    d, m = c["dataset"], c["model"]
+    if not (isinstance(d, dict) and isinstance(m, dict)):
+        return c  # `check` will say so
     for a, b in ((d, m), (m, d)):
-        if 'image_size' in a: b.setdefault('image_size', a['image_size'])
-    m.setdefault('in_channels', _CHANNELS.get(str(d.get('name', 'mnist'))) or d.get('channels') or 3)
+        if "image_size" in a:
+            b.setdefault("image_size", a["image_size"])
+    m.setdefault(
+        "in_channels", _CHANNELS.get(str(d.get("name", "mnist"))) or d.get("channels") or 3
+    )
     return c
 
 # %% ../nbs/09_config.ipynb #606c87ab
 def agree(
-    c:dict,  # complete
-)->dict:     # `c`
+    c: dict,  # complete
+) -> dict:  # `c`
     "Check what no single key can tell; raises `DDPMError` on the first contradiction"
-    d, m, s = c['dataset'], c['model'], c['schedules']
+    d, m, s = c["dataset"], c["model"], c["schedules"]
     none = f"dataset.name: {d['name']!r}; expected one of {', '.join(_CHANNELS)}"
-    require(d['name'] in _CHANNELS, none + _nearest(d['name'], _CHANNELS))
-    own = _CHANNELS[d['name']]; ch = own or d['channels'] or 3
-    require(d['image_size'] == m['image_size'],
-            f"dataset.image_size: {d['image_size']}, but model.image_size: {m['image_size']}; expected the same")
-    require(own is None or d['channels'] in (None, own),
-            f"dataset.channels: {d['channels']}, but images of {d['name']} have {own}; leave it out")
+    require(d["name"] in _CHANNELS, none + _nearest(d["name"], _CHANNELS))
+    own = _CHANNELS[d["name"]]
+    ch = own or d["channels"] or 3
+    require(
+        d["image_size"] == m["image_size"],
+        f"dataset.image_size: {d['image_size']}, but model.image_size: {m['image_size']}; expected the same",
+    )
+    require(
+        own is None or d["channels"] in (None, own),
+        f"dataset.channels: {d['channels']}, but images of {d['name']} have {own}; leave it out",
+    )
     have = f"model.in_channels: {m['in_channels']}, but images of {d['name']} have {ch}"
-    require(ch == m['in_channels'], have + ('' if own else ' (dataset.channels)'))
-    require(s['sigmoid_start'] < s['sigmoid_end'],
-            f"schedules.sigmoid_start: {s['sigmoid_start']}; expected less than schedules.sigmoid_end, {s['sigmoid_end']}")
-    w = c['sampling']['weights']
-    require(re.fullmatch(r'raw|ema(:[0-9.e-]+)?', w), f"sampling.weights: {w!r}; expected ema, raw, or ema:DECAY, e.g. ema:0.99")
-    require(len(c['training']['optimizer']['betas']) == 2,
-            f"training.optimizer.betas: {c['training']['optimizer']['betas']}; expected two numbers")
+    require(ch == m["in_channels"], have + ("" if own else " (dataset.channels)"))
+    require(
+        s["sigmoid_start"] < s["sigmoid_end"],
+        f"schedules.sigmoid_start: {s['sigmoid_start']}; expected less than schedules.sigmoid_end, {s['sigmoid_end']}",
+    )
+    w = c["sampling"]["weights"]
+    require(
+        re.fullmatch(r"raw|ema(:[0-9.e-]+)?", w),
+        f"sampling.weights: {w!r}; expected ema, raw, or ema:DECAY, e.g. ema:0.99",
+    )
+    require(
+        len(c["training"]["optimizer"]["betas"]) == 2,
+        f"training.optimizer.betas: {c['training']['optimizer']['betas']}; expected two numbers",
+    )
     return c
 
 # %% ../nbs/09_config.ipynb #ea239acd
 def load_config(
-    name='mnist_tiny',   # a packaged name, the path of a YAML file, or a mapping
-    overrides:dict=None, # dotted path -> value, e.g. {'training.ema.decay': 0.999}; later ones go before earlier ones
-)->dict:                 # complete: every key of `config_schema`
+    name="mnist_tiny",  # a packaged name, the path of a YAML file, or a mapping
+    # dotted path -> value, e.g. {'training.ema.decay': 0.999}; later ones go before earlier ones
+    overrides: dict | None = None,
+) -> dict:  # complete: every key of `config_schema`
     "Read, complete and check a config; raises `DDPMError` naming the key"
     schema = config_schema()
     c = copy.deepcopy(name) if isinstance(name, dict) else read_config(name)
-    for k, v in (overrides or {}).items(): override(c, k, v, schema)
+    for k, v in (overrides or {}).items():
+        override(c, k, v, schema)
     return agree(check(take_over(c), schema))
 
 # %% ../nbs/09_config.ipynb #31a564ab
 def config_yaml(
-    c:dict,           # complete
-    schema:dict=None, # default: `config_schema()`
-    pad:str='',       # indentation
-)->str:
+    c: dict,  # complete
+    schema: dict | None = None,  # default: `config_schema()`
+    pad: str = "",  # indentation
+) -> str:
     "A config as YAML, each key with its help as a comment"
     out = []
     for k, s in (config_schema() if schema is None else schema).items():
-        if isinstance(s, dict): out.append(f'{pad}{k}:\n' + config_yaml(c[k], s, pad + '  ')); continue
-        v = yaml.safe_dump([c[k]], default_flow_style=True, width=10**6, allow_unicode=True).strip()[1:-1]
+        if isinstance(s, dict):
+            out.append(f"{pad}{k}:\n" + config_yaml(c[k], s, pad + "  "))
+            continue
+        v = yaml.safe_dump(
+            [c[k]], default_flow_style=True, width=10**6, allow_unicode=True
+        ).strip()[1:-1]
         line = f"{pad}{k}: {json.dumps(c[k]) if chr(10) in v else v}"
-        out.append(f'{line:<32} # {s.help}\n')
-    return ''.join(out)
+        out.append(f"{line:<32} # {s.help}\n")
+    return "".join(out)

@@ -7,7 +7,10 @@ __all__ = ['DDPMError', 'require', 'pick_device', 'import_torchvision', 'seed_ev
            'make_grid', 'show_images', 'unwritten', 'atomic_path']
 
 # %% ../nbs/00_core.ipynb #fe4a5ba8
-import os, random, sys, tempfile
+import os
+import random
+import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,149 +24,209 @@ class DDPMError(ValueError):
 
 # %% ../nbs/00_core.ipynb #7c8dab5f
 def require(
-    ok,        # the condition that must hold
-    msg:str,   # one line: what was given, what was expected, and the way out
+    ok,  # the condition that must hold
+    msg: str,  # one line: what was given, what was expected, and the way out
 ):
     "Raise `DDPMError(msg)` unless `ok`"
-    if not ok: raise DDPMError(msg)
+    if not ok:
+        raise DDPMError(msg)
 
 # %% ../nbs/00_core.ipynb #34e5222c
 def pick_device(
-    name:str='auto', # 'auto' (CUDA, then MPS, then CPU), or a torch device name such as 'cpu', 'cuda:1'
-)->torch.device:
+    # 'auto' (CUDA, then MPS, then CPU), or a torch device name such as 'cpu', 'cuda:1'
+    name: str = "auto",
+) -> torch.device:
     "The torch device called `name`; raises `DDPMError` where it is not there, never falls back"
-    if name == 'auto':
-        if torch.cuda.is_available(): return torch.device('cuda')
-        return torch.device('mps' if torch.backends.mps.is_available() else 'cpu')
-    try: dev = torch.device(name)
-    except RuntimeError: raise DDPMError(f"device: {name!r} is not a device name; expected auto, cpu, cuda, cuda:N or mps") from None
-    require(dev.type in ('cpu', 'cuda', 'mps'), f"device: {name!r}; expected auto, cpu, cuda, cuda:N or mps")
-    require(dev.type != 'cuda' or torch.cuda.is_available() and (dev.index or 0) < torch.cuda.device_count(),
-            f"device: {name!r} was asked for, but torch sees {torch.cuda.device_count()} CUDA devices; use --device cpu or auto")
-    require(dev.type != 'mps' or torch.backends.mps.is_available(), "device: 'mps' is not available here; use --device cpu or auto")
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        dev = torch.device(name)
+    except RuntimeError:
+        raise DDPMError(
+            f"device: {name!r} is not a device name; expected auto, cpu, cuda, cuda:N or mps"
+        ) from None
+    require(
+        dev.type in ("cpu", "cuda", "mps"),
+        f"device: {name!r}; expected auto, cpu, cuda, cuda:N or mps",
+    )
+    require(
+        dev.type != "cuda"
+        or torch.cuda.is_available()
+        and (dev.index or 0) < torch.cuda.device_count(),
+        f"device: {name!r} was asked for, but torch sees {torch.cuda.device_count()} CUDA devices; use --device cpu or auto",
+    )
+    require(
+        dev.type != "mps" or torch.backends.mps.is_available(),
+        "device: 'mps' is not available here; use --device cpu or auto",
+    )
     return dev
 
 # %% ../nbs/00_core.ipynb #74198405
-_tv_lib = None # keeps the operator library alive once it had to be made
+_tv_lib = None  # keeps the operator library alive once it had to be made
+
 
 def import_torchvision():
     "Import torchvision, also beside a torch whose build lacks its compiled operators; raises `DDPMError` if it is not installed"
     global _tv_lib
-    try: import torchvision
-    except ModuleNotFoundError: raise DDPMError("torchvision is not installed; install it with: pip install torchvision") from None
+    try:
+        import torchvision
+    except ModuleNotFoundError:
+        raise DDPMError(
+            "torchvision is not installed; install it with: pip install torchvision"
+        ) from None
     except RuntimeError as e:
-        if 'torchvision::nms does not exist' not in str(e): raise
-        for m in [m for m in sys.modules if m.partition('.')[0] == 'torchvision']: del sys.modules[m]
-        _tv_lib = torch.library.Library('torchvision', 'FRAGMENT')
-        for op in ('nms', 'qnms'): _tv_lib.define(f'{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
+        if "torchvision::nms does not exist" not in str(e):
+            raise
+        for m in [m for m in sys.modules if m.partition(".")[0] == "torchvision"]:
+            del sys.modules[m]
+        _tv_lib = torch.library.Library("torchvision", "FRAGMENT")
+        for op in ("nms", "qnms"):
+            _tv_lib.define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         import torchvision
     return torchvision
 
 # %% ../nbs/00_core.ipynb #8bf1e745
 def seed_everything(
-    seed:int,                 # any integer in [0, 2**32)
-    deterministic:bool=False, # also ask torch for deterministic kernels, slower on GPUs
+    seed: int,  # any integer in [0, 2**32)
+    deterministic: bool = False,  # also ask torch for deterministic kernels, slower on GPUs
 ):
     "Seed Python, NumPy and torch"
     require(0 <= seed < 2**32, f"seed: {seed} is out of range; expected 0 <= seed < 2**32")
-    random.seed(seed); np.random.seed(seed); torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
     if deterministic:
-        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
 
 # %% ../nbs/00_core.ipynb #2854b058
 def fold_seed(
-    seed:int,  # the run's seed
-    *keys:int, # what this stream is for: epoch, step, rank …; order matters
-)->torch.Generator: # a CPU generator, independent for each tuple of keys of one length
+    seed: int,  # the run's seed
+    *keys: int,  # what this stream is for: epoch, step, rank …; order matters
+) -> torch.Generator:  # a CPU generator, independent for each tuple of keys of one length
     "A random stream that depends only on `seed` and `keys`, so it needs no saving and no replaying"
     ss = np.random.SeedSequence([seed, *keys])
     return torch.Generator().manual_seed(int(ss.generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
 # %% ../nbs/00_core.ipynb #6ad14a45
 def to_float(
-    x:Tensor, # images, uint8 in [0,255], any shape
-)->Tensor:    # float32 in [-1,1], same shape
+    x: Tensor,  # images, uint8 in [0,255], any shape
+) -> Tensor:  # float32 in [-1,1], same shape
     "Pixels as the model sees them"
     return x.float() / 127.5 - 1
 
 # %% ../nbs/00_core.ipynb #23b1f3d4
 def to_uint8(
-    x:Tensor, # images, float, nominally in [-1,1]; values outside are clipped, NaN is refused
-)->Tensor:    # uint8 in [0,255], same shape
+    x: Tensor,  # images, float, nominally in [-1,1]; values outside are clipped, NaN is refused
+) -> Tensor:  # uint8 in [0,255], same shape
     "Pixels as files and eyes see them: one fixed map, never scaled by the picture's own range"
-    if x.dtype == torch.uint8: return x
-    require(torch.isfinite(x).all(), "images: found NaN or infinite values; expected floats in [-1, 1]")
+    if x.dtype == torch.uint8:
+        return x
+    require(
+        torch.isfinite(x).all(), "images: found NaN or infinite values; expected floats in [-1, 1]"
+    )
     return ((x.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 # %% ../nbs/00_core.ipynb #ffbccfe0
 def make_grid(
-    x:Tensor,        # images `(B,C,H,W)`, C 1 or 3, float in [-1,1] or uint8
-    ncols:int=None,  # images per row; default: the square that holds them
-    pad:int=2,       # white pixels between images
-)->Tensor:           # one image, uint8 `(H',W',3)`
+    x: Tensor,  # images `(B,C,H,W)`, C 1 or 3, float in [-1,1] or uint8
+    ncols: int | None = None,  # images per row; default: the square that holds them
+    pad: int = 2,  # white pixels between images
+) -> Tensor:  # one image, uint8 `(H',W',3)`
     "Tile images row by row"
-    require(x.ndim == 4 and x.shape[1] in (1, 3), f"images: shape {tuple(x.shape)}; expected (B,1,H,W) or (B,3,H,W)")
+    require(
+        x.ndim == 4 and x.shape[1] in (1, 3),
+        f"images: shape {tuple(x.shape)}; expected (B,1,H,W) or (B,3,H,W)",
+    )
     x = to_uint8(x.detach().cpu()).expand(-1, 3, -1, -1)
     b, c, h, w = x.shape
-    ncols = min(b, ncols or int(np.ceil(b**.5))); nrows = -(-b // ncols)
-    out = torch.full((nrows*(h+pad) + pad, ncols*(w+pad) + pad, 3), 255, dtype=torch.uint8)
+    ncols = min(b, ncols or int(np.ceil(b**0.5)))
+    nrows = -(-b // ncols)
+    out = torch.full((nrows * (h + pad) + pad, ncols * (w + pad) + pad, 3), 255, dtype=torch.uint8)
     for i in range(b):
         r, k = divmod(i, ncols)
-        top, left = pad + r*(h+pad), pad + k*(w+pad)
-        out[top:top+h, left:left+w] = x[i].permute(1, 2, 0)
+        top, left = pad + r * (h + pad), pad + k * (w + pad)
+        out[top : top + h, left : left + w] = x[i].permute(1, 2, 0)
     return out
 
 # %% ../nbs/00_core.ipynb #88cb542d
 def show_images(
-    x:Tensor,        # images `(B,C,H,W)`, float in [-1,1] or uint8
-    ncols:int=None,  # images per row; default: a square
-    titles=None,     # one caption per image; each image then gets its own axes
-    size:float=1.,   # inches per image
-    ax=None,         # draw here instead of in a new figure; cannot be combined with `titles`
-):                   # the matplotlib Axes, or the array of them when `titles` are given
+    x: Tensor,  # images `(B,C,H,W)`, float in [-1,1] or uint8
+    ncols: int | None = None,  # images per row; default: a square
+    titles=None,  # one caption per image; each image then gets its own axes
+    size: float = 1.0,  # inches per image
+    ax=None,  # draw here instead of in a new figure; cannot be combined with `titles`
+):  # the matplotlib Axes, or the array of them when `titles` are given
     "Show a batch of images"
     import matplotlib.pyplot as plt
-    b = len(x); ncols = min(b, ncols or int(np.ceil(b**.5))); nrows = -(-b // ncols)
+
+    b = len(x)
+    ncols = min(b, ncols or int(np.ceil(b**0.5)))
+    nrows = -(-b // ncols)
     if titles is None:
-        if ax is None: _, ax = plt.subplots(figsize=(size*ncols, size*nrows), dpi=72)
-        ax.imshow(make_grid(x, ncols), interpolation='nearest'); ax.axis('off')
+        if ax is None:
+            _, ax = plt.subplots(figsize=(size * ncols, size * nrows), dpi=72)
+        ax.imshow(make_grid(x, ncols), interpolation="nearest")
+        ax.axis("off")
         return ax
     require(len(titles) == b, f"titles: got {len(titles)} for {b} images")
-    _, axs = plt.subplots(nrows, ncols, figsize=(size*ncols, 1.25*size*nrows), dpi=72, squeeze=False)
-    for a in axs.flat: a.axis('off')
+    _, axs = plt.subplots(
+        nrows, ncols, figsize=(size * ncols, 1.25 * size * nrows), dpi=72, squeeze=False
+    )
+    for a in axs.flat:
+        a.axis("off")
     for a, im, s in zip(axs.flat, x, titles):
-        a.imshow(make_grid(im[None], pad=0), interpolation='nearest'); a.set_title(s, fontsize=9)
+        a.imshow(make_grid(im[None], pad=0), interpolation="nearest")
+        a.set_title(s, fontsize=9)
     plt.tight_layout()
     return axs
 
 # %% ../nbs/00_core.ipynb #b2b6ae5d
 def unwritten(
-    path, # the file
+    path,  # the file
     why,  # what the disk said, or the exception that says it
-)->DDPMError: # to be raised
+) -> DDPMError:  # to be raised
     "One sentence for whatever keeps a file from being written"
-    why = getattr(why, 'strerror', None) or (str(why) or type(why).__name__).splitlines()[0]
-    return DDPMError(f"output: could not write {path}: {why}; nothing that was saved before is lost; "
-                     "free space, or choose another --output_dir")
+    why = getattr(why, "strerror", None) or (str(why) or type(why).__name__).splitlines()[0]
+    return DDPMError(
+        f"output: could not write {path}: {why}; nothing that was saved before is lost; "
+        "free space, or choose another --output_dir"
+    )
+
 
 @contextmanager
 def atomic_path(
-    path, # where the file shall be in the end
-):        # yields a temporary `Path` in the same folder, renamed onto `path` if the block succeeds
+    path,  # where the file shall be in the end
+):  # yields a temporary `Path` in the same folder, renamed onto `path` if the block succeeds
     "Write a file whole or not at all: a reader sees the old one or the new one, never half; raises `DDPMError` where it can't be written"
-    path = Path(path); folder = path.parent
-    try: folder.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise DDPMError(f"output: cannot create folder {folder}: {e.strerror}; choose another with --output_dir") from None
-    try: fd, tmp = tempfile.mkstemp(dir=folder, prefix=f'.{path.stem}-', suffix=path.suffix)
-    except OSError as e: raise DDPMError(f"output: cannot write in {folder}: {e.strerror}; choose another with --output_dir") from None
-    os.close(fd); tmp = Path(tmp)
+    path = Path(path)
+    folder = path.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise DDPMError(
+            f"output: cannot create folder {folder}: {e.strerror}; choose another with --output_dir"
+        ) from None
+    try:
+        fd, tmp = tempfile.mkstemp(dir=folder, prefix=f".{path.stem}-", suffix=path.suffix)
+    except OSError as e:
+        raise DDPMError(
+            f"output: cannot write in {folder}: {e.strerror}; choose another with --output_dir"
+        ) from None
+    os.close(fd)
+    tmp = Path(tmp)
     try:
         yield tmp
-        with open(tmp, 'rb') as f: os.fsync(f.fileno())
-        umask = os.umask(0); os.umask(umask)
+        with open(tmp, "rb") as f:
+            os.fsync(f.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
         os.chmod(tmp, 0o666 & ~umask)
         os.replace(tmp, path)
-    except OSError as e: raise unwritten(path, e) from None
-    finally: tmp.unlink(missing_ok=True)
+    except OSError as e:
+        raise unwritten(path, e) from None
+    finally:
+        tmp.unlink(missing_ok=True)

@@ -8,7 +8,10 @@ __all__ = ['EXTENSIONS', 'ENDINGS', 'read_idx', 'ImageData', 'fit_image', 'load_
            'FolderData', 'split_indices', 'load_data', 'epoch_order', 'random_flip']
 
 # %% ../nbs/00_data.ipynb #da1f43e6
-import gzip, signal, struct, zlib
+import gzip
+import signal
+import struct
+import zlib
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -23,29 +26,42 @@ from .core import DDPMError, fold_seed, import_torchvision, require, to_float
 
 # %% ../nbs/00_data.ipynb #aad14421
 def read_idx(
-    path, # a gzip-compressed idx file (LeCun's format), a path or an importlib resource
-)->np.ndarray: # uint8, shaped as the file's header says
+    path,  # a gzip-compressed idx file (LeCun's format), a path or an importlib resource
+) -> np.ndarray:  # uint8, shaped as the file's header says
     "Read an idx.gz file without unpacking it to disk; raises `DDPMError` if it does not hold what its header promises"
-    try: raw = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError) as e: raise DDPMError(f"data: cannot read {path}: {e}") from None
-    require(len(raw) > 4 and raw[:3] == b'\0\0\x08', f"data: {path} is not an idx file of unsigned bytes")
+    try:
+        raw = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError) as e:
+        raise DDPMError(f"data: cannot read {path}: {e}") from None
+    require(
+        len(raw) > 4 and raw[:3] == b"\0\0\x08",
+        f"data: {path} is not an idx file of unsigned bytes",
+    )
     ndim = raw[3]
-    shape, a = np.frombuffer(raw, '>i4', ndim, 4), np.frombuffer(raw, np.uint8, offset=4 + 4*ndim)
-    require(a.size == shape.prod(), f"data: {path} holds {a.size} bytes; its header promises {shape.prod()}")
+    shape, a = np.frombuffer(raw, ">i4", ndim, 4), np.frombuffer(raw, np.uint8, offset=4 + 4 * ndim)
+    require(
+        a.size == shape.prod(),
+        f"data: {path} holds {a.size} bytes; its header promises {shape.prod()}",
+    )
     return a.reshape(shape)
 
 # %% ../nbs/00_data.ipynb #78fcf96b
 class ImageData:
     "A data set held in memory as uint8, handed out as float batches in [-1, 1]"
-    def __init__(self,
-        images:Tensor,      # uint8 `(N,C,H,W)`
-        labels:Tensor=None, # int64 `(N,)` in [0, num_classes), or None
-        name:str='images',  # what to call it in logs and reports
-        flip:bool=False,    # whether a mirrored picture is still a picture of the same kind
-        num_classes:int=None, # default: the largest label plus one
+
+    def __init__(
+        self,
+        images: Tensor,  # uint8 `(N,C,H,W)`
+        labels: Tensor = None,  # int64 `(N,)` in [0, num_classes), or None
+        name: str = "images",  # what to call it in logs and reports
+        flip: bool = False,  # whether a mirrored picture is still a picture of the same kind
+        num_classes: int | None = None,  # default: the largest label plus one
     ):
         good = images.dtype == torch.uint8 and images.ndim == 4 and len(images)
-        require(good, f"images: {images.dtype} {tuple(images.shape)}; expected non-empty uint8 (N,C,H,W)")
+        require(
+            good,
+            f"images: {images.dtype} {tuple(images.shape)}; expected non-empty uint8 (N,C,H,W)",
+        )
         self.images, self.labels, self.name, self.flip = images, labels, name, flip
         self.num_classes = num_classes or (int(labels.max()) + 1 if labels is not None else None)
 
@@ -58,172 +74,240 @@ class ImageData:
         "`(C,H,W)`"
         return tuple(self.images.shape[1:])
 
-    def batch(self,
-        idx:Tensor, # int64 `(B,)`
-    ):              # `(x, y)`: float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
+    def batch(
+        self,
+        idx: Tensor,  # int64 `(B,)`
+    ):  # `(x, y)`: float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
         "The images at `idx`, never flipped"
         idx = idx.to(self.images.device)
         return to_float(self.images[idx]), None if self.labels is None else self.labels[idx]
 
 # %% ../nbs/00_data.ipynb #imgdat02
 @patch
-def batches(self:ImageData,
-    order, # a list of index tensors, one per batch
-    num_workers:int=0, # not needed here: nothing is read from disk
-):         # yields `(x, y)` for each
+def batches(
+    self: ImageData,
+    order,  # a list of index tensors, one per batch
+    num_workers: int = 0,  # not needed here: nothing is read from disk
+):  # yields `(x, y)` for each
     "Batches in the order asked for"
-    for idx in order: yield self.batch(idx)
+    for idx in order:
+        yield self.batch(idx)
+
 
 @patch
-def to(self:ImageData,
-    device, # a torch device
-):          # itself
+def to(
+    self: ImageData,
+    device,  # a torch device
+):  # itself
     "Move the images to `device`, where batches are then made"
     self.images = self.images.to(device)
-    if self.labels is not None: self.labels = self.labels.to(device)
+    if self.labels is not None:
+        self.labels = self.labels.to(device)
     return self
 
 # %% ../nbs/00_data.ipynb #9beb8d00
 def fit_image(
-    img:Tensor,      # uint8 `(C,H,W)` or `(N,C,H,W)`
-    image_size:int,  # wanted height and width
-)->Tensor:           # uint8, `(…,C,image_size,image_size)`
+    img: Tensor,  # uint8 `(C,H,W)` or `(N,C,H,W)`
+    image_size: int,  # wanted height and width
+) -> Tensor:  # uint8, `(…,C,image_size,image_size)`
     "Pad with black what is a little smaller (28 → 32), else resize the short side and crop the centre; never stretch"
     h, w = img.shape[-2:]
-    if max(h, w) <= image_size < 1.5*min(h, w):
+    if max(h, w) <= image_size < 1.5 * min(h, w):
         dy, dx = image_size - h, image_size - w
-        return F.pad(img, (dx//2, dx - dx//2, dy//2, dy - dy//2))
+        return F.pad(img, (dx // 2, dx - dx // 2, dy // 2, dy - dy // 2))
     s = image_size / min(h, w)
-    size = (max(image_size, round(h*s)), max(image_size, round(w*s)))
+    size = (max(image_size, round(h * s)), max(image_size, round(w * s)))
     flat = img.float() if img.ndim == 4 else img[None].float()
-    if size != (h, w): flat = F.interpolate(flat, size=size, mode='bilinear', antialias=True, align_corners=False)
-    top, left = (size[0]-image_size)//2, (size[1]-image_size)//2
-    out = flat[..., top:top+image_size, left:left+image_size].round().clamp(0, 255).to(torch.uint8)
+    if size != (h, w):
+        flat = F.interpolate(flat, size=size, mode="bilinear", antialias=True, align_corners=False)
+    top, left = (size[0] - image_size) // 2, (size[1] - image_size) // 2
+    out = (
+        flat[..., top : top + image_size, left : left + image_size]
+        .round()
+        .clamp(0, 255)
+        .to(torch.uint8)
+    )
     return out if img.ndim == 4 else out[0]
 
 # %% ../nbs/00_data.ipynb #12349e42
 def load_mnist(
-    split:str='train',   # 'train' (60,000) or 'test' (10,000)
-    image_size:int=32,   # height and width; from 28 to 41 digits are padded with black, at other sizes resized
-)->ImageData:
+    split: str = "train",  # 'train' (60,000) or 'test' (10,000)
+    # height and width; from 28 to 41 digits are padded with black, at other sizes resized
+    image_size: int = 32,
+) -> ImageData:
     "MNIST from the package itself: nothing is downloaded, nothing is written"
-    require(split in ('train', 'test'), f"dataset.split: {split!r}; expected 'train' or 'test'")
-    d, s = resources.files('ddpm_nb') / 'data', 'train' if split == 'train' else 't10k'
-    x = torch.from_numpy(read_idx(d / f'{s}-images-idx3-ubyte.gz').copy())[:, None]
-    y = torch.from_numpy(read_idx(d / f'{s}-labels-idx1-ubyte.gz').astype(np.int64))
-    return ImageData(fit_image(x, image_size), y, name='mnist', flip=False, num_classes=10)
+    require(split in ("train", "test"), f"dataset.split: {split!r}; expected 'train' or 'test'")
+    d, s = resources.files("ddpm_nb") / "data", "train" if split == "train" else "t10k"
+    x = torch.from_numpy(read_idx(d / f"{s}-images-idx3-ubyte.gz").copy())[:, None]
+    y = torch.from_numpy(read_idx(d / f"{s}-labels-idx1-ubyte.gz").astype(np.int64))
+    return ImageData(fit_image(x, image_size), y, name="mnist", flip=False, num_classes=10)
 
 # %% ../nbs/00_data.ipynb #89cd721c
 def load_torchvision(
-    name:str,          # 'fashion_mnist' or 'cifar10'
-    split:str='train', # 'train' or 'test'
-    image_size:int=32, # wanted height and width
-    root='data',       # where torchvision keeps its files
-    download:bool=True, # fetch them if they are not there
-)->ImageData:
+    name: str,  # 'fashion_mnist' or 'cifar10'
+    split: str = "train",  # 'train' or 'test'
+    image_size: int = 32,  # wanted height and width
+    root="data",  # where torchvision keeps its files
+    download: bool = True,  # fetch them if they are not there
+) -> ImageData:
     "A torchvision data set, held in memory; raises `DDPMError` if it can be neither found nor fetched"
-    sets = dict(fashion_mnist=('FashionMNIST', True), cifar10=('CIFAR10', True))
+    sets = dict(fashion_mnist=("FashionMNIST", True), cifar10=("CIFAR10", True))
     require(name in sets, f"dataset.name: {name!r}; expected one of {sorted(sets)}")
-    require(split in ('train', 'test'), f"dataset.split: {split!r}; expected 'train' or 'test'")
+    require(split in ("train", "test"), f"dataset.split: {split!r}; expected 'train' or 'test'")
     cls, flip = sets[name]
-    try: ds = getattr(import_torchvision().datasets, cls)(str(root), train=split == 'train', download=download)
+    try:
+        ds = getattr(import_torchvision().datasets, cls)(
+            str(root), train=split == "train", download=download
+        )
     except (OSError, RuntimeError) as e:
-        raise DDPMError(f"dataset: could not get {name} in {root}: {str(e).splitlines()[0]}; "
-                        "put torchvision's files there, or use dataset.name=folder") from None
+        raise DDPMError(
+            f"dataset: could not get {name} in {root}: {str(e).splitlines()[0]}; "
+            "put torchvision's files there, or use dataset.name=folder"
+        ) from None
     x = torch.as_tensor(np.asarray(ds.data))
     x = x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2)
-    return ImageData(fit_image(x.contiguous(), image_size), torch.as_tensor(ds.targets, dtype=torch.int64), name, flip, 10)
+    return ImageData(
+        fit_image(x.contiguous(), image_size),
+        torch.as_tensor(ds.targets, dtype=torch.int64),
+        name,
+        flip,
+        10,
+    )
 
 # %% ../nbs/00_data.ipynb #a0fa6f9a
-EXTENSIONS = {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.ppm', '.pgm'}
+EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+
 
 def check_range(
-    im, # an opened image file
+    im,  # an opened image file
 ):
     "Raise `ValueError` for pixels of which nobody knows what is white"
-    if im.mode == 'F' or im.mode == 'I' and im.format == 'TIFF':
-        raise ValueError('pixels of 32 bits, and no telling which value is white; convert it to 8 or 16 bits')
+    if im.mode == "F" or im.mode == "I" and im.format == "TIFF":
+        raise ValueError(
+            "pixels of 32 bits, and no telling which value is white; convert it to 8 or 16 bits"
+        )
+
 
 def read_image(
-    path,             # an image file
-    image_size:int,   # wanted height and width
-    channels:int=3,   # 1 for grey, 3 for RGB
-)->Tensor:            # uint8 `(channels,image_size,image_size)`
+    path,  # an image file
+    image_size: int,  # wanted height and width
+    channels: int = 3,  # 1 for grey, 3 for RGB
+) -> Tensor:  # uint8 `(channels,image_size,image_size)`
     "One image file, whatever its size and mode"
     from PIL import Image
+
     with Image.open(path) as im:
         check_range(im)
-        if im.mode.startswith('I'): # 16 bits: by the type's range, not the picture's
-            im = Image.fromarray((np.array(im, dtype=np.float64)*255/65535).clip(0, 255).astype(np.uint8))
-        if im.mode in ('P', 'PA', 'LA') or 'transparency' in im.info: im = im.convert('RGBA')
-        if im.mode == 'RGBA': im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
-        a = torch.from_numpy(np.array(im.convert('L' if channels == 1 else 'RGB')))
+        if im.mode.startswith("I"):  # 16 bits: by the type's range, not the picture's
+            im = Image.fromarray(
+                (np.array(im, dtype=np.float64) * 255 / 65535).clip(0, 255).astype(np.uint8)
+            )
+        if im.mode in ("P", "PA", "LA") or "transparency" in im.info:
+            im = im.convert("RGBA")
+        if im.mode == "RGBA":
+            im = Image.alpha_composite(Image.new("RGBA", im.size, "white"), im)
+        a = torch.from_numpy(np.array(im.convert("L" if channels == 1 else "RGB")))
     return fit_image(a[None] if a.ndim == 2 else a.permute(2, 0, 1), image_size)
 
 # %% ../nbs/00_data.ipynb #look0001
-ENDINGS = dict(JPEG=b'\xff\xd9', PNG=b'IEND\xaeB`\x82') # the last bytes of a whole file
+ENDINGS = dict(JPEG=b"\xff\xd9", PNG=b"IEND\xaeB`\x82")  # the last bytes of a whole file
+
 
 def why_unreadable(
-    f, # called without arguments; reads an image
-)->str: # one line, or '' if it went well
+    f,  # called without arguments; reads an image
+) -> str:  # one line, or '' if it went well
     "What goes wrong when an image is read"
     from PIL import Image
-    try: f()
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error,
-            Image.DecompressionBombError) as e:
+
+    try:
+        f()
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        IndexError,
+        KeyError,
+        struct.error,
+        zlib.error,
+        Image.DecompressionBombError,
+    ) as e:
         return (str(e) or type(e).__name__).splitlines()[0]
-    return ''
+    return ""
+
 
 def check_image(
-    path, # an image file
-)->str:   # what is wrong with it, or ''
+    path,  # an image file
+) -> str:  # what is wrong with it, or ''
     "Look at a file's header and its end; decode it only where these leave a doubt"
     from PIL import Image
+
     def look():
-        with Image.open(path) as im: check_range(im); want = ENDINGS.get(im.format)
-        with open(path, 'rb') as f: f.seek(-min(8, f.seek(0, 2)), 2); end = f.read()
+        with Image.open(path) as im:
+            check_range(im)
+            want = ENDINGS.get(im.format)
+        with open(path, "rb") as f:
+            f.seek(-min(8, f.seek(0, 2)), 2)
+            end = f.read()
         if want is None or not end.endswith(want):
-            with Image.open(path) as im: im.load()
+            with Image.open(path) as im:
+                im.load()
+
     return why_unreadable(look).replace(str(path), Path(path).name)
 
 # %% ../nbs/00_data.ipynb #243a17f0
 def find_images(
-    root, # a folder
-)->tuple: # `(readable paths, [(broken path, why)])`
+    root,  # a folder
+) -> tuple:  # `(readable paths, [(broken path, why)])`
     "The image files under a folder, each looked at once; broken ones are printed with their name, and counted"
     root = Path(root)
     require(root.is_dir(), f"dataset.root: {str(root)!r} is not a folder")
-    found = sorted(p for p in root.rglob('*') if p.suffix.lower() in EXTENSIONS)
+    found = sorted(p for p in root.rglob("*") if p.suffix.lower() in EXTENSIONS)
     why = {p: check_image(p) for p in found}
     good, broken = [p for p in found if not why[p]], [(p, why[p]) for p in found if why[p]]
-    for p, w in broken: print(f"dataset: skipping {p.relative_to(root)}: {w}")
-    if broken: print(f"dataset: skipped {len(broken)} of {len(found)} files that cannot be read")
-    require(good, f"dataset.root: no readable images under {str(root)!r}; looked for {', '.join(sorted(EXTENSIONS))}")
+    for p, w in broken:
+        print(f"dataset: skipping {p.relative_to(root)}: {w}")
+    if broken:
+        print(f"dataset: skipped {len(broken)} of {len(found)} files that cannot be read")
+    require(
+        good,
+        f"dataset.root: no readable images under {str(root)!r}; looked for {', '.join(sorted(EXTENSIONS))}",
+    )
     return good, broken
 
 # %% ../nbs/00_data.ipynb #files001
 class Files(torch.utils.data.Dataset):
     "Reads one file at a time; lives in the workers"
-    in_a_row = 12 # so many files that cannot be read, one after the other, and it gives up
-    def __init__(self,
-        files,          # paths
-        image_size:int, # wanted height and width
-        channels:int,   # 1 or 3
-    ): self.files, self.image_size, self.channels = files, image_size, channels
+
+    in_a_row = 12  # so many files that cannot be read, one after the other, and it gives up
+
+    def __init__(
+        self,
+        files,  # paths
+        image_size: int,  # wanted height and width
+        channels: int,  # 1 or 3
+    ):
+        self.files, self.image_size, self.channels = files, image_size, channels
 
     def __len__(self):
         "How many files"
         return len(self.files)
 
-    def __getitem__(self,
-        i:int, # which file
-    ):         # `(image or None, index of the file that it is from, [(index, why) of files that could not be read])`
+    def __getitem__(
+        self,
+        i: int,  # which file
+        # `(image or None, index of the file that it is from, [(index, why) of files that could not
+        # be read])`
+    ):
         "The image `i`, or the next one that can be read"
         bad, out = [], []
         for j in range(i, i + min(self.in_a_row, len(self))):
             j %= len(self)
-            why = why_unreadable(lambda: out.append(read_image(self.files[j], self.image_size, self.channels)))
-            if not why: return out[0], j, bad
+            why = why_unreadable(
+                lambda: out.append(read_image(self.files[j], self.image_size, self.channels))
+            )
+            if not why:
+                return out[0], j, bad
             bad.append((j, why))
         return None, i, bad
 
@@ -231,33 +315,50 @@ class Files(torch.utils.data.Dataset):
 class LostProcess(DDPMError):
     "Another process that this one needs is gone"
 
+
 @contextmanager
 def dead_workers_named():
     "Inside the block, PyTorch's report of a dead worker process becomes a `LostProcess`"
-    try: yield
+    try:
+        yield
     except RuntimeError as e:
-        if 'DataLoader worker' not in str(e): raise
-        raise LostProcess("dataset: a process that reads images died, killed by hand or for want of memory; "
-                          "if memory is short, use a smaller training.num_workers") from None
+        if "DataLoader worker" not in str(e):
+            raise
+        raise LostProcess(
+            "dataset: a process that reads images died, killed by hand or for want of memory; "
+            "if memory is short, use a smaller training.num_workers"
+        ) from None
 
-def _ignore_ctrl_c(worker): signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-def _gather(items): return [x for x, _, _ in items], [i for _, i, _ in items], [b for _, _, bad in items for b in bad]
+def _ignore_ctrl_c(worker):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _gather(items):
+    return (
+        [x for x, _, _ in items],
+        [i for _, i, _ in items],
+        [b for _, _, bad in items for b in bad],
+    )
 
 # %% ../nbs/00_data.ipynb #54d80d54
 class FolderData:
     "Images read from a folder as they are needed, by worker processes; same face as `ImageData`"
-    def __init__(self,
-        root,               # a folder; classes are its sub-folders, if all images lie in some
-        image_size:int=64,  # wanted height and width: the short side is resized, the centre cropped
-        channels:int=3,     # 1 for grey, 3 for RGB
-        flip:bool=True,     # whether a mirrored picture is still a picture of the same kind
-        keep=None,          # indices of the files to use (a split); default: all
-        files=None,         # the folder's files, if they were looked up before
+
+    def __init__(
+        self,
+        root,  # a folder; classes are its sub-folders, if all images lie in some
+        # wanted height and width: the short side is resized, the centre cropped
+        image_size: int = 64,
+        channels: int = 3,  # 1 for grey, 3 for RGB
+        flip: bool = True,  # whether a mirrored picture is still a picture of the same kind
+        keep=None,  # indices of the files to use (a split); default: all
+        files=None,  # the folder's files, if they were looked up before
     ):
         self.root = Path(root)
         files = find_images(root)[0] if files is None else files
-        tops = [p.relative_to(self.root).parts for p in files] # classes are those of the whole folder, also in a split
+        # classes are those of the whole folder, also in a split
+        tops = [p.relative_to(self.root).parts for p in files]
         self.classes = sorted({t[0] for t in tops}) if all(len(t) > 1 for t in tops) else None
         self.all_files, keep = files, range(len(files)) if keep is None else keep
         self.files = [files[i] for i in keep]
@@ -265,8 +366,9 @@ class FolderData:
         number = {c: n for n, c in enumerate(self.classes or ())}
         self.labels = torch.tensor([number[tops[i][0]] for i in keep]) if self.classes else None
         self.num_classes, self.flip, self.name = len(number) or None, flip, self.root.resolve().name
-        self.image_size, self.channels, self.unreadable = image_size, channels, {} # path -> why, met while reading
-        self.ds, self.device = Files(self.files, image_size, channels), torch.device('cpu')
+        # path -> why, met while reading
+        self.image_size, self.channels, self.unreadable = image_size, channels, {}
+        self.ds, self.device = Files(self.files, image_size, channels), torch.device("cpu")
 
     def __len__(self):
         "How many images"
@@ -279,113 +381,158 @@ class FolderData:
 
 # %% ../nbs/00_data.ipynb #fold0003
 @patch
-def hand_out(self:FolderData,
-    images, # of a batch, uint8; None where nothing could be read
-    idx,    # which files they are from
-    bad,    # `[(index, why)]` of the files that could not be read
-):          # `(x, y)`: float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
+def hand_out(
+    self: FolderData,
+    images,  # of a batch, uint8; None where nothing could be read
+    idx,  # which files they are from
+    bad,  # `[(index, why)]` of the files that could not be read
+):  # `(x, y)`: float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
     "Say which files could not be read, each once, and make a batch of the rest; raises `DDPMError` if there is none"
-    for p, why in ((self.files[i], why.replace(str(self.files[i]), self.files[i].name)) for i, why in bad):
-        if p in self.unreadable: continue
+    for p, why in (
+        (self.files[i], why.replace(str(self.files[i]), self.files[i].name)) for i, why in bad
+    ):
+        if p in self.unreadable:
+            continue
         self.unreadable[p] = why
-        print(f"\ndataset: {p.relative_to(self.root)} can no longer be read ({why}); another takes its place "
-              f"({len(self.unreadable)} so far)", flush=True)
-    require(all(x is not None for x in images),
-            f"dataset: {self.ds.in_a_row} files in a row cannot be read, the last {bad[-1:] and self.files[bad[-1][0]].name}; "
-            "is the disk still there?")
+        print(
+            f"\ndataset: {p.relative_to(self.root)} can no longer be read ({why}); another takes its place "
+            f"({len(self.unreadable)} so far)",
+            flush=True,
+        )
+    require(
+        all(x is not None for x in images),
+        f"dataset: {self.ds.in_a_row} files in a row cannot be read, the last {bad[-1:] and self.files[bad[-1][0]].name}; "
+        "is the disk still there?",
+    )
     y = None if self.labels is None else self.labels[torch.tensor(idx)].to(self.device)
     return to_float(torch.stack(images).to(self.device)), y
 
+
 @patch
-def batch(self:FolderData,
-    idx:Tensor, # int64 `(B,)`
-):              # `(x, y)`: float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
+def batch(
+    self: FolderData,
+    idx: Tensor,  # int64 `(B,)`
+):  # `(x, y)`: float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
     "The images at `idx`, never flipped"
     return self.hand_out(*_gather([self.ds[i] for i in idx.tolist()]))
 
 # %% ../nbs/00_data.ipynb #fold0005
 @patch
-def batches(self:FolderData,
-    order, # a list of index tensors, one per batch
-    num_workers:int=2, # processes that read ahead; 0 reads here
-):         # yields `(x, y)` for each
+def batches(
+    self: FolderData,
+    order,  # a list of index tensors, one per batch
+    num_workers: int = 2,  # processes that read ahead; 0 reads here
+):  # yields `(x, y)` for each
     "Batches in the order asked for, read ahead by workers"
-    kw = dict(collate_fn=_gather, num_workers=num_workers, worker_init_fn=_ignore_ctrl_c if num_workers else None)
+    kw = dict(
+        collate_fn=_gather,
+        num_workers=num_workers,
+        worker_init_fn=_ignore_ctrl_c if num_workers else None,
+    )
     with dead_workers_named():
-        loader = torch.utils.data.DataLoader(self.ds, batch_sampler=[o.tolist() for o in order], **kw)
-        for got in loader: yield self.hand_out(*got)
+        loader = torch.utils.data.DataLoader(
+            self.ds, batch_sampler=[o.tolist() for o in order], **kw
+        )
+        for got in loader:
+            yield self.hand_out(*got)
+
 
 @patch
-def to(self:FolderData,
-    device, # a torch device
-):          # itself
+def to(
+    self: FolderData,
+    device,  # a torch device
+):  # itself
     "Batches are moved to `device` as they come"
-    self.device = torch.device(device); return self
+    self.device = torch.device(device)
+    return self
 
 # %% ../nbs/00_data.ipynb #split001
 def split_indices(
-    n:int,              # how many images there are
-    split:str,          # 'train' or 'test'
-    val_fraction:float, # the share that is 'test'
-)->list:                # indices, ascending
+    n: int,  # how many images there are
+    split: str,  # 'train' or 'test'
+    val_fraction: float,  # the share that is 'test'
+) -> list:  # indices, ascending
     "Which images of a folder belong to a split: a shuffle that depends on `n` alone"
-    require(split in ('train', 'test'), f"dataset.split: {split!r}; expected 'train' or 'test'")
+    require(split in ("train", "test"), f"dataset.split: {split!r}; expected 'train' or 'test'")
     perm = torch.randperm(n, generator=fold_seed(0, 1)).tolist()
-    n_val = min(n - 1, max(1, round(val_fraction*n)))
-    return sorted(perm[n_val:] if split == 'train' else perm[:n_val] or perm)
+    n_val = min(n - 1, max(1, round(val_fraction * n)))
+    return sorted(perm[n_val:] if split == "train" else perm[:n_val] or perm)
 
 # %% ../nbs/00_data.ipynb #e92e675e
 def load_data(
-    name:str='mnist',     # 'mnist' (in the package), 'fashion_mnist', 'cifar10', or 'folder'
-    split:str='train',    # 'train' or 'test'
-    image_size:int=32,    # height and width
-    channels:int=None,    # 1 or 3, for folders; the other sets know theirs
-    root:str=None,        # the folder of images, or where torchvision keeps its files ('data')
-    flip:bool=None,       # random mirroring in training; default: off for MNIST, on elsewhere
-    limit:int=None,       # keep only the first `limit` images
-    val_fraction:float=0.05, # for folders: the share held out as split 'test'
-    files:list=None,      # for folders: what `find_images` found, if it was asked before
-):                        # `ImageData` or `FolderData`
+    name: str = "mnist",  # 'mnist' (in the package), 'fashion_mnist', 'cifar10', or 'folder'
+    split: str = "train",  # 'train' or 'test'
+    image_size: int = 32,  # height and width
+    channels: int | None = None,  # 1 or 3, for folders; the other sets know theirs
+    root: str | None = None,  # the folder of images, or where torchvision keeps its files ('data')
+    flip: bool | None = None,  # random mirroring in training; default: off for MNIST, on elsewhere
+    limit: int | None = None,  # keep only the first `limit` images
+    val_fraction: float = 0.05,  # for folders: the share held out as split 'test'
+    files: list | None = None,  # for folders: what `find_images` found, if it was asked before
+):  # `ImageData` or `FolderData`
     "The data set that a config's `dataset` section names"
-    names = ('mnist', 'fashion_mnist', 'cifar10', 'folder')
+    names = ("mnist", "fashion_mnist", "cifar10", "folder")
     require(name in names, f"dataset.name: {name!r}; expected one of {', '.join(names)}")
     require(image_size >= 8, f"dataset.image_size: {image_size}; expected 8 or more")
     require(channels in (None, 1, 3), f"dataset.channels: {channels}; expected 1 or 3")
     require(limit is None or limit > 0, f"dataset.limit: {limit}; expected 1 or more")
-    require(0 < val_fraction < 1, f"dataset.val_fraction: {val_fraction}; expected a number between 0 and 1")
-    if name == 'folder':
+    require(
+        0 < val_fraction < 1,
+        f"dataset.val_fraction: {val_fraction}; expected a number between 0 and 1",
+    )
+    if name == "folder":
         require(root, "dataset.root: missing; name the folder of images")
         files = find_images(root)[0] if files is None else files
         keep = split_indices(len(files), split, val_fraction)[:limit]
-        return FolderData(root, image_size, channels or 3, True if flip is None else flip, keep, files)
-    require(name != 'mnist' or not flip, "dataset.flip: true, but a mirrored digit is not a digit; set it to false for mnist")
-    ds = load_mnist(split, image_size) if name == 'mnist' else load_torchvision(name, split, image_size, root or 'data')
-    require(channels in (None, ds.image_shape[0]), f"dataset.channels: {channels}, but {name} has {ds.image_shape[0]}")
-    if flip is not None: ds.flip = flip
-    if limit is None: return ds
-    return ImageData(ds.images[:limit].clone(), ds.labels[:limit].clone(), ds.name, ds.flip, ds.num_classes)
+        return FolderData(
+            root, image_size, channels or 3, True if flip is None else flip, keep, files
+        )
+    require(
+        name != "mnist" or not flip,
+        "dataset.flip: true, but a mirrored digit is not a digit; set it to false for mnist",
+    )
+    ds = (
+        load_mnist(split, image_size)
+        if name == "mnist"
+        else load_torchvision(name, split, image_size, root or "data")
+    )
+    require(
+        channels in (None, ds.image_shape[0]),
+        f"dataset.channels: {channels}, but {name} has {ds.image_shape[0]}",
+    )
+    if flip is not None:
+        ds.flip = flip
+    if limit is None:
+        return ds
+    return ImageData(
+        ds.images[:limit].clone(), ds.labels[:limit].clone(), ds.name, ds.flip, ds.num_classes
+    )
 
 # %% ../nbs/00_data.ipynb #8de511c9
 def epoch_order(
-    n:int,          # images in the data set
-    batch_size:int, # images per step
-    seed:int,       # the run's seed
-    epoch:int,      # counted from 0; each has its own shuffle
-    start:int=0,    # skip this many batches: where a resumed run goes on
-):                  # list of int64 `(batch_size,)` tensors; an incomplete last batch is dropped
+    n: int,  # images in the data set
+    batch_size: int,  # images per step
+    seed: int,  # the run's seed
+    epoch: int,  # counted from 0; each has its own shuffle
+    start: int = 0,  # skip this many batches: where a resumed run goes on
+):  # list of int64 `(batch_size,)` tensors; an incomplete last batch is dropped
     "The batches of one epoch, as a function of seed and epoch alone, so that a resumed run sees the same"
-    require(batch_size <= n, f"training.batch_size: {batch_size} is more than the {n} images of the data set")
+    require(
+        batch_size <= n,
+        f"training.batch_size: {batch_size} is more than the {n} images of the data set",
+    )
     perm = torch.randperm(n, generator=fold_seed(seed, 2, epoch))
-    return list(perm[:n - n % batch_size].split(batch_size))[start:]
+    return list(perm[: n - n % batch_size].split(batch_size))[start:]
 
 # %% ../nbs/00_data.ipynb #6966b834
 def random_flip(
-    x:Tensor,                # images `(B,C,H,W)`
-    generator:torch.Generator, # decides which, on the CPU
-    n:int=None,              # draw for so many images, of which `x` are only some; default: for `x`
-    part:Tensor=None,        # which of the `n` images `x` are, int64 `(B,)`; default: all
-)->Tensor:                   # like `x`
+    x: Tensor,  # images `(B,C,H,W)`
+    generator: torch.Generator,  # decides which, on the CPU
+    n: int | None = None,  # draw for so many images, of which `x` are only some; default: for `x`
+    part: Tensor = None,  # which of the `n` images `x` are, int64 `(B,)`; default: all
+) -> Tensor:  # like `x`
     "Mirror each image left to right with probability one half"
     m = torch.rand(len(x) if n is None else n, generator=generator) < 0.5
-    if part is not None: m = m[part]
+    if part is not None:
+        m = m[part]
     return torch.where(m.to(x.device).view(-1, 1, 1, 1), x.flip(-1), x)

@@ -12,7 +12,12 @@ __all__ = ['INCEPTION_HASH', 'METRICS', 'DEFAULT_METRICS', 'frechet_distance', '
            'reference_for', 'sample_parts', 'model_hash', 'evaluate']
 
 # %% ../nbs/07_eval.ipynb #f66fa58f
-import hashlib, json, math, pickle, time, warnings
+import hashlib
+import json
+import math
+import pickle
+import time
+import warnings
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -22,7 +27,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .core import DDPMError, atomic_path, fold_seed, import_torchvision, require, to_float, to_uint8
+from ddpm_nb.core import (
+    DDPMError,
+    atomic_path,
+    fold_seed,
+    import_torchvision,
+    require,
+    to_float,
+    to_uint8,
+)
 from .data import ImageData, load_mnist, random_flip
 from .loss import bits_per_dim
 from .sampler import DDPMSampler, eval_mode
@@ -30,657 +43,1002 @@ from .schedules import DDPMSchedules
 
 # %% ../nbs/07_eval.ipynb #1e9d2c8d
 def frechet_distance(
-    mu1:Tensor,  # mean of the first cloud `(d,)`
-    cov1:Tensor, # its covariance `(d,d)`
-    mu2:Tensor,  # mean of the second
-    cov2:Tensor, # its covariance
-)->float:        # ≥ 0
+    mu1: Tensor,  # mean of the first cloud `(d,)`
+    cov1: Tensor,  # its covariance `(d,d)`
+    mu2: Tensor,  # mean of the second
+    cov2: Tensor,  # its covariance
+) -> float:  # ≥ 0
     "Fréchet distance of two Gaussians (Heusel et al. 2017, eq. 6), in float64; raises `DDPMError` for shapes that do not fit"
     mu1, cov1, mu2, cov2 = (torch.as_tensor(z).cpu().double() for z in (mu1, cov1, mu2, cov2))
     shapes = [tuple(z.shape) for z in (mu1, cov1, mu2, cov2)]
     fit = mu1.shape == mu2.shape and cov1.shape == cov2.shape == (*mu1.shape, *mu1.shape)
     require(fit, f"frechet_distance: shapes {shapes} do not fit")
-    require(all(z.isfinite().all() for z in (mu1, cov1, mu2, cov2)), "frechet_distance: found NaN or infinite values")
+    require(
+        all(z.isfinite().all() for z in (mu1, cov1, mu2, cov2)),
+        "frechet_distance: found NaN or infinite values",
+    )
     w, V = torch.linalg.eigh(cov1)
     root = V * w.clamp(min=0).sqrt() @ V.T
     cross = torch.linalg.eigvalsh(root @ cov2 @ root).clamp(min=0).sqrt().sum()
-    return max(0., ((mu1 - mu2)**2).sum().item() + (cov1.trace() + cov2.trace() - 2*cross).item())
+    return max(
+        0.0, ((mu1 - mu2) ** 2).sum().item() + (cov1.trace() + cov2.trace() - 2 * cross).item()
+    )
 
 # %% ../nbs/07_eval.ipynb #fe53c268
 class FeatureNet(nn.Module):
     "A small classifier of 32-pixel images; the activations of its last hidden layer are the features"
-    def __init__(self,
-        num_classes:int=10, # classes to tell apart
-        dim:int=64,         # features
-        in_channels:int=1,  # 1 for grey, 3 for colour
+
+    def __init__(
+        self,
+        num_classes: int = 10,  # classes to tell apart
+        dim: int = 64,  # features
+        in_channels: int = 1,  # 1 for grey, 3 for colour
     ):
         super().__init__()
-        conv = lambda i, o, s: nn.Sequential(nn.Conv2d(i, o, 3, stride=s, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU())
-        self.body = nn.Sequential(conv(in_channels, 16, 1), conv(16, 32, 2), conv(32, 64, 2), conv(64, 64, 2))
-        self.hidden, self.head = nn.Linear(64*16, dim), nn.Linear(dim, num_classes)
-        self.dim, self.in_channels, self.name, self.card, self.ref = dim, in_channels, 'untrained', {}, None
 
-    def features(self,
-        x:Tensor, # images `(B,C,H,W)` in [-1,1]; grey and colour are converted, other sizes resized to 32
-    )->Tensor:    # `(B,dim)`, ≥ 0
+        def conv(i, o, s):
+            return nn.Sequential(
+                nn.Conv2d(i, o, 3, stride=s, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU()
+            )
+
+        self.body = nn.Sequential(
+            conv(in_channels, 16, 1), conv(16, 32, 2), conv(32, 64, 2), conv(64, 64, 2)
+        )
+        self.hidden, self.head = nn.Linear(64 * 16, dim), nn.Linear(dim, num_classes)
+        self.dim, self.in_channels, self.name, self.card, self.ref = (
+            dim,
+            in_channels,
+            "untrained",
+            {},
+            None,
+        )
+
+    def features(
+        self,
+        # images `(B,C,H,W)` in [-1,1]; grey and colour are converted, other sizes resized to 32
+        x: Tensor,
+    ) -> Tensor:  # `(B,dim)`, ≥ 0
         "What the classifier sees in an image"
-        if x.shape[1] != self.in_channels: x = x.mean(1, keepdim=True).expand(-1, self.in_channels, -1, -1)
-        if x.shape[-2:] != (32, 32): x = F.interpolate(x, (32, 32), mode='bilinear', antialias=True, align_corners=False)
+        if x.shape[1] != self.in_channels:
+            x = x.mean(1, keepdim=True).expand(-1, self.in_channels, -1, -1)
+        if x.shape[-2:] != (32, 32):
+            x = F.interpolate(x, (32, 32), mode="bilinear", antialias=True, align_corners=False)
         return F.relu(self.hidden(self.body(x).flatten(1)))
 
-    def forward(self,
-        x:Tensor, # images `(B,C,H,W)` in [-1,1]
-    )->Tensor:    # `(B,num_classes)`
+    def forward(
+        self,
+        x: Tensor,  # images `(B,C,H,W)` in [-1,1]
+    ) -> Tensor:  # `(B,num_classes)`
         "Class scores"
         return self.head(self.features(x))
 
 # %% ../nbs/07_eval.ipynb #d1a7a304
 def classifier_accuracy(
-    net:FeatureNet, # a classifier
-    data,           # labelled images: `ImageData` or `FolderData`
-)->float:           # in [0,1]
+    net: FeatureNet,  # a classifier
+    data,  # labelled images: `ImageData` or `FolderData`
+) -> float:  # in [0,1]
     "The share of images that are put into the right class"
     with eval_mode(net):
-        right = sum((net(x).argmax(1) == y).sum().item() for x, y in data.batches(torch.arange(len(data)).split(500)))
-    return right/len(data)
+        right = sum(
+            (net(x).argmax(1) == y).sum().item()
+            for x, y in data.batches(torch.arange(len(data)).split(500))
+        )
+    return right / len(data)
 
 # %% ../nbs/07_eval.ipynb #bd5b8b59
 def train_feature_net(
-    data,               # labelled images: `ImageData` or `FolderData`
-    test_data,          # labelled held-out images
-    epochs:int=4,       # passes over `data`
-    batch_size:int=256, # images per step; at most those of `data`
-    seed:int=0,         # decides weights, order and mirroring
-    progress:bool=True, # show a bar
-)->FeatureNet:          # in eval mode; its `card` holds the test accuracy
+    data,  # labelled images: `ImageData` or `FolderData`
+    test_data,  # labelled held-out images
+    epochs: int = 4,  # passes over `data`
+    batch_size: int = 256,  # images per step; at most those of `data`
+    seed: int = 0,  # decides weights, order and mirroring
+    progress: bool = True,  # show a bar
+) -> FeatureNet:  # in eval mode; its `card` holds the test accuracy
     "Train a classifier whose features can serve for `fid_proxy`; raises `DDPMError` for a data set without labels"
     from tqdm.auto import tqdm
+
     labelled = data.labels is not None and test_data.labels is not None
-    require(labelled, f"features: data set {data.name} has no labels to train a classifier on; "
-            "use --evaluation.features inception, or a net trained on a similar data set that has some")
-    bs = min(batch_size, len(data)); per_epoch = len(data)//bs; steps = epochs*per_epoch
-    torch.manual_seed(seed); net = FeatureNet(data.num_classes, in_channels=data.image_shape[0])
+    require(
+        labelled,
+        f"features: data set {data.name} has no labels to train a classifier on; "
+        "use --evaluation.features inception, or a net trained on a similar data set that has some",
+    )
+    bs = min(batch_size, len(data))
+    per_epoch = len(data) // bs
+    steps = epochs * per_epoch
+    torch.manual_seed(seed)
+    net = FeatureNet(data.num_classes, in_channels=data.image_shape[0])
     opt = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-2)
     sched = torch.optim.lr_scheduler.OneCycleLR(opt, 4e-3, total_steps=steps)
-    with tqdm(total=steps, disable=not progress, desc='feature net', dynamic_ncols=True) as bar:
+    with tqdm(total=steps, disable=not progress, desc="feature net", dynamic_ncols=True) as bar:
         for e in range(epochs):
-            g = fold_seed(seed, 8, e); order = torch.randperm(len(data), generator=g).split(bs)[:per_epoch]
+            g = fold_seed(seed, 8, e)
+            order = torch.randperm(len(data), generator=g).split(bs)[:per_epoch]
             for x, y in data.batches(order):
                 loss = F.cross_entropy(net(random_flip(x, g) if data.flip else x), y)
-                opt.zero_grad(); loss.backward(); opt.step(); sched.step(); bar.update()
+                opt.zero_grad()
+                loss.backward()
+                opt.step()
+                sched.step()
+                bar.update()
     how = dict(epochs=epochs, batch_size=bs, seed=seed)
-    net.eval(); net.name = f'{data.name}-cnn'
-    net.card = dict(data=data.name, n_train=len(data), n_test=len(test_data), test_accuracy=classifier_accuracy(net, test_data), **how)
+    net.eval()
+    net.name = f"{data.name}-cnn"
+    net.card = dict(
+        data=data.name,
+        n_train=len(data),
+        n_test=len(test_data),
+        test_accuracy=classifier_accuracy(net, test_data),
+        **how,
+    )
     return net
 
 # %% ../nbs/07_eval.ipynb #faf319a6
 def as_pictures(
-    x:Tensor,            # images `(N,C,H,W)`, C 1 or 3, float in [-1,1] or uint8
-    what:str='images',   # what to call them in messages
-)->Tensor:               # float in [-1,1]
+    x: Tensor,  # images `(N,C,H,W)`, C 1 or 3, float in [-1,1] or uint8
+    what: str = "images",  # what to call them in messages
+) -> Tensor:  # float in [-1,1]
     "Images as floats, clipped as they would be shown; raises `DDPMError` for an empty set, another shape, or NaN"
-    require(x.ndim == 4 and len(x) and x.shape[1] in (1, 3), f"{what}: shape {tuple(x.shape)}; expected a non-empty (N,1,H,W) or (N,3,H,W)")
-    if x.dtype == torch.uint8: return to_float(x)
-    require(torch.isfinite(x).all(), f"{what}: found NaN or infinite values; the model that made them has diverged")
+    require(
+        x.ndim == 4 and len(x) and x.shape[1] in (1, 3),
+        f"{what}: shape {tuple(x.shape)}; expected a non-empty (N,1,H,W) or (N,3,H,W)",
+    )
+    if x.dtype == torch.uint8:
+        return to_float(x)
+    require(
+        torch.isfinite(x).all(),
+        f"{what}: found NaN or infinite values; the model that made them has diverged",
+    )
     return x.float().clamp(-1, 1)
 
 # %% ../nbs/07_eval.ipynb #526aea08
 def extract_features(
-    images:Tensor,      # `(N,C,H,W)`, float in [-1,1] or uint8
-    net,                # a `FeatureNet` or `InceptionFeatures`
-    batch_size:int=250, # at a time
-)->Tensor:              # `(N,dim)`, on the CPU
+    images: Tensor,  # `(N,C,H,W)`, float in [-1,1] or uint8
+    net,  # a `FeatureNet` or `InceptionFeatures`
+    batch_size: int = 250,  # at a time
+) -> Tensor:  # `(N,dim)`, on the CPU
     "Features of images; raises `DDPMError` as `as_pictures`"
     dev = next(net.parameters()).device
-    with eval_mode(net): return torch.cat([net.features(as_pictures(b).to(dev)).float().cpu() for b in images.split(batch_size)])
+    with eval_mode(net):
+        return torch.cat(
+            [net.features(as_pictures(b).to(dev)).float().cpu() for b in images.split(batch_size)]
+        )
 
 # %% ../nbs/07_eval.ipynb #546df051
 class FeatureStats:
     "Running mean and covariance of features, in float64 and bounded memory"
-    def __init__(self,
-        dim:int, # features
+
+    def __init__(
+        self,
+        dim: int,  # features
     ):
         self.n, self.dim, self.sum = 0, dim, torch.zeros(dim, dtype=torch.float64)
         self.outer = torch.zeros(dim, dim, dtype=torch.float64)
 
-    def add(self,
-        f:Tensor, # features `(B,dim)`
+    def add(
+        self,
+        f: Tensor,  # features `(B,dim)`
     ):
         "Take in a batch"
-        f = f.cpu().double(); self.n += len(f); self.sum += f.sum(0); self.outer += f.T @ f
+        f = f.cpu().double()
+        self.n += len(f)
+        self.sum += f.sum(0)
+        self.outer += f.T @ f
         return self
 
-    def result(self)->tuple: # `(mean (dim,), covariance (dim,dim))`
+    def result(self) -> tuple:  # `(mean (dim,), covariance (dim,dim))`
         "Mean and unbiased covariance of all that was added; raises `DDPMError` for less than two"
         require(self.n >= 2, f"samples: {self.n}; a covariance needs 2 or more")
-        mu = self.sum/self.n
-        return mu, (self.outer - self.n*torch.outer(mu, mu))/(self.n - 1)
+        mu = self.sum / self.n
+        return mu, (self.outer - self.n * torch.outer(mu, mu)) / (self.n - 1)
 
 # %% ../nbs/07_eval.ipynb #bd90e3e2
 def image_stats(
-    data,               # a data set with `batches`
-    net,                # whose features
-    idx:Tensor=None,    # which images; default: all
-    batch_size:int=250, # at a time
-)->FeatureStats:
+    data,  # a data set with `batches`
+    net,  # whose features
+    idx: Tensor = None,  # which images; default: all
+    batch_size: int = 250,  # at a time
+) -> FeatureStats:
     "Statistics of a data set's features, one batch in memory at a time"
     idx, st = torch.arange(len(data)) if idx is None else idx, FeatureStats(net.dim)
-    for x, _ in data.batches(idx.split(batch_size)): st.add(extract_features(x, net))
+    for x, _ in data.batches(idx.split(batch_size)):
+        st.add(extract_features(x, net))
     return st
 
 # %% ../nbs/07_eval.ipynb #20ac4ebb
 def data_hash(
-    data,    # `ImageData` or `FolderData`
-)->str:      # 64 hex digits
+    data,  # `ImageData` or `FolderData`
+) -> str:  # 64 hex digits
     "A fingerprint of a data set: its pixels, or for a folder its files' names, sizes and times, and how they are read"
     h = hashlib.sha256(str((len(data), *data.image_shape)).encode())
-    if hasattr(data, 'images'): h.update(data.images.cpu().contiguous().numpy().data)
+    if hasattr(data, "images"):
+        h.update(data.images.cpu().contiguous().numpy().data)
     else:
         for p in data.files:
-            s = p.stat(); h.update(f'{p.relative_to(data.root)} {s.st_size} {s.st_mtime_ns}\n'.encode())
+            s = p.stat()
+            h.update(f"{p.relative_to(data.root)} {s.st_size} {s.st_mtime_ns}\n".encode())
     return h.hexdigest()
 
 # %% ../nbs/07_eval.ipynb #b0e5642e
 def net_hash(
-    net:nn.Module, # any network
-)->str:            # 64 hex digits
+    net: nn.Module,  # any network
+) -> str:  # 64 hex digits
     "A fingerprint of a network's weights"
     h = hashlib.sha256()
-    for k, v in net.state_dict().items(): h.update(f'{k} {tuple(v.shape)}'.encode()); h.update(v.cpu().contiguous().numpy().data)
+    for k, v in net.state_dict().items():
+        h.update(f"{k} {tuple(v.shape)}".encode())
+        h.update(v.cpu().contiguous().numpy().data)
     return h.hexdigest()
 
 # %% ../nbs/07_eval.ipynb #264b19f4
 def save_features(
-    net:FeatureNet, # trained
-    path,           # a `.safetensors` file
-    data,           # the images whose statistics are the reference
-    command:str='', # how to make it again
+    net: FeatureNet,  # trained
+    path,  # a `.safetensors` file
+    data,  # the images whose statistics are the reference
+    command: str = "",  # how to make it again
 ):
     "Write a feature net with its card and the reference statistics of `data`"
     from safetensors.torch import save
+
     mu, cov = image_stats(data, net).result()
-    sd = {k: v.cpu().contiguous() for k, v in net.state_dict().items()} | dict(ref_mean=mu, ref_cov=cov)
-    shape = dict(name=net.name, num_classes=net.head.out_features, dim=net.dim, in_channels=net.in_channels)
+    sd = {k: v.cpu().contiguous() for k, v in net.state_dict().items()} | dict(
+        ref_mean=mu, ref_cov=cov
+    )
+    shape = dict(
+        name=net.name, num_classes=net.head.out_features, dim=net.dim, in_channels=net.in_channels
+    )
     card = net.card | shape | dict(ref_n=len(data), ref_hash=data_hash(data), command=command)
-    with atomic_path(path) as tmp: tmp.write_bytes(save(sd, metadata={'card': json.dumps(card)}))
+    with atomic_path(path) as tmp:
+        tmp.write_bytes(save(sd, metadata={"card": json.dumps(card)}))
 
 # %% ../nbs/07_eval.ipynb #158dfe81
-INCEPTION_HASH = '6726825d'
-_INCEPTION_URL = ('https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/'
-                  'weights-inception-2015-12-05-6726825d.pth')
+INCEPTION_HASH = "6726825d"
+_INCEPTION_URL = (
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+    "weights-inception-2015-12-05-6726825d.pth"
+)
 
-def inception_weights()->Path:
+
+def inception_weights() -> Path:
     "The file of Inception's ported weights in torch's cache, fetched if it is not there; raises `DDPMError` with the ways out"
-    folder = Path(torch.hub.get_dir())/'checkpoints'
-    names = _INCEPTION_URL.rpartition('/')[2], f'pt_inception-2015-12-05-{INCEPTION_HASH}.pth'
-    for p in (folder/n for n in names):
-        if p.is_file(): return p
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    names = _INCEPTION_URL.rpartition("/")[2], f"pt_inception-2015-12-05-{INCEPTION_HASH}.pth"
+    for p in (folder / n for n in names):
+        if p.is_file():
+            return p
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(_INCEPTION_URL, str(folder/names[0]), hash_prefix=INCEPTION_HASH, progress=False)
+        torch.hub.download_url_to_file(
+            _INCEPTION_URL, str(folder / names[0]), hash_prefix=INCEPTION_HASH, progress=False
+        )
     except (OSError, RuntimeError):
-        raise DDPMError(f"features: Inception's weights could not be fetched; put the file {names[1]} into {folder}, "
-                        "or name it with --evaluation.features FILE.pth, or use --evaluation.features mnist-cnn, "
-                        "which gives fid_proxy instead of fid") from None
-    return folder/names[0]
+        raise DDPMError(
+            f"features: Inception's weights could not be fetched; put the file {names[1]} into {folder}, "
+            "or name it with --evaluation.features FILE.pth, or use --evaluation.features mnist-cnn, "
+            "which gives fid_proxy instead of fid"
+        ) from None
+    return folder / names[0]
 
 # %% ../nbs/07_eval.ipynb #fbfc207e
 class InceptionFeatures(nn.Module):
     "The 2,048 features of the Inception-V3 that published FIDs use, by torch-fidelity (extra `fid`)"
-    def __init__(self,
-        path, # a file of weights in torch-fidelity's form
+
+    def __init__(
+        self,
+        path,  # a file of weights in torch-fidelity's form
     ):
-        super().__init__(); import_torchvision(); path = Path(path)
-        try: from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+        super().__init__()
+        import_torchvision()
+        path = Path(path)
+        try:
+            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ModuleNotFoundError:
-            raise DDPMError("features: inception needs torch-fidelity; install it with: pip install 'ddpm_nb[fid]', "
-                            "or use --evaluation.features mnist-cnn, which gives fid_proxy instead of fid") from None
+            raise DDPMError(
+                "features: inception needs torch-fidelity; install it with: pip install 'ddpm_nb[fid]', "
+                "or use --evaluation.features mnist-cnn, which gives fid_proxy instead of fid"
+            ) from None
         try:
             sha = hashlib.sha256(path.read_bytes()).hexdigest()
-            torch.load(path, map_location='cpu', weights_only=True)      # torch-fidelity would run code that a file brings along
-            self.net = FeatureExtractorInceptionV3('inception-v3-compat', ['2048'], feature_extractor_weights_path=str(path))
-        except (OSError, RuntimeError, ValueError, TypeError, AttributeError, EOFError, pickle.UnpicklingError):
-            raise DDPMError(f"features: {path} does not hold the weights of torch-fidelity's Inception-V3, or is damaged") from None
+            # torch-fidelity would run code that a file brings along
+            torch.load(path, map_location="cpu", weights_only=True)
+            self.net = FeatureExtractorInceptionV3(
+                "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
+            )
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            EOFError,
+            pickle.UnpicklingError,
+        ):
+            raise DDPMError(
+                f"features: {path} does not hold the weights of torch-fidelity's Inception-V3, or is damaged"
+            ) from None
         self.dim, self.ref, self.card = 2048, None, dict(weights=path.name, sha256=sha)
-        self.name = 'inception' if sha.startswith(INCEPTION_HASH) else f'inception-{sha[:8]}'
+        self.name = "inception" if sha.startswith(INCEPTION_HASH) else f"inception-{sha[:8]}"
 
-    def features(self,
-        x:Tensor, # images `(B,C,H,W)` in [-1,1]; grey is repeated, any size is resized as in TensorFlow
-    )->Tensor:    # `(B,2048)`
+    def features(
+        self,
+        # images `(B,C,H,W)` in [-1,1]; grey is repeated, any size is resized as in TensorFlow
+        x: Tensor,
+    ) -> Tensor:  # `(B,2048)`
         "What Inception sees in an image of 256 levels"
         return self.net(to_uint8(x).expand(-1, 3, -1, -1))[0]
 
 # %% ../nbs/07_eval.ipynb #d7b6c69a
-_MNIST_HASH = '8881e6be92833cd564e00b770d4e23a65e4d112362af3b9722ab4b305c72a429' # of the images whose statistics are packaged
+# of the images whose statistics are packaged
+_MNIST_HASH = "8881e6be92833cd564e00b770d4e23a65e4d112362af3b9722ab4b305c72a429"
+
 
 def load_features(
-    name='mnist-cnn', # 'mnist-cnn' (packaged), 'inception', or a file: `save_features`' .safetensors, or Inception's .pth
-):                    # a `FeatureNet` in eval mode, with `ref = (mean, covariance)` and `card`; or `InceptionFeatures`
+    # 'mnist-cnn' (packaged), 'inception', or a file: `save_features`' .safetensors, or Inception's
+    # .pth
+    name="mnist-cnn",
+    # a `FeatureNet` in eval mode, with `ref = (mean, covariance)` and `card`; or
+    # `InceptionFeatures`
+):
     "Features by name; raises `DDPMError` if there are none of that name, or if they cannot be had"
-    from safetensors import safe_open, SafetensorError
-    if name == 'inception': return InceptionFeatures(inception_weights())
-    path = Path(str(resources.files('ddpm_nb')/'weights'/'mnist_cnn.safetensors')) if name == 'mnist-cnn' else Path(name)
-    require(path.is_file(), f"features: {str(name)!r} not found; expected mnist-cnn, inception, or a file made by: ddpm-nb features.train")
-    if path.suffix in ('.pth', '.pt'): return InceptionFeatures(path)
+    from safetensors import SafetensorError, safe_open
+
+    if name == "inception":
+        return InceptionFeatures(inception_weights())
+    path = (
+        Path(str(resources.files("ddpm_nb") / "weights" / "mnist_cnn.safetensors"))
+        if name == "mnist-cnn"
+        else Path(name)
+    )
+    require(
+        path.is_file(),
+        f"features: {str(name)!r} not found; expected mnist-cnn, inception, or a file made by: ddpm-nb features.train",
+    )
+    if path.suffix in (".pth", ".pt"):
+        return InceptionFeatures(path)
     try:
-        with safe_open(path, 'pt') as f: card, sd = json.loads(f.metadata()['card']), {k: f.get_tensor(k) for k in f.keys()}
-        net = FeatureNet(card['num_classes'], card.get('dim', 64), card.get('in_channels', 1))
-        net.ref = sd.pop('ref_mean'), sd.pop('ref_cov'); net.load_state_dict(sd)
+        with safe_open(path, "pt") as f:
+            card, sd = json.loads(f.metadata()["card"]), {k: f.get_tensor(k) for k in f.keys()}
+        net = FeatureNet(card["num_classes"], card.get("dim", 64), card.get("in_channels", 1))
+        net.ref = sd.pop("ref_mean"), sd.pop("ref_cov")
+        net.load_state_dict(sd)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError):
-        raise DDPMError(f"features: {path} is damaged or was not written by ddpm-nb features.train") from None
-    net.name, net.card = card['name'], ({'ref_hash': _MNIST_HASH} if name == 'mnist-cnn' else {}) | card
+        raise DDPMError(
+            f"features: {path} is damaged or was not written by ddpm-nb features.train"
+        ) from None
+    net.name, net.card = (
+        card["name"],
+        ({"ref_hash": _MNIST_HASH} if name == "mnist-cnn" else {}) | card,
+    )
     return net.eval()
 
 # %% ../nbs/07_eval.ipynb #1344b51e
 def _read_stats(path, made_of):
-    from safetensors import safe_open, SafetensorError
-    if not path.is_file(): return None
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return None
     try:
-        with safe_open(path, 'pt') as f:
-            if json.loads((f.metadata() or {}).get('made_of', '0')) == made_of: return f.get_tensor('mean'), f.get_tensor('cov')
-    except (SafetensorError, ValueError): pass                             # a damaged file is no file: it is written again
+        with safe_open(path, "pt") as f:
+            if json.loads((f.metadata() or {}).get("made_of", "0")) == made_of:
+                return f.get_tensor("mean"), f.get_tensor("cov")
+    except (SafetensorError, ValueError):
+        pass  # a damaged file is no file: it is written again
     return None
 
+
 def reference_stats(
-    data,       # the images that samples shall be like
-    net,        # whose features
-    cache=None, # a folder to keep the statistics in; default: nowhere
-)->tuple:       # `(mean (dim,), covariance (dim,dim))`
+    data,  # the images that samples shall be like
+    net,  # whose features
+    cache=None,  # a folder to keep the statistics in; default: nowhere
+) -> tuple:  # `(mean (dim,), covariance (dim,dim))`
     "Statistics of a data set's features, from the net's own file, from the cache, or computed and kept there"
     from safetensors.torch import save
+
     made_of = dict(data=data_hash(data), features=net_hash(net), n=len(data), version=1)
-    if net.ref is not None and net.card.get('ref_hash') == made_of['data']: return net.ref
+    if net.ref is not None and net.card.get("ref_hash") == made_of["data"]:
+        return net.ref
     key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
-    path = None if cache is None else Path(cache)/f'{data.name}-{net.name}-{key}.safetensors'
-    if path and (old := _read_stats(path, made_of)): return old
+    path = None if cache is None else Path(cache) / f"{data.name}-{net.name}-{key}.safetensors"
+    if path and (old := _read_stats(path, made_of)):
+        return old
     mu, cov = image_stats(data, net).result()
     if path:
-        with atomic_path(path) as t: t.write_bytes(save(dict(mean=mu, cov=cov), metadata=dict(made_of=json.dumps(made_of))))
+        with atomic_path(path) as t:
+            t.write_bytes(save(dict(mean=mu, cov=cov), metadata=dict(made_of=json.dumps(made_of))))
     return mu, cov
 
 # %% ../nbs/07_eval.ipynb #f7607bd2
 def distance_name(
-    net, # whose features
-)->str:  # 'fid' or 'fid_proxy'
+    net,  # whose features
+) -> str:  # 'fid' or 'fid_proxy'
     "What the Fréchet distance on these features may be called"
-    return 'fid' if net.name == 'inception' else 'fid_proxy'
+    return "fid" if net.name == "inception" else "fid_proxy"
+
 
 def distance_result(
-    fake:FeatureStats,   # of the samples
-    net,                 # whose features they are
-    ref:tuple,           # `(mean, covariance)` of the real training images
-    held_out=None,       # real images for the floor: a data set with `batches`
-    floors:int=3,        # average so many draws, where there are enough images
-)->dict:                 # value, features, n, floor, ratio; and a `note` where the number needs one
+    fake: FeatureStats,  # of the samples
+    net,  # whose features they are
+    ref: tuple,  # `(mean, covariance)` of the real training images
+    held_out=None,  # real images for the floor: a data set with `batches`
+    floors: int = 3,  # average so many draws, where there are enough images
+) -> dict:  # value, features, n, floor, ratio; and a `note` where the number needs one
     "Fréchet distance beside the one that real images of the same number have"
-    dist = lambda st: frechet_distance(*st.result(), *ref)
+
+    def dist(st):
+        return frechet_distance(*st.result(), *ref)
+
     n, notes, real = fake.n, [], 0 if held_out is None else len(held_out)
     out = dict(value=dist(fake), features=net.name, n=n, floor=None, ratio=None)
     if n <= net.dim:
-        notes.append(f"{n} samples are fewer than {net.dim + 1}, so the covariance of {net.dim} features is singular "
-                     f"and the value mostly bias; ask for --num_samples {net.dim + 1} or more, or look at kid, which has no such bias")
-    if real < n: notes.append(f"no floor: {real} held-out real images are fewer than the {n} samples")
+        notes.append(
+            f"{n} samples are fewer than {net.dim + 1}, so the covariance of {net.dim} features is singular "
+            f"and the value mostly bias; ask for --num_samples {net.dim + 1} or more, or look at kid, which has no such bias"
+        )
+    if real < n:
+        notes.append(f"no floor: {real} held-out real images are fewer than the {n} samples")
     else:
-        parts = torch.randperm(real, generator=fold_seed(0, 9)).split(n)[:min(floors, real//n)]
-        out['floor'] = float(np.mean([dist(image_stats(held_out, net, p)) for p in parts]))
-        out['ratio'] = out['value']/max(out['floor'], 1e-12)
-    return out | (dict(note='; '.join(notes)) if notes else {})
+        parts = torch.randperm(real, generator=fold_seed(0, 9)).split(n)[: min(floors, real // n)]
+        out["floor"] = float(np.mean([dist(image_stats(held_out, net, p)) for p in parts]))
+        out["ratio"] = out["value"] / max(out["floor"], 1e-12)
+    return out | (dict(note="; ".join(notes)) if notes else {})
 
 # %% ../nbs/07_eval.ipynb #1793b3a5
 def fid_proxy(
-    samples:Tensor,      # generated images `(N,C,H,W)`, float in [-1,1] or uint8
-    net:FeatureNet=None, # default: the packaged 'mnist-cnn'
-    real=None,           # held-out real images for the floor: a Tensor or a data set; default: MNIST's test images
-    ref=None,            # `(mean, covariance)` of the real training images; default: those that came with `net`
-)->dict:                 # see `distance_result`
+    samples: Tensor,  # generated images `(N,C,H,W)`, float in [-1,1] or uint8
+    net: FeatureNet = None,  # default: the packaged 'mnist-cnn'
+    # held-out real images for the floor: a Tensor or a data set; default: MNIST's test images
+    real=None,
+    # `(mean, covariance)` of the real training images; default: those that came with `net`
+    ref=None,
+) -> dict:  # see `distance_result`
     "Fréchet distance on a small CNN's features, and its floor; not comparable with published FID"
-    net = net or load_features(); n = len(samples)
-    require(n >= 2, f"samples: {n}; a Fréchet distance needs 2 or more, and means little below a few hundred")
-    real = load_mnist('test') if real is None else ImageData(to_uint8(real)) if isinstance(real, Tensor) else real
+    net = net or load_features()
+    n = len(samples)
+    require(
+        n >= 2,
+        f"samples: {n}; a Fréchet distance needs 2 or more, and means little below a few hundred",
+    )
+    real = (
+        load_mnist("test")
+        if real is None
+        else ImageData(to_uint8(real))
+        if isinstance(real, Tensor)
+        else real
+    )
     a, b = tuple(samples.shape[1:]), tuple(real.image_shape)
     require(a == b, f"samples are {a}, real images {b}; expected the same; fit_image makes them so")
-    require(ref is not None or net.ref is not None, f"ref: missing; {net.name} brings no statistics; make some with reference_stats")
-    return distance_result(FeatureStats(net.dim).add(extract_features(samples, net)), net, ref or net.ref, real)
+    require(
+        ref is not None or net.ref is not None,
+        f"ref: missing; {net.name} brings no statistics; make some with reference_stats",
+    )
+    return distance_result(
+        FeatureStats(net.dim).add(extract_features(samples, net)), net, ref or net.ref, real
+    )
 
 # %% ../nbs/07_eval.ipynb #bf8c0509
 def kid(
-    real:Tensor,    # features of real images `(N,d)`
-    fake:Tensor,    # features of generated images `(M,d)`
-    seed:int=0,     # of the choice from the larger set
-    chunk:int=1000, # rows of the kernel matrix in memory at a time
-)->dict:            # value, standard_error, n
+    real: Tensor,  # features of real images `(N,d)`
+    fake: Tensor,  # features of generated images `(M,d)`
+    seed: int = 0,  # of the choice from the larger set
+    chunk: int = 1000,  # rows of the kernel matrix in memory at a time
+) -> dict:  # value, standard_error, n
     "Kernel distance, the unbiased MMD² with a cubic polynomial kernel (Bińkowski et al. 2018, eq. 4), and its jackknife error"
-    n = min(len(real), len(fake)); require(n >= 2, f"samples: {n}; the kernel distance needs 2 or more")
-    pick = lambda z: z if len(z) == n else z[torch.randperm(len(z), generator=fold_seed(seed, 10))[:n]]
+    n = min(len(real), len(fake))
+    require(n >= 2, f"samples: {n}; the kernel distance needs 2 or more")
+
+    def pick(z):
+        return z if len(z) == n else z[torch.randperm(len(z), generator=fold_seed(seed, 10))[:n]]
+
     a, b = pick(real).double(), pick(fake).double()
-    pair = lambda p, q: ((p*q).sum(1)/p.shape[1] + 1)**3                                    # k of each with its like
-    rows = lambda p, q: torch.cat([((c @ q.T/p.shape[1] + 1)**3).sum(1) for c in p.split(chunk)]) # of each with all
+
+    def pair(p, q):
+        return ((p * q).sum(1) / p.shape[1] + 1) ** 3  # k of each with its like
+
+    def rows(p, q):
+        # of each with all
+        return torch.cat([((c @ q.T / p.shape[1] + 1) ** 3).sum(1) for c in p.split(chunk)])
+
     own, ab, ba = rows(a, a) - pair(a, a) + rows(b, b) - pair(b, b), rows(a, b), rows(b, a)
-    value, se = own.sum()/(n*(n - 1)) - 2*ab.sum()/n**2, None
-    if n > 2: # the value without the i-th of each set, for all i at once
-        left = (own.sum() - 2*own)/((n - 1)*(n - 2)) - 2*(ab.sum() - ab - ba + pair(a, b))/(n - 1)**2
-        se = ((n - 1)/n*(left - left.mean()).pow(2).sum()).sqrt().item()
+    value, se = own.sum() / (n * (n - 1)) - 2 * ab.sum() / n**2, None
+    if n > 2:  # the value without the i-th of each set, for all i at once
+        left = (own.sum() - 2 * own) / ((n - 1) * (n - 2)) - 2 * (
+            ab.sum() - ab - ba + pair(a, b)
+        ) / (n - 1) ** 2
+        se = ((n - 1) / n * (left - left.mean()).pow(2).sum()).sqrt().item()
     return dict(value=value.item(), standard_error=se, n=n)
 
 # %% ../nbs/07_eval.ipynb #82959799
 def precision_recall(
-    real:Tensor, # features of real images `(N,d)`
-    fake:Tensor, # features of generated images, as many
-    k:int=3,     # neighbours that span a point's ball
-)->dict:         # precision, recall, k, n
+    real: Tensor,  # features of real images `(N,d)`
+    fake: Tensor,  # features of generated images, as many
+    k: int = 3,  # neighbours that span a point's ball
+) -> dict:  # precision, recall, k, n
     "Improved precision and recall (Kynkäänniemi et al. 2019, eq. 1, 2); raises `DDPMError` for sets of different sizes"
     n, m = len(real), len(fake)
-    require(n == m, f"precision_recall: {n} real and {m} generated images; expected as many of each; take the first {min(n, m)} of both")
+    require(
+        n == m,
+        f"precision_recall: {n} real and {m} generated images; expected as many of each; take the first {min(n, m)} of both",
+    )
     require(n > k, f"precision_recall: {n} images; expected more than k = {k}")
+
     def inside(points, base):
-        r = torch.cat([torch.cdist(b, base).kthvalue(k + 1, dim=1).values for b in base.split(1000)]) # the first is itself
-        return float(torch.cat([(torch.cdist(p, base) <= r).any(1) for p in points.split(1000)]).float().mean())
+        # the first is itself
+        r = torch.cat(
+            [torch.cdist(b, base).kthvalue(k + 1, dim=1).values for b in base.split(1000)]
+        )
+        return float(
+            torch.cat([(torch.cdist(p, base) <= r).any(1) for p in points.split(1000)])
+            .float()
+            .mean()
+        )
+
     real, fake = real.double(), fake.double()
     return dict(precision=inside(fake, real), recall=inside(real, fake), k=k, n=n)
 
 # %% ../nbs/07_eval.ipynb #032d4cd8
 def _pairs(a, b):
-    require(a.shape == b.shape, f"images: shapes {tuple(a.shape)} and {tuple(b.shape)} differ; expected the same")
-    unit = lambda z: (as_pictures(z.detach().cpu()).permute(0, 2, 3, 1).double().numpy() + 1)/2 # SSIM wants values ≥ 0
+    require(
+        a.shape == b.shape,
+        f"images: shapes {tuple(a.shape)} and {tuple(b.shape)} differ; expected the same",
+    )
+
+    def unit(z):
+        # SSIM wants values ≥ 0
+        return (as_pictures(z.detach().cpu()).permute(0, 2, 3, 1).double().numpy() + 1) / 2
+
     return unit(a), unit(b)
 
+
 def psnr(
-    a:Tensor, # images `(B,C,H,W)`, float in [-1,1] or uint8
-    b:Tensor, # likewise
-)->Tensor:    # `(B,)`, in dB; infinite for equal images
+    a: Tensor,  # images `(B,C,H,W)`, float in [-1,1] or uint8
+    b: Tensor,  # likewise
+) -> Tensor:  # `(B,)`, in dB; infinite for equal images
     "Peak signal-to-noise ratio, by scikit-image"
     from skimage.metrics import peak_signal_noise_ratio
-    with np.errstate(divide='ignore'):
-        return torch.tensor([peak_signal_noise_ratio(x, y, data_range=1) for x, y in zip(*_pairs(a, b))])
+
+    with np.errstate(divide="ignore"):
+        return torch.tensor(
+            [peak_signal_noise_ratio(x, y, data_range=1) for x, y in zip(*_pairs(a, b))]
+        )
 
 # %% ../nbs/07_eval.ipynb #01688ede
 def ssim(
-    a:Tensor, # images `(B,C,H,W)`, C 1 or 3, float in [-1,1] or uint8
-    b:Tensor, # likewise
-)->Tensor:    # `(B,)`, in [-1,1]
+    a: Tensor,  # images `(B,C,H,W)`, C 1 or 3, float in [-1,1] or uint8
+    b: Tensor,  # likewise
+) -> Tensor:  # `(B,)`, in [-1,1]
     "Structural similarity (Wang et al. 2004), by scikit-image"
     from skimage.metrics import structural_similarity
-    return torch.tensor([structural_similarity(x, y, data_range=1, channel_axis=2) for x, y in zip(*_pairs(a, b))])
+
+    return torch.tensor(
+        [structural_similarity(x, y, data_range=1, channel_axis=2) for x, y in zip(*_pairs(a, b))]
+    )
 
 # %% ../nbs/07_eval.ipynb #8d7185bd
 def denoise_once(
-    model,      # callable `(x, t)` or `(x, t, y)`
-    schedules:DDPMSchedules, # as in training
-    x0:Tensor,  # clean images `(B,C,H,W)`, in [-1,1]
-    t:int,      # noise them this far
-    noise:Tensor, # with this noise
-    y:Tensor=None, # labels
-):              # `(eps, x0)` predicted, both `(B,C,H,W)`
+    model,  # callable `(x, t)` or `(x, t, y)`
+    schedules: DDPMSchedules,  # as in training
+    x0: Tensor,  # clean images `(B,C,H,W)`, in [-1,1]
+    t: int,  # noise them this far
+    noise: Tensor,  # with this noise
+    y: Tensor = None,  # labels
+):  # `(eps, x0)` predicted, both `(B,C,H,W)`
     "What a model says about noised pictures, in one look"
-    tt = torch.full((len(x0),), t, device=x0.device); xt = schedules.q_sample(x0, tt, noise)
-    out = (model(xt, tt) if y is None else model(xt, tt, y))[:, :x0.shape[1]].float() # a learned variance is of no interest here
-    p = schedules.predict(out, xt, tt, getattr(model, 'parameterization', 'eps'))
+    tt = torch.full((len(x0),), t, device=x0.device)
+    xt = schedules.q_sample(x0, tt, noise)
+    # a learned variance is of no interest here
+    out = (model(xt, tt) if y is None else model(xt, tt, y))[:, : x0.shape[1]].float()
+    p = schedules.predict(out, xt, tt, getattr(model, "parameterization", "eps"))
     return p.eps, p.x0
 
 # %% ../nbs/07_eval.ipynb #9ae2ff59
 @torch.no_grad()
 def calibration(
-    model,              # callable `(x, t)` or `(x, t, y)`
-    schedules:DDPMSchedules, # as in training
-    images:Tensor,      # clean images `(N,C,H,W)`, in [-1,1]
-    y:Tensor=None,      # labels
-    points:int=10,      # how many timesteps, spread evenly
-    seed:int=0,         # of the noise
-    batch_size:int=256, # images at a time
-)->dict:                # lists: t, eps_mse, x0_mse, psnr, ssim (the last three of x0 clipped to [-1,1]); and n, seed
+    model,  # callable `(x, t)` or `(x, t, y)`
+    schedules: DDPMSchedules,  # as in training
+    images: Tensor,  # clean images `(N,C,H,W)`, in [-1,1]
+    y: Tensor = None,  # labels
+    points: int = 10,  # how many timesteps, spread evenly
+    seed: int = 0,  # of the noise
+    batch_size: int = 256,  # images at a time
+    # lists: t, eps_mse, x0_mse, psnr, ssim (the last three of x0 clipped to [-1,1]); and n, seed
+) -> dict:
     "How well noise and picture are predicted, timestep by timestep, with fixed noise"
-    images = as_pictures(images); noise = torch.randn(images.shape, generator=fold_seed(seed, 11)).to(images.device)
-    ts = np.linspace(0, schedules.T - 1, points).round().astype(int).tolist(); out = dict(t=ts, eps_mse=[], x0_mse=[], psnr=[], ssim=[])
+    images = as_pictures(images)
+    noise = torch.randn(images.shape, generator=fold_seed(seed, 11)).to(images.device)
+    ts = np.linspace(0, schedules.T - 1, points).round().astype(int).tolist()
+    out = dict(t=ts, eps_mse=[], x0_mse=[], psnr=[], ssim=[])
     with eval_mode(model):
         for ti in ts:
             rows = []
             for i in torch.arange(len(images)).split(batch_size):
-                x, e = images[i], noise[i]; eps, x0 = denoise_once(model, schedules, x, ti, e, None if y is None else y[i])
+                x, e = images[i], noise[i]
+                eps, x0 = denoise_once(model, schedules, x, ti, e, None if y is None else y[i])
                 x0 = x0.clamp(-1, 1)
-                mse = lambda a, b: (a - b).pow(2).flatten(1).mean(1).cpu().double()
-                rows.append(torch.stack([mse(eps, e), mse(x0, x), psnr(x0, x).clamp(max=100), ssim(x0, x)]))
-            for k, v in zip(('eps_mse', 'x0_mse', 'psnr', 'ssim'), torch.cat(rows, 1).mean(1).tolist()): out[k].append(v)
+
+                def mse(a, b):
+                    return (a - b).pow(2).flatten(1).mean(1).cpu().double()
+
+                rows.append(
+                    torch.stack([mse(eps, e), mse(x0, x), psnr(x0, x).clamp(max=100), ssim(x0, x)])
+                )
+            for k, v in zip(
+                ("eps_mse", "x0_mse", "psnr", "ssim"), torch.cat(rows, 1).mean(1).tolist()
+            ):
+                out[k].append(v)
     return out | dict(n=len(images), seed=seed)
 
 # %% ../nbs/07_eval.ipynb #17e57c00
 @torch.no_grad()
 def reconstruction(
-    model,              # callable `(x, t)` or `(x, t, y)`
-    schedules:DDPMSchedules, # as in training
-    images:Tensor,      # clean images `(N,C,H,W)`, in [-1,1]
-    measures:dict,      # name -> function of two batches of pictures that returns `(B,)`, e.g. `dict(psnr=psnr)`
-    y:Tensor=None,      # labels
-    ts=None,            # timesteps; default: a quarter, half and three quarters of the way
-    seed:int=0,         # of the noise
-    batch_size:int=256, # images at a time
-)->dict:                # name -> lists t, value; and n, seed
+    model,  # callable `(x, t)` or `(x, t, y)`
+    schedules: DDPMSchedules,  # as in training
+    images: Tensor,  # clean images `(N,C,H,W)`, in [-1,1]
+    # name -> function of two batches of pictures that returns `(B,)`, e.g. `dict(psnr=psnr)`
+    measures: dict,
+    y: Tensor = None,  # labels
+    ts=None,  # timesteps; default: a quarter, half and three quarters of the way
+    seed: int = 0,  # of the noise
+    batch_size: int = 256,  # images at a time
+) -> dict:  # name -> lists t, value; and n, seed
     "Noise pictures up to t, predict them in one look, and compare"
-    ts = ts or [schedules.T*k//4 for k in (1, 2, 3)]; images = as_pictures(images)
-    noise = torch.randn(images.shape, generator=fold_seed(seed, 11)).to(images.device); sums = {k: [0.]*len(ts) for k in measures}
+    ts = ts or [schedules.T * k // 4 for k in (1, 2, 3)]
+    images = as_pictures(images)
+    noise = torch.randn(images.shape, generator=fold_seed(seed, 11)).to(images.device)
+    sums = {k: [0.0] * len(ts) for k in measures}
     with eval_mode(model):
         for i in torch.arange(len(images)).split(batch_size):
             for j, t in enumerate(ts):
-                x0 = denoise_once(model, schedules, images[i], t, noise[i], None if y is None else y[i])[1].clamp(-1, 1)
-                for k, f in measures.items(): sums[k][j] += f(x0, images[i]).clamp(max=100).double().sum().item()
-    return {k: dict(t=ts, value=[v/len(images) for v in vs], n=len(images), seed=seed) for k, vs in sums.items()}
+                x0 = denoise_once(
+                    model, schedules, images[i], t, noise[i], None if y is None else y[i]
+                )[1].clamp(-1, 1)
+                for k, f in measures.items():
+                    sums[k][j] += f(x0, images[i]).clamp(max=100).double().sum().item()
+    return {
+        k: dict(t=ts, value=[v / len(images) for v in vs], n=len(images), seed=seed)
+        for k, vs in sums.items()
+    }
 
 # %% ../nbs/07_eval.ipynb #261a337f
 def diversity(
-    samples:Tensor,      # `(N,C,H,W)`, float in [-1,1] or uint8; or features `(N,d)` already extracted
-    net:FeatureNet=None, # default: the packaged 'mnist-cnn'
-    pairs:int=2000,      # how many pairs to average
-    seed:int=0,          # of the pairs
-)->dict:                 # perceptual_proxy, features, pairs; and pixel_std where images are given
+    # `(N,C,H,W)`, float in [-1,1] or uint8; or features `(N,d)` already extracted
+    samples: Tensor,
+    net: FeatureNet = None,  # default: the packaged 'mnist-cnn'
+    pairs: int = 2000,  # how many pairs to average
+    seed: int = 0,  # of the pairs
+) -> dict:  # perceptual_proxy, features, pairs; and pixel_std where images are given
     "Mean distance of pairs of samples on normalised features (a proxy for LPIPS, and called so), and the pixels' standard deviation"
-    net = net or load_features(); n = len(samples); require(n >= 2, f"samples: {n}; diversity needs 2 or more")
-    f = F.normalize(samples if samples.ndim == 2 else extract_features(samples, net), dim=1); g = fold_seed(seed, 12)
-    i = torch.randint(n, (pairs,), generator=g); j = (i + torch.randint(1, n, (pairs,), generator=g)) % n
+    net = net or load_features()
+    n = len(samples)
+    require(n >= 2, f"samples: {n}; diversity needs 2 or more")
+    f = F.normalize(samples if samples.ndim == 2 else extract_features(samples, net), dim=1)
+    g = fold_seed(seed, 12)
+    i = torch.randint(n, (pairs,), generator=g)
+    j = (i + torch.randint(1, n, (pairs,), generator=g)) % n
     std = {} if samples.ndim == 2 else dict(pixel_std=as_pictures(samples).std(0).mean().item())
-    return dict(perceptual_proxy=(f[i] - f[j]).norm(dim=1).mean().item(), features=net.name, pairs=pairs) | std
+    return (
+        dict(
+            perceptual_proxy=(f[i] - f[j]).norm(dim=1).mean().item(), features=net.name, pairs=pairs
+        )
+        | std
+    )
 
 # %% ../nbs/07_eval.ipynb #3675924e
 def perceptual_proxy(
-    a:Tensor, # images `(B,C,H,W)`, float in [-1,1] or uint8
-    b:Tensor, # likewise
-    net=None, # whose features; default: the packaged 'mnist-cnn'
-)->Tensor:    # `(B,)`, in [0,2]; up to √2 for features that are never negative
+    a: Tensor,  # images `(B,C,H,W)`, float in [-1,1] or uint8
+    b: Tensor,  # likewise
+    net=None,  # whose features; default: the packaged 'mnist-cnn'
+) -> Tensor:  # `(B,)`, in [0,2]; up to √2 for features that are never negative
     "Distance of two pictures on normalised features: what to use where LPIPS cannot be had, under its own name"
-    require(a.shape == b.shape, f"images: shapes {tuple(a.shape)} and {tuple(b.shape)} differ; expected the same")
-    net = net or load_features(); f = lambda z: F.normalize(extract_features(z, net), dim=1)
+    require(
+        a.shape == b.shape,
+        f"images: shapes {tuple(a.shape)} and {tuple(b.shape)} differ; expected the same",
+    )
+    net = net or load_features()
+    f = lambda z: F.normalize(extract_features(z, net), dim=1)
     return (f(a) - f(b)).norm(dim=1)
 
 # %% ../nbs/07_eval.ipynb #3443baf0
 def nearest_neighbours(
-    samples:Tensor, # `(N,C,H,W)`, float in [-1,1] or uint8
-    images,         # training images: uint8 `(M,C,H,W)`, or a data set
-    k:int=3,        # neighbours; at most the images there are
-    batch_size:int=None, # training images in memory at a time; default: what 128 MiB hold, at most 10,000
-)->tuple:           # `(indices (N,k), distances (N,k))`, in root mean squared pixel difference
+    samples: Tensor,  # `(N,C,H,W)`, float in [-1,1] or uint8
+    images,  # training images: uint8 `(M,C,H,W)`, or a data set
+    k: int = 3,  # neighbours; at most the images there are
+    # training images in memory at a time; default: what 128 MiB hold, at most 10,000
+    batch_size: int | None = None,
+) -> tuple:  # `(indices (N,k), distances (N,k))`, in root mean squared pixel difference
     "The training images closest to each sample: is it a copy?"
-    data = ImageData(images) if isinstance(images, Tensor) else images; a, b = tuple(samples.shape[1:]), tuple(data.image_shape)
-    require(a == b, f"samples are {a}, training images {b}; expected the same; fit_image makes them so")
-    s = as_pictures(samples, 'samples').cpu().flatten(1); k = min(k, len(data))
-    batch_size = batch_size or min(10_000, max(1, 2**25//s.shape[1]))
+    data = ImageData(images) if isinstance(images, Tensor) else images
+    a, b = tuple(samples.shape[1:]), tuple(data.image_shape)
+    require(
+        a == b, f"samples are {a}, training images {b}; expected the same; fit_image makes them so"
+    )
+    s = as_pictures(samples, "samples").cpu().flatten(1)
+    k = min(k, len(data))
+    batch_size = batch_size or min(10_000, max(1, 2**25 // s.shape[1]))
     d, i = torch.empty(len(s), 0), torch.empty(len(s), 0, dtype=torch.int64)
     for idx in torch.arange(len(data)).split(batch_size):
-        new = torch.cdist(s, data.batch(idx)[0].cpu().flatten(1)); d, i = torch.cat([d, new], 1), torch.cat([i, idx.expand(len(s), -1)], 1)
-        d, o = d.topk(k, largest=False); i = i.gather(1, o)
-    return i, d/s.shape[1]**.5
+        new = torch.cdist(s, data.batch(idx)[0].cpu().flatten(1))
+        d, i = torch.cat([d, new], 1), torch.cat([i, idx.expand(len(s), -1)], 1)
+        d, o = d.topk(k, largest=False)
+        i = i.gather(1, o)
+    return i, d / s.shape[1] ** 0.5
 
 # %% ../nbs/07_eval.ipynb #4f140d1e
 def load_lpips(
-    backbone:str='alex', # 'alex', 'vgg' or 'squeeze'
-):                       # an `lpips.LPIPS` in eval mode
+    backbone: str = "alex",  # 'alex', 'vgg' or 'squeeze'
+):  # an `lpips.LPIPS` in eval mode
     "The LPIPS network; raises `DDPMError` with the ways out if its weights cannot be had"
     import_torchvision()
     import lpips
-    require(backbone in ('alex', 'vgg', 'squeeze'), f"lpips: {backbone!r}; expected alex, vgg or squeeze")
+
+    require(
+        backbone in ("alex", "vgg", "squeeze"),
+        f"lpips: {backbone!r}; expected alex, vgg or squeeze",
+    )
     try:
-        with warnings.catch_warnings(): # torchvision deprecates the argument that lpips uses
-            warnings.simplefilter('ignore'); return lpips.LPIPS(net=backbone, verbose=False).eval()
-    except (OSError, RuntimeError):     # no network, or half a file
-        name = dict(alex='alexnet-owt-7be5be79.pth', vgg='vgg16-397923af.pth', squeeze='squeezenet1_1-b8a52dc0.pth')[backbone]
-        raise DDPMError(f"lpips: the {backbone} weights could not be fetched; put torchvision's {name} into "
-                        f"{Path(torch.hub.get_dir())/'checkpoints'}, or ask for perceptual_proxy instead of lpips") from None
+        with warnings.catch_warnings():  # torchvision deprecates the argument that lpips uses
+            warnings.simplefilter("ignore")
+            return lpips.LPIPS(net=backbone, verbose=False).eval()
+    except (OSError, RuntimeError):  # no network, or half a file
+        name = dict(
+            alex="alexnet-owt-7be5be79.pth",
+            vgg="vgg16-397923af.pth",
+            squeeze="squeezenet1_1-b8a52dc0.pth",
+        )[backbone]
+        raise DDPMError(
+            f"lpips: the {backbone} weights could not be fetched; put torchvision's {name} into "
+            f"{Path(torch.hub.get_dir()) / 'checkpoints'}, or ask for perceptual_proxy instead of lpips"
+        ) from None
 
 # %% ../nbs/07_eval.ipynb #f42ae596
 def lpips_distance(
-    a:Tensor,           # images `(B,C,H,W)` of 32 pixels or more, float in [-1,1] or uint8
-    b:Tensor,           # likewise
-    backbone:str='alex', # 'alex', 'vgg' or 'squeeze'
-    model=None,         # from `load_lpips`, instead of loading it for each call
-)->Tensor:              # `(B,)`
+    a: Tensor,  # images `(B,C,H,W)` of 32 pixels or more, float in [-1,1] or uint8
+    b: Tensor,  # likewise
+    backbone: str = "alex",  # 'alex', 'vgg' or 'squeeze'
+    model=None,  # from `load_lpips`, instead of loading it for each call
+) -> Tensor:  # `(B,)`
     "LPIPS by the lpips package (Zhang et al. 2018); raises `DDPMError` if its weights cannot be had"
-    require(a.shape == b.shape, f"images: shapes {tuple(a.shape)} and {tuple(b.shape)} differ; expected the same")
-    h, w = a.shape[-2:]; require(min(h, w) >= 32, f"lpips: images of {h} by {w} pixels; expected 32 or more; ask for perceptual_proxy")
-    model = load_lpips(backbone) if model is None else model; dev = next(model.parameters()).device
-    f = lambda z: as_pictures(z).to(dev).expand(-1, 3, -1, -1)
-    with eval_mode(model): return model(f(a), f(b)).flatten().cpu()
+    require(
+        a.shape == b.shape,
+        f"images: shapes {tuple(a.shape)} and {tuple(b.shape)} differ; expected the same",
+    )
+    h, w = a.shape[-2:]
+    require(
+        min(h, w) >= 32,
+        f"lpips: images of {h} by {w} pixels; expected 32 or more; ask for perceptual_proxy",
+    )
+    model = load_lpips(backbone) if model is None else model
+    dev = next(model.parameters()).device
+
+    def f(z):
+        return as_pictures(z).to(dev).expand(-1, 3, -1, -1)
+
+    with eval_mode(model):
+        return model(f(a), f(b)).flatten().cpu()
 
 # %% ../nbs/07_eval.ipynb #d8be9cfe
 def mean_bits(
-    model,              # callable `(x, t)` or `(x, t, y)`
-    schedules:DDPMSchedules, # as in training
-    images:Tensor,      # clean images `(N,C,H,W)`, on the 256 levels
-    y:Tensor=None,      # labels
-    seed:int=0,         # of the noise
-    part:int=16,        # images at a time
-    progress:bool=False, # show bars
-)->dict:                # value, standard_error, L_T, L_0, n, seed
+    model,  # callable `(x, t)` or `(x, t, y)`
+    schedules: DDPMSchedules,  # as in training
+    images: Tensor,  # clean images `(N,C,H,W)`, on the 256 levels
+    y: Tensor = None,  # labels
+    seed: int = 0,  # of the noise
+    part: int = 16,  # images at a time
+    progress: bool = False,  # show bars
+) -> dict:  # value, standard_error, L_T, L_0, n, seed
     "Bits per dimension of many images, in bounded memory"
     rows = []
     with eval_mode(model):
         for k, i in enumerate(torch.arange(len(images)).split(part)):
             own = fold_seed(seed, 15, k).initial_seed()
-            b = bits_per_dim(model, schedules, images[i], None if y is None else y[i], seed=own, progress=progress)
-            rows.append(torch.stack([b['total'], b['L_T'], b['terms'][0]]).cpu().double())
-    r = torch.cat(rows, 1); n = r.shape[1]; mean = r.mean(1).tolist(); se = r[0].std().item()/math.sqrt(n) if n > 1 else None
+            b = bits_per_dim(
+                model,
+                schedules,
+                images[i],
+                None if y is None else y[i],
+                seed=own,
+                progress=progress,
+            )
+            rows.append(torch.stack([b["total"], b["L_T"], b["terms"][0]]).cpu().double())
+    r = torch.cat(rows, 1)
+    n = r.shape[1]
+    mean = r.mean(1).tolist()
+    se = r[0].std().item() / math.sqrt(n) if n > 1 else None
     return dict(value=mean[0], standard_error=se, L_T=mean[1], L_0=mean[2], n=n, seed=seed)
 
 # %% ../nbs/07_eval.ipynb #da956db1
 class SampleStats:
     "What evaluation keeps of samples that stream by: sums, and the features and pictures of the first few"
-    def __init__(self,
-        net,             # whose features
-        keep:int=10_000, # features to keep
-        pictures:int=0,  # images to keep, as bytes
+
+    def __init__(
+        self,
+        net,  # whose features
+        keep: int = 10_000,  # features to keep
+        pictures: int = 0,  # images to keep, as bytes
     ):
         self.net, self.stats, self.keep, self.pictures = net, FeatureStats(net.dim), keep, pictures
         self.features, self.shown = torch.empty(0, net.dim), []
-        self.sum, self.squares, self.counts, self.confidence, self.right = 0., 0., 0., 0., 0
+        self.sum, self.squares, self.counts, self.confidence, self.right = 0.0, 0.0, 0.0, 0.0, 0
 
-    def add(self,
-        x:Tensor,      # samples `(B,C,H,W)`
-        y:Tensor=None, # the labels asked for
+    def add(
+        self,
+        x: Tensor,  # samples `(B,C,H,W)`
+        y: Tensor = None,  # the labels asked for
     ):
         "Take in a batch, and let it go"
-        x = as_pictures(x.detach().cpu(), 'samples'); f = extract_features(x, self.net); self.stats.add(f)
-        self.features = torch.cat([self.features, f[:self.keep - len(self.features)]])
-        self.shown += list(to_uint8(x[:self.pictures - len(self.shown)]))
-        self.sum, self.squares = self.sum + x.double().sum(0), self.squares + x.double().pow(2).sum(0)
+        x = as_pictures(x.detach().cpu(), "samples")
+        f = extract_features(x, self.net)
+        self.stats.add(f)
+        self.features = torch.cat([self.features, f[: self.keep - len(self.features)]])
+        self.shown += list(to_uint8(x[: self.pictures - len(self.shown)]))
+        self.sum, self.squares = (
+            self.sum + x.double().sum(0),
+            self.squares + x.double().pow(2).sum(0),
+        )
         if isinstance(self.net, FeatureNet):
-            with torch.no_grad(): p = self.net.head(f.to(self.net.head.weight.device)).softmax(1).cpu()
-            self.counts = self.counts + p.argmax(1).bincount(minlength=p.shape[1]); self.confidence += p.max(1).values.sum().item()
-            if y is not None: self.right += (p.argmax(1) == y.cpu()).sum().item()
+            with torch.no_grad():
+                p = self.net.head(f.to(self.net.head.weight.device)).softmax(1).cpu()
+            self.counts = self.counts + p.argmax(1).bincount(minlength=p.shape[1])
+            self.confidence += p.max(1).values.sum().item()
+            if y is not None:
+                self.right += (p.argmax(1) == y.cpu()).sum().item()
 
     @property
-    def pixel_std(self): # of each pixel over the samples, then the mean over pixels
+    def pixel_std(self):  # of each pixel over the samples, then the mean over pixels
         n = self.stats.n
-        return ((self.squares - self.sum**2/n)/(n - 1)).clamp(min=0).sqrt().mean().item()
+        return ((self.squares - self.sum**2 / n) / (n - 1)).clamp(min=0).sqrt().mean().item()
 
 # %% ../nbs/07_eval.ipynb #60673ba5
-METRICS = ('fid', 'fid_proxy', 'kid', 'precision_recall', 'diversity', 'classes', # of the samples
-           'psnr', 'ssim', 'lpips', 'perceptual_proxy', 'calibration', 'bits_per_dim') # of the model
-DEFAULT_METRICS = ('fid_proxy', 'kid', 'precision_recall', 'diversity', 'classes', 'psnr', 'ssim', 'calibration')
+METRICS = (
+    "fid",
+    "fid_proxy",
+    "kid",
+    "precision_recall",
+    "diversity",
+    "classes",  # of the samples
+    # of the model
+    "psnr",
+    "ssim",
+    "lpips",
+    "perceptual_proxy",
+    "calibration",
+    "bits_per_dim",
+)
+DEFAULT_METRICS = (
+    "fid_proxy",
+    "kid",
+    "precision_recall",
+    "diversity",
+    "classes",
+    "psnr",
+    "ssim",
+    "calibration",
+)
+
 
 def check_metrics(
-    metrics, # names
-    net,     # the features
+    metrics,  # names
+    net,  # the features
 ):
     "Raise `DDPMError` for a metric that is unknown, or that these features cannot give"
     unknown = [m for m in metrics if m not in METRICS]
-    require(not unknown, f"evaluation.metrics: {', '.join(map(repr, unknown))}; expected some of {', '.join(METRICS)}")
-    require('fid' not in metrics or net.name == 'inception', f"evaluation.metrics: fid, but the features are {net.name}; "
-            "ask for --evaluation.features inception, or for fid_proxy, as the distance on other features is called")
+    require(
+        not unknown,
+        f"evaluation.metrics: {', '.join(map(repr, unknown))}; expected some of {', '.join(METRICS)}",
+    )
+    require(
+        "fid" not in metrics or net.name == "inception",
+        f"evaluation.metrics: fid, but the features are {net.name}; "
+        "ask for --evaluation.features inception, or for fid_proxy, as the distance on other features is called",
+    )
 
 # %% ../nbs/07_eval.ipynb #9f3e90b5
 def sample_metrics(
-    st:SampleStats, # all samples
-    metrics,        # which of `METRICS`
-    data,           # held-out images
-    ref:tuple,      # `(mean, covariance)` of the training images
-    seed:int=0,     # of all choices
-    lp=None,        # from `load_lpips`, for the diversity
-)->dict:            # name -> values
+    st: SampleStats,  # all samples
+    metrics,  # which of `METRICS`
+    data,  # held-out images
+    ref: tuple,  # `(mean, covariance)` of the training images
+    seed: int = 0,  # of all choices
+    lp=None,  # from `load_lpips`, for the diversity
+) -> dict:  # name -> values
     "What the samples' features and pictures tell"
     net, n, res = st.net, len(st.features), {}
-    if {'fid', 'fid_proxy'} & set(metrics): res[distance_name(net)] = distance_result(st.stats, net, ref, data)
-    if {'kid', 'precision_recall'} & set(metrics):
-        m = min(n, len(data)); pick = torch.randperm(len(data), generator=fold_seed(seed, 13))[:m]
+    if {"fid", "fid_proxy"} & set(metrics):
+        res[distance_name(net)] = distance_result(st.stats, net, ref, data)
+    if {"kid", "precision_recall"} & set(metrics):
+        m = min(n, len(data))
+        pick = torch.randperm(len(data), generator=fold_seed(seed, 13))[:m]
         real = torch.cat([extract_features(x, net) for x, _ in data.batches(pick.split(250))])
-        if 'kid' in metrics: res['kid'] = kid(real, st.features, seed=seed) | dict(features=net.name)
-        if 'precision_recall' in metrics: res['precision_recall'] = precision_recall(real, st.features[:m]) | dict(features=net.name)
-    if 'diversity' in metrics:
-        res['diversity'] = diversity(st.features, net, seed=seed) | dict(pixel_std=st.pixel_std)
+        if "kid" in metrics:
+            res["kid"] = kid(real, st.features, seed=seed) | dict(features=net.name)
+        if "precision_recall" in metrics:
+            res["precision_recall"] = precision_recall(real, st.features[:m]) | dict(
+                features=net.name
+            )
+    if "diversity" in metrics:
+        res["diversity"] = diversity(st.features, net, seed=seed) | dict(pixel_std=st.pixel_std)
         if lp is not None:
-            i, j = torch.triu_indices(len(st.shown), len(st.shown), 1); shown = torch.stack(st.shown)
+            i, j = torch.triu_indices(len(st.shown), len(st.shown), 1)
+            shown = torch.stack(st.shown)
             value = lpips_distance(shown[i], shown[j], model=lp).mean().item()
-            res['diversity'] |= dict(lpips=value, lpips_backbone=lp.pnet_type, lpips_pairs=len(i))
-    if 'classes' in metrics and isinstance(net, FeatureNet) and net.card.get('data') == data.name:
-        res['classes'] = dict(share=(st.counts/st.stats.n).tolist(), mean_confidence=st.confidence/st.stats.n, classifier=net.name,
-                              classifier_accuracy=net.card['test_accuracy'])
+            res["diversity"] |= dict(lpips=value, lpips_backbone=lp.pnet_type, lpips_pairs=len(i))
+    if "classes" in metrics and isinstance(net, FeatureNet) and net.card.get("data") == data.name:
+        res["classes"] = dict(
+            share=(st.counts / st.stats.n).tolist(),
+            mean_confidence=st.confidence / st.stats.n,
+            classifier=net.name,
+            classifier_accuracy=net.card["test_accuracy"],
+        )
     return res
 
 # %% ../nbs/07_eval.ipynb #3234d506
 def model_metrics(
-    model,              # callable `(x, t)` or `(x, t, y)`
-    schedules:DDPMSchedules, # as in training
-    images:Tensor,      # held-out images, on the model's device
-    metrics,            # which of `METRICS`
-    net,                # features for `perceptual_proxy`
-    y:Tensor=None,      # labels
-    num_bits:int=32,    # how many of the images for bits per dimension
-    seed:int=0,         # of the noise
-    lp=None,            # from `load_lpips`
-    batch_size:int=256, # images at a time
-    progress:bool=False, # show bars
-)->dict:                # name -> values
+    model,  # callable `(x, t)` or `(x, t, y)`
+    schedules: DDPMSchedules,  # as in training
+    images: Tensor,  # held-out images, on the model's device
+    metrics,  # which of `METRICS`
+    net,  # features for `perceptual_proxy`
+    y: Tensor = None,  # labels
+    num_bits: int = 32,  # how many of the images for bits per dimension
+    seed: int = 0,  # of the noise
+    lp=None,  # from `load_lpips`
+    batch_size: int = 256,  # images at a time
+    progress: bool = False,  # show bars
+) -> dict:  # name -> values
     "What the model makes of held-out images"
-    two = dict(psnr=psnr, ssim=ssim, lpips=partial(lpips_distance, model=lp), perceptual_proxy=partial(perceptual_proxy, net=net))
-    kw = dict(seed=seed, batch_size=batch_size); pairs = {k: f for k, f in two.items() if k in metrics}
+    two = dict(
+        psnr=psnr,
+        ssim=ssim,
+        lpips=partial(lpips_distance, model=lp),
+        perceptual_proxy=partial(perceptual_proxy, net=net),
+    )
+    kw = dict(seed=seed, batch_size=batch_size)
+    pairs = {k: f for k, f in two.items() if k in metrics}
     res = reconstruction(model, schedules, images, pairs, y, **kw) if pairs else {}
-    if 'lpips' in res: res['lpips'] |= dict(backbone=lp.pnet_type)
-    if 'perceptual_proxy' in res: res['perceptual_proxy'] |= dict(features=net.name)
-    if 'calibration' in metrics: res['calibration'] = calibration(model, schedules, images, y, **kw)
-    if 'bits_per_dim' in metrics:
+    if "lpips" in res:
+        res["lpips"] |= dict(backbone=lp.pnet_type)
+    if "perceptual_proxy" in res:
+        res["perceptual_proxy"] |= dict(features=net.name)
+    if "calibration" in metrics:
+        res["calibration"] = calibration(model, schedules, images, y, **kw)
+    if "bits_per_dim" in metrics:
         few = slice(num_bits)
-        yy = None if y is None else y[few]; res['bits_per_dim'] = mean_bits(model, schedules, images[few], yy, seed, progress=progress)
+        yy = None if y is None else y[few]
+        res["bits_per_dim"] = mean_bits(model, schedules, images[few], yy, seed, progress=progress)
     return res
 
 # %% ../nbs/07_eval.ipynb #914431ff
 def reference_for(
-    data,       # held-out images
-    net,        # whose features
-    train=None, # training images, if they are at hand
-    cache=None, # a folder for statistics
-)->tuple:       # `(mean, covariance)`, and a dict that says of what
+    data,  # held-out images
+    net,  # whose features
+    train=None,  # training images, if they are at hand
+    cache=None,  # a folder for statistics
+) -> tuple:  # `(mean, covariance)`, and a dict that says of what
     "What samples are compared with: the training images, of the data set that is evaluated and no other"
-    if train is not None: return reference_stats(train, net, cache), dict(data=train.name, split='train', n=len(train))
-    if net.ref is not None and net.card.get('data') == data.name and tuple(data.image_shape[1:]) == (32, 32):
-        return net.ref, dict(data=data.name, split='train', n=net.card['ref_n'])
-    note = 'the floor is measured on these images, too, and so too low'
-    return reference_stats(data, net, cache), dict(data=data.name, split='held-out', n=len(data), note=note)
+    if train is not None:
+        return reference_stats(train, net, cache), dict(
+            data=train.name, split="train", n=len(train)
+        )
+    if (
+        net.ref is not None
+        and net.card.get("data") == data.name
+        and tuple(data.image_shape[1:]) == (32, 32)
+    ):
+        return net.ref, dict(data=data.name, split="train", n=net.card["ref_n"])
+    note = "the floor is measured on these images, too, and so too low"
+    return reference_stats(data, net, cache), dict(
+        data=data.name, split="held-out", n=len(data), note=note
+    )
 
 # %% ../nbs/07_eval.ipynb #2d4fbc30
 def sample_parts(
-    model,              # a `UNetSmall`, or a callable `(x, t)`
-    schedules:DDPMSchedules, # as in training
-    image_shape:tuple,  # `(C,H,W)`
-    n:int,              # images in all
-    batch_size:int,     # images at a time
-    y:Tensor=None,      # labels `(n,)`
-    **kwargs,           # see `DDPMSampler.sample`
-):                      # yields `(x, y, seconds)`: images on the CPU, their labels, and what they took
+    model,  # a `UNetSmall`, or a callable `(x, t)`
+    schedules: DDPMSchedules,  # as in training
+    image_shape: tuple,  # `(C,H,W)`
+    n: int,  # images in all
+    batch_size: int,  # images at a time
+    y: Tensor = None,  # labels `(n,)`
+    **kwargs,  # see `DDPMSampler.sample`
+):  # yields `(x, y, seconds)`: images on the CPU, their labels, and what they took
     "The images of one large sampling run, part after part, so that nobody needs to hold them all"
     sampler = DDPMSampler(schedules)
     for i in torch.arange(n).split(batch_size):
@@ -688,56 +1046,103 @@ def sample_parts(
         x = sampler.sample(model, (len(i), *image_shape), start=int(i[0]), y=part, **kwargs).cpu()
         yield x, part, time.perf_counter() - t0
 
+
 def model_hash(
-    model, # a module, or any callable
-):         # 64 hex digits, or None for a callable without weights
+    model,  # a module, or any callable
+):  # 64 hex digits, or None for a callable without weights
     "A fingerprint of a model's weights"
     return net_hash(model) if isinstance(model, nn.Module) else None
 
 # %% ../nbs/07_eval.ipynb #613032bf
 @torch.no_grad()
 def evaluate(
-    model,              # a `UNetSmall`, or a callable `(x, t)`
-    schedules:DDPMSchedules, # as in training
-    data,               # held-out images
-    method:str='ddim',  # see `DDPMSampler.sample`
-    num_steps:int=50,   # see there
-    num_samples:int=512, # images to make
-    metrics=DEFAULT_METRICS, # which of `METRICS`
-    seed:int=0,         # of everything
-    batch_size:int=256, # images at a time
-    net=None,           # features; default: the packaged 'mnist-cnn'
-    progress:bool=False, # show a bar
-    train=None,         # training images, to compare with; default: see `reference_for`
-    cache=None,         # a folder for their statistics
-    keep:int=10_000,    # features kept for kid, precision and recall, diversity
-    num_images:int=128, # held-out images for calibration and reconstruction
-    num_bits:int=32,    # of these for bits per dimension
-    lpips:str='alex',   # backbone, where lpips is asked for
-    **kwargs,           # more for the sampler: eta, spacing, guidance_scale, y …
-)->dict:                # plain values only, ready for JSON
+    model,  # a `UNetSmall`, or a callable `(x, t)`
+    schedules: DDPMSchedules,  # as in training
+    data,  # held-out images
+    method: str = "ddim",  # see `DDPMSampler.sample`
+    num_steps: int = 50,  # see there
+    num_samples: int = 512,  # images to make
+    metrics=DEFAULT_METRICS,  # which of `METRICS`
+    seed: int = 0,  # of everything
+    batch_size: int = 256,  # images at a time
+    net=None,  # features; default: the packaged 'mnist-cnn'
+    progress: bool = False,  # show a bar
+    train=None,  # training images, to compare with; default: see `reference_for`
+    cache=None,  # a folder for their statistics
+    keep: int = 10_000,  # features kept for kid, precision and recall, diversity
+    num_images: int = 128,  # held-out images for calibration and reconstruction
+    num_bits: int = 32,  # of these for bits per dimension
+    lpips: str = "alex",  # backbone, where lpips is asked for
+    **kwargs,  # more for the sampler: eta, spacing, guidance_scale, y …
+) -> dict:  # plain values only, ready for JSON
     "Make `num_samples` images and measure them, in memory that does not grow with their number"
     from tqdm.auto import tqdm
-    net = net or load_features(); check_metrics(metrics, net)
+
+    net = net or load_features()
+    check_metrics(metrics, net)
     require(num_samples >= 2, f"evaluation.num_samples: {num_samples}; expected 2 or more")
-    lp = load_lpips(lpips) if 'lpips' in metrics else None               # before the work begins: what is missing is said at once
-    dev = next(model.parameters()).device if hasattr(model, 'parameters') else 'cpu'
-    cond, y = getattr(model, 'num_classes', None), kwargs.pop('y', None)
-    if cond and y is None: y = (torch.arange(num_samples) % cond).to(dev)
-    st, bar = SampleStats(net, keep, 32 if lp is not None else 0), dict(desc=f'{method}-{num_steps}', unit='image')
+    # before the work begins: what is missing is said at once
+    lp = load_lpips(lpips) if "lpips" in metrics else None
+    dev = next(model.parameters()).device if hasattr(model, "parameters") else "cpu"
+    cond, y = getattr(model, "num_classes", None), kwargs.pop("y", None)
+    if cond and y is None:
+        y = (torch.arange(num_samples) % cond).to(dev)
+    st, bar = (
+        SampleStats(net, keep, 32 if lp is not None else 0),
+        dict(desc=f"{method}-{num_steps}", unit="image"),
+    )
     kwargs |= dict(method=method, num_steps=num_steps, generator=seed)
     parts = sample_parts(model, schedules, data.image_shape, num_samples, batch_size, y, **kwargs)
-    seconds = 0.
+    seconds = 0.0
     with tqdm(total=num_samples, disable=not progress, dynamic_ncols=True, **bar) as bar:
-        for x, part, took in parts: st.add(x, part); seconds += took; bar.update(len(x))
-    ref, of = reference_for(data, net, train, cache) if {'fid', 'fid_proxy'} & set(metrics) else (None, None)
+        for x, part, took in parts:
+            st.add(x, part)
+            seconds += took
+            bar.update(len(x))
+    ref, of = (
+        reference_for(data, net, train, cache)
+        if {"fid", "fid_proxy"} & set(metrics)
+        else (None, None)
+    )
     pick = torch.randperm(len(data), generator=fold_seed(seed, 13))[:num_images]
-    real, labels = data.batch(pick); labels = labels.to(dev) if cond and labels is not None else None
+    real, labels = data.batch(pick)
+    labels = labels.to(dev) if cond and labels is not None else None
     res = sample_metrics(st, metrics, data, ref, seed, lp)
-    if 'classes' in res and y is not None: res['classes']['accuracy'] = st.right/num_samples
-    res |= model_metrics(model, schedules, real.to(dev), metrics, net, labels, num_bits, seed, lp, batch_size, progress)
-    sampler = dict(method=method, num_steps=num_steps, eta=kwargs.get('eta'), guidance_scale=kwargs.get('guidance_scale', 1.))
-    how = dict(n=num_samples, kept=len(st.features), seed=seed, seconds_per_image=seconds/num_samples)
+    if "classes" in res and y is not None:
+        res["classes"]["accuracy"] = st.right / num_samples
+    res |= model_metrics(
+        model,
+        schedules,
+        real.to(dev),
+        metrics,
+        net,
+        labels,
+        num_bits,
+        seed,
+        lp,
+        batch_size,
+        progress,
+    )
+    sampler = dict(
+        method=method,
+        num_steps=num_steps,
+        eta=kwargs.get("eta"),
+        guidance_scale=kwargs.get("guidance_scale", 1.0),
+    )
+    how = dict(
+        n=num_samples, kept=len(st.features), seed=seed, seconds_per_image=seconds / num_samples
+    )
     how |= dict(device=str(dev), batch_size=batch_size)
-    what = dict(data=data.name, features=dict(name=net.name, hash=net_hash(net)[:16], card=net.card), reference=of)
-    return dict(name=f'{method}-{num_steps}', **sampler, **how, **what, model_hash=model_hash(model), metrics=res)
+    what = dict(
+        data=data.name,
+        features=dict(name=net.name, hash=net_hash(net)[:16], card=net.card),
+        reference=of,
+    )
+    return dict(
+        name=f"{method}-{num_steps}",
+        **sampler,
+        **how,
+        **what,
+        model_hash=model_hash(model),
+        metrics=res,
+    )

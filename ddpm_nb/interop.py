@@ -7,12 +7,16 @@ __all__ = ['save_pretrained', 'pretrained_names', 'load_pretrained', 'unet2d_con
            'unetsmall_config', 'from_diffusers']
 
 # %% ../nbs/11_interop.ipynb #a224fd9f
-import inspect, json, logging, re, shutil
+import inspect
+import json
+import logging
+import re
+import shutil
 from importlib import resources
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .core import DDPMError, atomic_path, import_torchvision, require
 from .sampler import DDPMSampler
@@ -21,169 +25,331 @@ from .unet import UNetSmall
 
 # %% ../nbs/11_interop.ipynb #53dc983f
 def save_pretrained(
-    model:UNetSmall,         # trained
-    schedules:DDPMSchedules, # as in training
-    path,                    # a `.safetensors` file
-    card:dict=None,          # data, steps, seed, metrics, command …
-    dtype:torch.dtype=torch.float16, # on disk
+    model: UNetSmall,  # trained
+    schedules: DDPMSchedules,  # as in training
+    path,  # a `.safetensors` file
+    card: dict | None = None,  # data, steps, seed, metrics, command …
+    dtype: torch.dtype = torch.float16,  # on disk
 ):
     "Write a model, its schedule and its card into one file"
     from safetensors.torch import save
+
     sd = {k: v.detach().cpu().to(dtype).contiguous() for k, v in model.state_dict().items()}
-    meta = dict(format='ddpm_nb', model=json.dumps(model.config), schedules=json.dumps(schedules.config), card=json.dumps(card or {}))
-    with atomic_path(path) as t: t.write_bytes(save(sd, metadata=meta))
+    meta = dict(
+        format="ddpm_nb",
+        model=json.dumps(model.config),
+        schedules=json.dumps(schedules.config),
+        card=json.dumps(card or {}),
+    )
+    with atomic_path(path) as t:
+        t.write_bytes(save(sd, metadata=meta))
 
 # %% ../nbs/11_interop.ipynb #5d740509
-def pretrained_names()->list:
+def pretrained_names() -> list:
     "The models that ship with the package"
-    files = [p.name for p in (resources.files('ddpm_nb')/'weights').iterdir()]
-    return sorted(f.removesuffix('.safetensors') for f in files if f.endswith('.safetensors') and f != 'mnist_cnn.safetensors')
+    files = [p.name for p in (resources.files("ddpm_nb") / "weights").iterdir()]
+    return sorted(
+        f.removesuffix(".safetensors")
+        for f in files
+        if f.endswith(".safetensors") and f != "mnist_cnn.safetensors"
+    )
 
 # %% ../nbs/11_interop.ipynb #1d8e4b8a
 def load_pretrained(
-    name='mnist',  # 'mnist', 'mnist-cond' (with labels), or the path of a file by `save_pretrained`
-    device='cpu',  # where to put the model
-)->tuple:          # `(model, schedules)`, the model in eval mode, with its `card`
+    # 'mnist', 'mnist-cond' (with labels), or the path of a file by `save_pretrained`
+    name="mnist",
+    device="cpu",  # where to put the model
+) -> tuple:  # `(model, schedules)`, the model in eval mode, with its `card`
     "A trained model from the package itself, without network; raises `DDPMError` for an unknown name or a damaged file"
-    from safetensors import safe_open, SafetensorError
+    from safetensors import SafetensorError, safe_open
+
     own = name in pretrained_names()
-    path = Path(str(resources.files('ddpm_nb')/'weights'/f'{name}.safetensors')) if own else Path(name)
-    require(path.is_file(), f"pretrained: {str(name)!r}; expected one of {', '.join(pretrained_names())}, or a .safetensors file")
+    path = (
+        Path(str(resources.files("ddpm_nb") / "weights" / f"{name}.safetensors"))
+        if own
+        else Path(name)
+    )
+    require(
+        path.is_file(),
+        f"pretrained: {str(name)!r}; expected one of {', '.join(pretrained_names())}, or a .safetensors file",
+    )
     try:
-        with safe_open(path, 'pt') as f: meta, sd = f.metadata() or {}, {k: f.get_tensor(k).float() for k in f.keys()}
-    except SafetensorError: raise DDPMError(f"pretrained: {path} is damaged or not a safetensors file") from None
-    require(meta.get('format') == 'ddpm_nb', f"pretrained: {path} was not written by ddpm_nb; for a diffusers folder use: ddpm-nb import")
+        with safe_open(path, "pt") as f:
+            meta, sd = f.metadata() or {}, {k: f.get_tensor(k).float() for k in f.keys()}
+    except SafetensorError:
+        raise DDPMError(f"pretrained: {path} is damaged or not a safetensors file") from None
+    require(
+        meta.get("format") == "ddpm_nb",
+        f"pretrained: {path} was not written by ddpm_nb; for a diffusers folder use: ddpm-nb import",
+    )
     try:
-        model, s = UNetSmall(**json.loads(meta['model'])), DDPMSchedules(**json.loads(meta['schedules']))
-        model.load_state_dict(sd); model.card = json.loads(meta['card'])
+        model, s = (
+            UNetSmall(**json.loads(meta["model"])),
+            DDPMSchedules(**json.loads(meta["schedules"])),
+        )
+        model.load_state_dict(sd)
+        model.card = json.loads(meta["card"])
     except (KeyError, TypeError, ValueError, RuntimeError):
-        raise DDPMError(f"pretrained: {path} is damaged, or was written by another version of ddpm_nb") from None
+        raise DDPMError(
+            f"pretrained: {path} is damaged, or was written by another version of ddpm_nb"
+        ) from None
     return model.to(device).eval(), s.to(device)
 
 # %% ../nbs/11_interop.ipynb #3e60151d
-_PREDICTION = dict(eps='epsilon', x0='sample', v='v_prediction')
+_PREDICTION = dict(eps="epsilon", x0="sample", v="v_prediction")
+
 
 def unet2d_config(
-    model:UNetSmall, # whose equivalent is wanted
-)->dict:             # arguments of diffusers' `UNet2DModel`
+    model: UNetSmall,  # whose equivalent is wanted
+) -> dict:  # arguments of diffusers' `UNet2DModel`
     "The same architecture, in diffusers' words"
-    c = model.config; C, groups = c['in_channels'], c['num_groups']
-    at = [c['image_size'] >> i in c['attention_resolutions'] for i in range(len(c['channel_mults']))]
-    same = {k: c[k] for k in ('in_channels', 'attention_head_dim', 'dropout', 'downsample_padding', 'flip_sin_to_cos', 'freq_shift')}
+    c = model.config
+    C, groups = c["in_channels"], c["num_groups"]
+    at = [
+        c["image_size"] >> i in c["attention_resolutions"] for i in range(len(c["channel_mults"]))
+    ]
+    same = {
+        k: c[k]
+        for k in (
+            "in_channels",
+            "attention_head_dim",
+            "dropout",
+            "downsample_padding",
+            "flip_sin_to_cos",
+            "freq_shift",
+        )
+    }
     return same | dict(
-        sample_size=c['image_size'], out_channels=2*C if c['learn_sigma'] else C, layers_per_block=c['num_res_blocks'],
-        block_out_channels=[int(c['base_channels']*m) for m in c['channel_mults']],
-        down_block_types=['AttnDownBlock2D' if a else 'DownBlock2D' for a in at],
-        up_block_types=['AttnUpBlock2D' if a else 'UpBlock2D' for a in at[::-1]],
-        add_attention=at[-1] or c['mid_attention'], norm_num_groups=groups, attn_norm_num_groups=groups, norm_eps=c.get('norm_eps', 1e-5),
-        resnet_time_scale_shift='scale_shift' if c['film'] else 'default',
-        num_class_embeds=c['num_classes'] + 1 if c['num_classes'] else None)
+        sample_size=c["image_size"],
+        out_channels=2 * C if c["learn_sigma"] else C,
+        layers_per_block=c["num_res_blocks"],
+        block_out_channels=[int(c["base_channels"] * m) for m in c["channel_mults"]],
+        down_block_types=["AttnDownBlock2D" if a else "DownBlock2D" for a in at],
+        up_block_types=["AttnUpBlock2D" if a else "UpBlock2D" for a in at[::-1]],
+        add_attention=at[-1] or c["mid_attention"],
+        norm_num_groups=groups,
+        attn_norm_num_groups=groups,
+        norm_eps=c.get("norm_eps", 1e-5),
+        resnet_time_scale_shift="scale_shift" if c["film"] else "default",
+        num_class_embeds=c["num_classes"] + 1 if c["num_classes"] else None,
+    )
 
 # %% ../nbs/11_interop.ipynb #5d206f59
 def _diffusers(
-    verb:str, # 'export' or 'import', for the message
+    verb: str,  # 'export' or 'import', for the message
 ):
     "The diffusers package, or a plain error"
-    import_torchvision() # diffusers imports it, and so meets what `core` guards against
-    try: import diffusers; return diffusers
-    except ModuleNotFoundError: raise DDPMError(f"{verb}: needs diffusers; install it with: pip install 'ddpm_nb[interop]'") from None
+    import_torchvision()  # diffusers imports it, and so meets what `core` guards against
+    try:
+        import diffusers
+
+        return diffusers
+    except ModuleNotFoundError:
+        raise DDPMError(
+            f"{verb}: needs diffusers; install it with: pip install 'ddpm_nb[interop]'"
+        ) from None
 
 # %% ../nbs/11_interop.ipynb #45a922a0
 def to_diffusers(
-    model:UNetSmall,         # trained; a learned variance is refused
-    schedules:DDPMSchedules, # as in training
-    folder,                  # new folder to write; it appears when all of it is there
-)->Path:                     # the folder
+    model: UNetSmall,  # trained; a learned variance is refused
+    schedules: DDPMSchedules,  # as in training
+    folder,  # new folder to write; it appears when all of it is there
+) -> Path:  # the folder
     "Write a folder that diffusers' `DDPMPipeline` and `DDIMPipeline` load; raises `DDPMError` for what not both could sample"
-    d, folder = _diffusers('export'), Path(folder)
-    require(not model.learn_sigma, "export: model.learn_sigma: diffusers' DDIMPipeline knows no learned variance, "
-            "and the folder is meant for both of its pipelines")
-    require(not folder.exists() or not any(folder.iterdir()), f"export: {folder} exists and is not empty; choose another folder")
-    unet = d.UNet2DModel(**unet2d_config(model)); unet.load_state_dict(model.state_dict())
-    sch = d.DDPMScheduler(num_train_timesteps=schedules.T, trained_betas=schedules.betas.cpu().double().tolist(), clip_sample=True,
-                          prediction_type=_PREDICTION[model.parameterization], timestep_spacing='trailing')
-    part = folder.with_name(folder.name + '.part')
+    d, folder = _diffusers("export"), Path(folder)
+    require(
+        not model.learn_sigma,
+        "export: model.learn_sigma: diffusers' DDIMPipeline knows no learned variance, "
+        "and the folder is meant for both of its pipelines",
+    )
+    require(
+        not folder.exists() or not any(folder.iterdir()),
+        f"export: {folder} exists and is not empty; choose another folder",
+    )
+    unet = d.UNet2DModel(**unet2d_config(model))
+    unet.load_state_dict(model.state_dict())
+    sch = d.DDPMScheduler(
+        num_train_timesteps=schedules.T,
+        trained_betas=schedules.betas.cpu().double().tolist(),
+        clip_sample=True,
+        prediction_type=_PREDICTION[model.parameterization],
+        timestep_spacing="trailing",
+    )
+    part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    try: d.DDPMPipeline(unet, sch).save_pretrained(part); folder.is_dir() and folder.rmdir(); part.rename(folder)
-    finally: shutil.rmtree(part, ignore_errors=True)
+    try:
+        d.DDPMPipeline(unet, sch).save_pretrained(part)
+        folder.is_dir() and folder.rmdir()
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     return folder
 
 # %% ../nbs/11_interop.ipynb #e2834768
-_SAME = dict(time_embedding_type='positional', center_input_sample=False, act_fn='silu', class_embed_type=None, mid_block_scale_factor=1,
-             downsample_type='conv', upsample_type='conv', mid_block_type='UNetMidBlock2D')  # what we have in one form only
+_SAME = dict(
+    time_embedding_type="positional",
+    center_input_sample=False,
+    act_fn="silu",
+    class_embed_type=None,
+    mid_block_scale_factor=1,
+    # what we have in one form only
+    downsample_type="conv",
+    upsample_type="conv",
+    mid_block_type="UNetMidBlock2D",
+)
+
 
 def check_unet2d(
-    c:dict, # complete arguments of `UNet2DModel`
+    c: dict,  # complete arguments of `UNet2DModel`
 ):
     "Raise `DDPMError` naming the first part of the architecture that has no equivalent here"
-    def need(ok, key, want): require(ok, f"import: {key}: {c.get(key)!r} has no equivalent here; expected {want}")
-    need(c.get('_class_name', 'UNet2DModel') == 'UNet2DModel', '_class_name', 'UNet2DModel')
-    for key, ok in (('down_block_types', ('DownBlock2D', 'AttnDownBlock2D')), ('up_block_types', ('UpBlock2D', 'AttnUpBlock2D'))):
+
+    def need(ok, key, want):
+        require(ok, f"import: {key}: {c.get(key)!r} has no equivalent here; expected {want}")
+
+    need(c.get("_class_name", "UNet2DModel") == "UNet2DModel", "_class_name", "UNet2DModel")
+    for key, ok in (
+        ("down_block_types", ("DownBlock2D", "AttnDownBlock2D")),
+        ("up_block_types", ("UpBlock2D", "AttnUpBlock2D")),
+    ):
         odd = sorted(set(c[key]) - set(ok))
-        require(not odd, f"import: {key}: {', '.join(odd)} has no equivalent here; expected {' or '.join(ok)}")
-    for key, want in _SAME.items(): need(c.get(key, want) == want, key, repr(want))
-    at = ['Attn' in b for b in c['down_block_types']]
-    need(at == ['Attn' in b for b in c['up_block_types']][::-1], 'up_block_types', 'attention on the way up where it is on the way down')
-    need(c['add_attention'] or not at[-1], 'add_attention', 'attention in the middle, since the lowest level has it')
-    need(c['resnet_time_scale_shift'] in ('default', 'scale_shift'), 'resnet_time_scale_shift', 'default or scale_shift')
-    own_norm = c['resnet_time_scale_shift'] == 'default' or c['attn_norm_num_groups'] == c['norm_num_groups']
-    need(own_norm or not c['add_attention'], 'attn_norm_num_groups', f"{c['norm_num_groups']}, as norm_num_groups")
-    size = c['sample_size']; need(isinstance(size, int) or size and len({*size}) == 1, 'sample_size', 'one number, or two equal ones')
-    need(c['out_channels'] in (c['in_channels'], 2*c['in_channels']), 'out_channels', 'in_channels, or twice that')
-    need(c['num_class_embeds'] != 1, 'num_class_embeds', 'null, or 2 and more, of which the last is taken for the null label')
+        require(
+            not odd,
+            f"import: {key}: {', '.join(odd)} has no equivalent here; expected {' or '.join(ok)}",
+        )
+    for key, want in _SAME.items():
+        need(c.get(key, want) == want, key, repr(want))
+    at = ["Attn" in b for b in c["down_block_types"]]
+    need(
+        at == ["Attn" in b for b in c["up_block_types"]][::-1],
+        "up_block_types",
+        "attention on the way up where it is on the way down",
+    )
+    need(
+        c["add_attention"] or not at[-1],
+        "add_attention",
+        "attention in the middle, since the lowest level has it",
+    )
+    need(
+        c["resnet_time_scale_shift"] in ("default", "scale_shift"),
+        "resnet_time_scale_shift",
+        "default or scale_shift",
+    )
+    own_norm = (
+        c["resnet_time_scale_shift"] == "default"
+        or c["attn_norm_num_groups"] == c["norm_num_groups"]
+    )
+    need(
+        own_norm or not c["add_attention"],
+        "attn_norm_num_groups",
+        f"{c['norm_num_groups']}, as norm_num_groups",
+    )
+    size = c["sample_size"]
+    need(
+        isinstance(size, int) or size and len({*size}) == 1,
+        "sample_size",
+        "one number, or two equal ones",
+    )
+    need(
+        c["out_channels"] in (c["in_channels"], 2 * c["in_channels"]),
+        "out_channels",
+        "in_channels, or twice that",
+    )
+    need(
+        c["num_class_embeds"] != 1,
+        "num_class_embeds",
+        "null, or 2 and more, of which the last is taken for the null label",
+    )
 
 # %% ../nbs/11_interop.ipynb #3df22e93
 def unetsmall_config(
-    c:dict,  # complete arguments of `UNet2DModel`, as `check_unet2d` accepts
-    prediction_type:str='epsilon', # the scheduler's
-)->dict:     # arguments of `UNetSmall`
+    c: dict,  # complete arguments of `UNet2DModel`, as `check_unet2d` accepts
+    prediction_type: str = "epsilon",  # the scheduler's
+) -> dict:  # arguments of `UNetSmall`
     "The same architecture, in our words: the inverse of `unet2d_config`"
-    base, size = c['block_out_channels'][0], c['sample_size'] if isinstance(c['sample_size'], int) else c['sample_size'][0]
-    at = [size >> i for i, b in enumerate(c['down_block_types']) if 'Attn' in b]
-    names = 'in_channels attention_head_dim dropout downsample_padding flip_sin_to_cos freq_shift norm_eps'.split()
+    base, size = (
+        c["block_out_channels"][0],
+        c["sample_size"] if isinstance(c["sample_size"], int) else c["sample_size"][0],
+    )
+    at = [size >> i for i, b in enumerate(c["down_block_types"]) if "Attn" in b]
+    names = "in_channels attention_head_dim dropout downsample_padding flip_sin_to_cos freq_shift norm_eps".split()
     return {k: c[k] for k in names} | dict(
-        image_size=size, base_channels=base, channel_mults=[ch/base for ch in c['block_out_channels']],
-        num_res_blocks=c['layers_per_block'], attention_resolutions=at, num_groups=c['norm_num_groups'],
-        film=c['resnet_time_scale_shift'] == 'scale_shift',
-        num_classes=c['num_class_embeds'] - 1 if c['num_class_embeds'] else None, learn_sigma=c['out_channels'] == 2*c['in_channels'],
-        parameterization={v: k for k, v in _PREDICTION.items()}[prediction_type], mid_attention=c['add_attention'])
+        image_size=size,
+        base_channels=base,
+        channel_mults=[ch / base for ch in c["block_out_channels"]],
+        num_res_blocks=c["layers_per_block"],
+        attention_resolutions=at,
+        num_groups=c["norm_num_groups"],
+        film=c["resnet_time_scale_shift"] == "scale_shift",
+        num_classes=c["num_class_embeds"] - 1 if c["num_class_embeds"] else None,
+        learn_sigma=c["out_channels"] == 2 * c["in_channels"],
+        parameterization={v: k for k, v in _PREDICTION.items()}[prediction_type],
+        mid_attention=c["add_attention"],
+    )
 
 # %% ../nbs/11_interop.ipynb #33b55a02
 def _part(
-    read,   # called with the source and perhaps `subfolder`
-    source, # a folder, or a name on the hub
-    sub:str, # 'unet' or 'scheduler'
+    read,  # called with the source and perhaps `subfolder`
+    source,  # a folder, or a name on the hub
+    sub: str,  # 'unet' or 'scheduler'
 ):
     "What `read` finds in the subfolder, or else beside the other files; raises `DDPMError` where it is in neither"
     folder = Path(source)
-    hub = re.fullmatch(r'[\w.-]+/[\w.-]+', str(source)) is not None and not folder.exists()
-    require(hub or folder.is_dir(), f"import: {source} is neither a folder nor a name on the hub, such as google/ddpm-cifar10-32")
-    logging.getLogger('huggingface_hub').setLevel(logging.ERROR) # each of its retries would be a line
-    tries = ({'subfolder': sub}, {}) if hub or (folder/sub).is_dir() else ({},)
+    hub = re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)) is not None and not folder.exists()
+    require(
+        hub or folder.is_dir(),
+        f"import: {source} is neither a folder nor a name on the hub, such as google/ddpm-cifar10-32",
+    )
+    # each of its retries would be a line
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    tries = ({"subfolder": sub}, {}) if hub or (folder / sub).is_dir() else ({},)
     for i, kw in enumerate(tries):
-        try: return read(source, **kw)
+        try:
+            return read(source, **kw)
         except (OSError, ValueError) as e:
             why = f"import: {source}: {sub}: {str(e).splitlines()[0].rstrip('.')}"
-            if i + 1 == len(tries): raise DDPMError(why + hub*"; is the name right, and the hub within reach?") from None
+            if i + 1 == len(tries):
+                raise DDPMError(
+                    why + hub * "; is the name right, and the hub within reach?"
+                ) from None
 
 # %% ../nbs/11_interop.ipynb #0303e924
 def from_diffusers(
-    source,       # a folder, or a name on the Hugging Face hub, e.g. 'google/ddpm-cifar10-32'
-    device='cpu', # where to put the model
-)->tuple:         # `(model, schedules)`; the model's `card` holds the scheduler's own settings, such as its variance_type
+    source,  # a folder, or a name on the Hugging Face hub, e.g. 'google/ddpm-cifar10-32'
+    device="cpu",  # where to put the model
+    # `(model, schedules)`; the model's `card` holds the scheduler's own settings, such as its
+    # variance_type
+) -> tuple:
     "Read a diffusers pipeline whose UNet2DModel has an equivalent here; raises `DDPMError` naming the part that has none"
-    d = _diffusers('import')
-    c = _part(d.UNet2DModel.load_config, source, 'unet')
-    c = {k: p.default for k, p in inspect.signature(d.UNet2DModel.__init__).parameters.items()} | dict(c)
+    d = _diffusers("import")
+    c = _part(d.UNet2DModel.load_config, source, "unet")
+    c = {
+        k: p.default for k, p in inspect.signature(d.UNet2DModel.__init__).parameters.items()
+    } | dict(c)
     check_unet2d(c)
-    sc = dict(_part(d.DDPMScheduler.load_config, source, 'scheduler')); kind = sc.get('prediction_type', 'epsilon')
-    require('beta_schedule' in sc or 'trained_betas' in sc,
-            f"import: scheduler: {sc.get('_class_name')} has no betas, so no equivalent here")
-    require(kind in _PREDICTION.values(),
-            f"import: prediction_type: {kind!r} has no equivalent here; expected {', '.join(_PREDICTION.values())}")
-    try: betas = d.DDPMScheduler.from_config(sc).betas.double()
-    except NotImplementedError: raise DDPMError(f"import: beta_schedule: {sc.get('beta_schedule')!r} has no equivalent here") from None
-    model, unet = UNetSmall(**unetsmall_config(c, kind)), _part(d.UNet2DModel.from_pretrained, source, 'unet')
+    sc = dict(_part(d.DDPMScheduler.load_config, source, "scheduler"))
+    kind = sc.get("prediction_type", "epsilon")
+    require(
+        "beta_schedule" in sc or "trained_betas" in sc,
+        f"import: scheduler: {sc.get('_class_name')} has no betas, so no equivalent here",
+    )
+    require(
+        kind in _PREDICTION.values(),
+        f"import: prediction_type: {kind!r} has no equivalent here; expected {', '.join(_PREDICTION.values())}",
+    )
+    try:
+        betas = d.DDPMScheduler.from_config(sc).betas.double()
+    except NotImplementedError:
+        raise DDPMError(
+            f"import: beta_schedule: {sc.get('beta_schedule')!r} has no equivalent here"
+        ) from None
+    model, unet = (
+        UNetSmall(**unetsmall_config(c, kind)),
+        _part(d.UNet2DModel.from_pretrained, source, "unet"),
+    )
     model.load_state_dict(unet.state_dict())
-    model.card = dict(source=str(source), scheduler={k: v for k, v in sc.items() if k != 'trained_betas' and not k.startswith('_')})
+    model.card = dict(
+        source=str(source),
+        scheduler={k: v for k, v in sc.items() if k != "trained_betas" and not k.startswith("_")},
+    )
     return model.to(device).eval(), DDPMSchedules(betas=betas).to(device)

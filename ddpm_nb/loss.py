@@ -20,112 +20,137 @@ from .schedules import DDPMSchedules
 
 # %% ../nbs/04_loss.ipynb #0ace8f0a
 def distance(
-    pred:Tensor,   # what the network said, `(B,…)`
-    target:Tensor, # what it should have said, same shape
-    type:str='l2', # 'l2', 'l1' or 'huber'
-    delta:float=1., # where 'huber' turns from a square into a line, above 0
-)->Tensor:         # `(B,)`, the mean over everything but the batch
+    pred: Tensor,  # what the network said, `(B,…)`
+    target: Tensor,  # what it should have said, same shape
+    type: str = "l2",  # 'l2', 'l1' or 'huber'
+    delta: float = 1.0,  # where 'huber' turns from a square into a line, above 0
+) -> Tensor:  # `(B,)`, the mean over everything but the batch
     "How far apart, picture by picture"
-    require(type in ('l2', 'l1', 'huber'), f"loss.type: {type!r}; expected l2, l1, huber or vlb")
+    require(type in ("l2", "l1", "huber"), f"loss.type: {type!r}; expected l2, l1, huber or vlb")
     require(delta > 0, f"loss.huber_delta: {delta}; expected more than 0")
-    if type == 'l2': d = (pred - target)**2
-    elif type == 'l1': d = (pred - target).abs()
-    else: d = F.huber_loss(pred, target, delta=delta, reduction='none')
+    if type == "l2":
+        d = (pred - target) ** 2
+    elif type == "l1":
+        d = (pred - target).abs()
+    else:
+        d = F.huber_loss(pred, target, delta=delta, reduction="none")
     return d.flatten(1).mean(1)
 
 # %% ../nbs/04_loss.ipynb #5c3a372a
 def loss_weights(
-    schedules:DDPMSchedules, # whose signal-to-noise ratio counts
-    weighting:str='uniform', # 'uniform', 'min_snr' or 'p2'
-    parameterization:str='eps', # what the error is measured on: 'eps', 'x0' or 'v'
-    snr_gamma:float=5.,      # min_snr: the cap, above 0
-    p2_gamma:float=1.,       # p2: exponent, 0 or more
-    p2_k:float=1.,           # p2: offset, above 0
-)->Tensor:                   # `(T,)`
+    schedules: DDPMSchedules,  # whose signal-to-noise ratio counts
+    weighting: str = "uniform",  # 'uniform', 'min_snr' or 'p2'
+    parameterization: str = "eps",  # what the error is measured on: 'eps', 'x0' or 'v'
+    snr_gamma: float = 5.0,  # min_snr: the cap, above 0
+    p2_gamma: float = 1.0,  # p2: exponent, 0 or more
+    p2_k: float = 1.0,  # p2: offset, above 0
+) -> Tensor:  # `(T,)`
     "What each step's error is multiplied with (min-SNR: Hang et al. 2023; P2: Choi et al. 2022)"
-    require(weighting in ('uniform', 'min_snr', 'p2'), f"loss.weighting: {weighting!r}; expected uniform, min_snr or p2")
-    require(snr_gamma > 0 and p2_gamma >= 0 and p2_k > 0,
-            f"loss.snr_gamma, p2_gamma, p2_k: {snr_gamma}, {p2_gamma}, {p2_k}; expected more than 0, 0 or more, more than 0")
-    snr = schedules.snr.cpu().double()    # some devices have no float64
-    if weighting == 'uniform': return torch.ones_like(schedules.snr)
+    require(
+        weighting in ("uniform", "min_snr", "p2"),
+        f"loss.weighting: {weighting!r}; expected uniform, min_snr or p2",
+    )
+    require(
+        snr_gamma > 0 and p2_gamma >= 0 and p2_k > 0,
+        f"loss.snr_gamma, p2_gamma, p2_k: {snr_gamma}, {p2_gamma}, {p2_k}; expected more than 0, 0 or more, more than 0",
+    )
+    snr = schedules.snr.cpu().double()  # some devices have no float64
+    if weighting == "uniform":
+        return torch.ones_like(schedules.snr)
     # on the noise; where the SNR is 0, gamma/SNR is infinite and the cap makes it 1
-    w = (snr_gamma / snr).clamp(max=1) if weighting == 'min_snr' else (p2_k + snr)**-p2_gamma
-    return (w * dict(eps=1., x0=snr, v=snr / (snr + 1))[parameterization]).to(schedules.snr)
+    w = (snr_gamma / snr).clamp(max=1) if weighting == "min_snr" else (p2_k + snr) ** -p2_gamma
+    return (w * dict(eps=1.0, x0=snr, v=snr / (snr + 1))[parameterization]).to(schedules.snr)
 
 # %% ../nbs/04_loss.ipynb #fb508856
 def normal_kl(
-    mean1:Tensor, # of the first Gaussian, any shape
-    logvar1,      # its log variance, broadcastable
-    mean2:Tensor, # of the second
-    logvar2,      # its log variance
-)->Tensor:        # in nats, elementwise, ≥ 0
+    mean1: Tensor,  # of the first Gaussian, any shape
+    logvar1,  # its log variance, broadcastable
+    mean2: Tensor,  # of the second
+    logvar2,  # its log variance
+) -> Tensor:  # in nats, elementwise, ≥ 0
     "KL divergence of two Gaussians with diagonal covariance"
-    return .5 * (logvar2 - logvar1 + (logvar1 - logvar2).exp() + (mean1 - mean2)**2 * (-logvar2).exp() - 1)
+    return 0.5 * (
+        logvar2 - logvar1 + (logvar1 - logvar2).exp() + (mean1 - mean2) ** 2 * (-logvar2).exp() - 1
+    )
 
 # %% ../nbs/04_loss.ipynb #410c4017
 def discretized_gaussian_log_likelihood(
-    x:Tensor,      # pixels in [-1,1], on the 256 levels
-    mean:Tensor,   # of the Gaussian, same shape
-    logvar,        # its log variance, broadcastable
-)->Tensor:         # log probability of each pixel's level, in nats, ≤ 0
+    x: Tensor,  # pixels in [-1,1], on the 256 levels
+    mean: Tensor,  # of the Gaussian, same shape
+    logvar,  # its log variance, broadcastable
+) -> Tensor:  # log probability of each pixel's level, in nats, ≤ 0
     "Log mass of a Gaussian within half a grey level of each pixel (DDPM eq. 13)"
-    inv, log_cdf = torch.exp(-.5 * torch.as_tensor(logvar)), torch.special.log_ndtr
-    lo, hi = (x - mean - 1/255) * inv, (x - mean + 1/255) * inv
-    flip = lo > 0                     # by symmetry, stay in the left tail, where log_cdf keeps its digits
+    inv, log_cdf = torch.exp(-0.5 * torch.as_tensor(logvar)), torch.special.log_ndtr
+    lo, hi = (x - mean - 1 / 255) * inv, (x - mean + 1 / 255) * inv
+    flip = lo > 0  # by symmetry, stay in the left tail, where log_cdf keeps its digits
     a, b = torch.where(flip, -hi, lo), torch.where(flip, -lo, hi)
     la, lb = log_cdf(a), log_cdf(b)
-    mid = lb + (-torch.expm1(la - lb)).clamp(min=1e-30).log()   # log(cdf(b) - cdf(a)), without ever leaving the logarithm
-    return torch.where(x < -.999, log_cdf(hi), torch.where(x > .999, log_cdf(-lo), mid))
+    # log(cdf(b) - cdf(a)), without ever leaving the logarithm
+    mid = lb + (-torch.expm1(la - lb)).clamp(min=1e-30).log()
+    return torch.where(x < -0.999, log_cdf(hi), torch.where(x > 0.999, log_cdf(-lo), mid))
 
 # %% ../nbs/04_loss.ipynb #69cde10f
 def step_log_variance(
-    s:DDPMSchedules, # whose step
-    xt:Tensor,       # `(B,C,H,W)`, for its shape
-    t:Tensor,        # int64 `(B,)` in [0,T)
-    variance:str='fixed_small', # 'fixed_small' or 'fixed_large'
-    raw:Tensor=None, # the network's say, 2f-1 per pixel; then `variance` does not count
-)->Tensor:           # broadcastable to `xt`
+    s: DDPMSchedules,  # whose step
+    xt: Tensor,  # `(B,C,H,W)`, for its shape
+    t: Tensor,  # int64 `(B,)` in [0,T)
+    variance: str = "fixed_small",  # 'fixed_small' or 'fixed_large'
+    raw: Tensor = None,  # the network's say, 2f-1 per pixel; then `variance` does not count
+) -> Tensor:  # broadcastable to `xt`
     "Log variance of one backward step, fixed or learned (Nichol & Dhariwal eq. 15)"
-    require(variance in ('fixed_small', 'fixed_large'), f"variance: {variance!r}; expected fixed_small or fixed_large")
-    large, small = s.at('betas', t, xt).log(), s.at('posterior_log_variance_clipped', t, xt)
-    if raw is not None: return (raw + 1)/2*large + (1 - raw)/2*small
-    return small if variance == 'fixed_small' else torch.where(t.view(small.shape) == 0, small, large)
+    require(
+        variance in ("fixed_small", "fixed_large"),
+        f"variance: {variance!r}; expected fixed_small or fixed_large",
+    )
+    large, small = s.at("betas", t, xt).log(), s.at("posterior_log_variance_clipped", t, xt)
+    if raw is not None:
+        return (raw + 1) / 2 * large + (1 - raw) / 2 * small
+    return (
+        small if variance == "fixed_small" else torch.where(t.view(small.shape) == 0, small, large)
+    )
 
 # %% ../nbs/04_loss.ipynb #a0400008
 class PMeanVariance(NamedTuple):
     "The backward step as the network sees it"
-    mean: Tensor    # of p(x_{t-1}|x_t), `(B,C,H,W)`
-    log_variance: Tensor # broadcastable to it
-    x0: Tensor      # the predicted clean picture
-    eps: Tensor     # the predicted noise
+
+    mean: Tensor  # of p(x_{t-1}|x_t), `(B,C,H,W)`
+    log_variance: Tensor  # broadcastable to it
+    x0: Tensor  # the predicted clean picture
+    eps: Tensor  # the predicted noise
+
 
 @patch
-def p_mean_variance(self:DDPMSchedules,
-    out:Tensor,  # the network's output, `(B,C,H,W)`, or `(B,2C,H,W)` with a learned variance
-    xt:Tensor,   # what it was shown, `(B,C,H,W)`
-    t:Tensor,    # int64 `(B,)` in [0,T)
-    parameterization:str='eps', # what `out` means
-    variance:str='fixed_small', # see `step_log_variance`; does not count where the network predicts it
-    clip:bool=False, # keep the predicted picture in [-1,1]
-)->PMeanVariance:
+def p_mean_variance(
+    self: DDPMSchedules,
+    out: Tensor,  # the network's output, `(B,C,H,W)`, or `(B,2C,H,W)` with a learned variance
+    xt: Tensor,  # what it was shown, `(B,C,H,W)`
+    t: Tensor,  # int64 `(B,)` in [0,T)
+    parameterization: str = "eps",  # what `out` means
+    # see `step_log_variance`; does not count where the network predicts it
+    variance: str = "fixed_small",
+    clip: bool = False,  # keep the predicted picture in [-1,1]
+) -> PMeanVariance:
     "Mean and log variance of one backward step (DDPM eq. 7 with the predicted x0; Nichol & Dhariwal eq. 15)"
     C = xt.shape[1]
-    raw = out[:, C:] if out.shape[1] == 2*C else None
+    raw = out[:, C:] if out.shape[1] == 2 * C else None
     p = self.predict(out[:, :C], xt, t, parameterization)
     x0 = p.x0.clamp(-1, 1) if clip else p.x0
-    return PMeanVariance(self.q_posterior(x0, xt, t)[0], step_log_variance(self, xt, t, variance, raw), x0, p.eps)
+    return PMeanVariance(
+        self.q_posterior(x0, xt, t)[0], step_log_variance(self, xt, t, variance, raw), x0, p.eps
+    )
 
 # %% ../nbs/04_loss.ipynb #2b27fe3f
 @patch
-def vlb_term(self:DDPMSchedules,
-    out:Tensor, # the network's output at `xt`
-    x0:Tensor,  # clean images, on the 256 levels
-    xt:Tensor,  # noisy images
-    t:Tensor,   # int64 `(B,)`
-    parameterization:str='eps', # what `out` means
-    variance:str='fixed_small', # where it is not learned
-    clip:bool=False, # keep the predicted picture in [-1,1]
-)->Tensor:      # `(B,)`, bits per dimension
+def vlb_term(
+    self: DDPMSchedules,
+    out: Tensor,  # the network's output at `xt`
+    x0: Tensor,  # clean images, on the 256 levels
+    xt: Tensor,  # noisy images
+    t: Tensor,  # int64 `(B,)`
+    parameterization: str = "eps",  # what `out` means
+    variance: str = "fixed_small",  # where it is not learned
+    clip: bool = False,  # keep the predicted picture in [-1,1]
+) -> Tensor:  # `(B,)`, bits per dimension
     "One term of the variational bound: L_{t-1}, or L_0 at index 0 (DDPM eq. 5)"
     mean, logvar, *_ = self.p_mean_variance(out, xt, t, parameterization, variance, clip)
     true, _, true_logvar = self.q_posterior(x0, xt, t)
@@ -136,141 +161,205 @@ def vlb_term(self:DDPMSchedules,
 # %% ../nbs/04_loss.ipynb #da893741
 class LossOutput(NamedTuple):
     "What a loss returns"
-    loss: Tensor       # scalar, to call `backward` on
-    per_sample: Tensor # `(B,)`, one per picture
-    t: Tensor          # `(B,)`, at which step each was asked
+
+    loss: Tensor  # scalar, to call `backward` on
+    per_sample: Tensor  # `(B,)`, one per picture
+    t: Tensor  # `(B,)`, at which step each was asked
 
 # %% ../nbs/04_loss.ipynb #fda0fd93
 class DDPMLoss:
     "The training loss, for any model, target, distance and weighting"
-    def __init__(self,
-        schedules:DDPMSchedules, # how noise is mixed in
-        type:str='l2',           # 'l2', 'l1', 'huber', or 'vlb' for the variational bound itself
-        weighting:str='uniform', # see `loss_weights`; the bound has weights of its own, so 'vlb' takes no other
-        snr_gamma:float=5.,      # see `loss_weights`
-        p2_gamma:float=1.,       # see `loss_weights`
-        p2_k:float=1.,           # see `loss_weights`
-        huber_delta:float=1.,    # see `distance`
-        lambda_vlb:float=0.001,  # weight of the bound beside the simple loss, for models that learn their variance
+
+    def __init__(
+        self,
+        schedules: DDPMSchedules,  # how noise is mixed in
+        type: str = "l2",  # 'l2', 'l1', 'huber', or 'vlb' for the variational bound itself
+        # see `loss_weights`; the bound has weights of its own, so 'vlb' takes no other
+        weighting: str = "uniform",
+        snr_gamma: float = 5.0,  # see `loss_weights`
+        p2_gamma: float = 1.0,  # see `loss_weights`
+        p2_k: float = 1.0,  # see `loss_weights`
+        huber_delta: float = 1.0,  # see `distance`
+        # weight of the bound beside the simple loss, for models that learn their variance
+        lambda_vlb: float = 0.001,
     ):
-        require(type in ('l2', 'l1', 'huber', 'vlb'), f"loss.type: {type!r}; expected l2, l1, huber or vlb")
-        require(type != 'vlb' or weighting == 'uniform',
-                f"loss.weighting: {weighting!r}, but the bound (loss.type vlb) has weights of its own; set it to uniform")
+        require(
+            type in ("l2", "l1", "huber", "vlb"),
+            f"loss.type: {type!r}; expected l2, l1, huber or vlb",
+        )
+        require(
+            type != "vlb" or weighting == "uniform",
+            f"loss.weighting: {weighting!r}, but the bound (loss.type vlb) has weights of its own; set it to uniform",
+        )
         require(lambda_vlb >= 0, f"loss.lambda_vlb: {lambda_vlb}; expected 0 or more")
         require(huber_delta > 0, f"loss.huber_delta: {huber_delta}; expected more than 0")
-        self.schedules, self.type, self.huber_delta, self.lambda_vlb = schedules, type, huber_delta, lambda_vlb
+        self.schedules, self.type, self.huber_delta, self.lambda_vlb = (
+            schedules,
+            type,
+            huber_delta,
+            lambda_vlb,
+        )
         self.zero_terminal_snr = schedules.exact_abar[-1] == 0
         kw = dict(snr_gamma=snr_gamma, p2_gamma=p2_gamma, p2_k=p2_k)
-        self.weights = {p: loss_weights(schedules, weighting, p, **kw) for p in ('eps', 'x0', 'v')}
+        self.weights = {p: loss_weights(schedules, weighting, p, **kw) for p in ("eps", "x0", "v")}
 
-    def __call__(self,
-        model,         # callable `(x, t)` or `(x, t, y)`; its `parameterization` says what it predicts
-        x0:Tensor,     # clean images `(B,C,H,W)`, in [-1,1]
-        y:Tensor=None, # labels, handed on to the model
-        t:Tensor=None, # int64 `(B,)`; default: drawn evenly
-        noise:Tensor=None, # like `x0`; default: drawn
-        generator:torch.Generator=None, # for what is drawn, on the device of `x0`
-    )->LossOutput:
+    def __call__(
+        self,
+        model,  # callable `(x, t)` or `(x, t, y)`; its `parameterization` says what it predicts
+        x0: Tensor,  # clean images `(B,C,H,W)`, in [-1,1]
+        y: Tensor = None,  # labels, handed on to the model
+        t: Tensor = None,  # int64 `(B,)`; default: drawn evenly
+        noise: Tensor = None,  # like `x0`; default: drawn
+        generator: torch.Generator = None,  # for what is drawn, on the device of `x0`
+    ) -> LossOutput:
         "Noise `x0`, ask the model, compare (DDPM algorithm 1); raises `DDPMError` for what does not fit together"
-        par = getattr(model, 'parameterization', 'eps')
+        par = getattr(model, "parameterization", "eps")
         self._check(par, x0, y=y, t=t, noise=noise)
-        if t is None: t = torch.randint(0, self.schedules.T, (len(x0),), generator=generator, device=x0.device)
-        if noise is None: noise = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
+        if t is None:
+            t = torch.randint(
+                0, self.schedules.T, (len(x0),), generator=generator, device=x0.device
+            )
+        if noise is None:
+            noise = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
         xt = self.schedules.q_sample(x0, t, noise)
         out = model(xt, t) if y is None else model(xt, t, y)
-        out = out.to(x0.dtype) # under autocast the model speaks bf16; errors are summed in full precision
+        # under autocast the model speaks bf16; errors are summed in full precision
+        out = out.to(x0.dtype)
         per = self._compare(out, x0, xt, t, noise, par)
         return LossOutput(per.mean(), per, t)
 
 # %% ../nbs/04_loss.ipynb #a0400010
 @patch
-def _compare(self:DDPMLoss,
-    out:Tensor,   # the network's output
-    x0:Tensor,    # clean images
-    xt:Tensor,    # what it was shown
-    t:Tensor,     # at which steps
-    noise:Tensor, # what was mixed in
-    par:str,      # what it was asked for
-)->Tensor:        # `(B,)`
+def _compare(
+    self: DDPMLoss,
+    out: Tensor,  # the network's output
+    x0: Tensor,  # clean images
+    xt: Tensor,  # what it was shown
+    t: Tensor,  # at which steps
+    noise: Tensor,  # what was mixed in
+    par: str,  # what it was asked for
+) -> Tensor:  # `(B,)`
     "The loss of each picture"
     s, C = self.schedules, x0.shape[1]
-    vlb = lambda o: s.T * s.vlb_term(o, x0, xt, t, par)
-    if self.type == 'vlb': return vlb(out)
-    mean, learned = out[:, :C], out.shape[1] == 2*C
-    per = distance(mean, s.target(x0, noise, t, par), self.type, self.huber_delta) * self.weights[par].to(x0.device)[t]
-    return per + self.lambda_vlb*vlb(torch.cat([mean.detach(), out[:, C:]], 1)) if learned and self.lambda_vlb else per
+
+    def vlb(o):
+        return s.T * s.vlb_term(o, x0, xt, t, par)
+
+    if self.type == "vlb":
+        return vlb(out)
+    mean, learned = out[:, :C], out.shape[1] == 2 * C
+    per = (
+        distance(mean, s.target(x0, noise, t, par), self.type, self.huber_delta)
+        * self.weights[par].to(x0.device)[t]
+    )
+    return (
+        per + self.lambda_vlb * vlb(torch.cat([mean.detach(), out[:, C:]], 1))
+        if learned and self.lambda_vlb
+        else per
+    )
 
 # %% ../nbs/04_loss.ipynb #a0400012
 @patch
-def _check(self:DDPMLoss,
-    par:str,   # what the network was asked for
-    x0:Tensor, # clean images
-    **tensors, # what must fit to them: `y`, `t`, `noise`; or None
+def _check(
+    self: DDPMLoss,
+    par: str,  # what the network was asked for
+    x0: Tensor,  # clean images
+    **tensors,  # what must fit to them: `y`, `t`, `noise`; or None
 ):
     "Raise `DDPMError` for what does not fit together"
-    require(not (self.zero_terminal_snr and par == 'eps'),
-            "parameterization: 'eps' says nothing about the last step of a zero-terminal-SNR schedule; train with v or x0")
+    require(
+        not (self.zero_terminal_snr and par == "eps"),
+        "parameterization: 'eps' says nothing about the last step of a zero-terminal-SNR schedule; train with v or x0",
+    )
     for k, v in tensors.items():
-        if v is None: continue
-        require(v.device == x0.device, f"{k}: is on {v.device}, x0 on {x0.device}; move one of them")
-        like = x0.shape if k == 'noise' else x0.shape[:1]
+        if v is None:
+            continue
+        require(
+            v.device == x0.device, f"{k}: is on {v.device}, x0 on {x0.device}; move one of them"
+        )
+        like = x0.shape if k == "noise" else x0.shape[:1]
         require(v.shape == like, f"{k}: shape {tuple(v.shape)}; expected {tuple(like)}")
 
 # %% ../nbs/04_loss.ipynb #18ce526f
 @torch.no_grad()
 def _bound(
-    model,      # see `bits_per_dim`
-    s:DDPMSchedules, # likewise
-    x0:Tensor,  # one batch of images
-    y,          # their labels, or None
-    gens:list,  # a generator for each image
-    variance:str, # see `step_log_variance`
-    bar,        # told after each step
-):              # `(L_T (B,), other terms (T,B))`
+    model,  # see `bits_per_dim`
+    s: DDPMSchedules,  # likewise
+    x0: Tensor,  # one batch of images
+    y,  # their labels, or None
+    gens: list,  # a generator for each image
+    variance: str,  # see `step_log_variance`
+    bar,  # told after each step
+):  # `(L_T (B,), other terms (T,B))`
     "L_T `(B,)` and the other terms `(T,B)` for one batch"
-    par, terms = getattr(model, 'parameterization', 'eps'), []
+    par, terms = getattr(model, "parameterization", "eps"), []
     for i in range(s.T):
         t = torch.full((len(x0),), i, device=x0.device)
-        noise = torch.stack([torch.randn(x0.shape[1:], generator=g, dtype=x0.dtype) for g in gens]).to(x0.device)
+        noise = torch.stack(
+            [torch.randn(x0.shape[1:], generator=g, dtype=x0.dtype) for g in gens]
+        ).to(x0.device)
         xt = s.q_sample(x0, t, noise)
         out = model(xt, t) if y is None else model(xt, t, y)
-        terms.append(s.vlb_term(out, x0, xt, t, par, variance, clip=True)); bar.update()
-    mean, logvar = s.at('sqrt_alphas_cumprod', t, x0)*x0, s.at('sqrt_one_minus_alphas_cumprod', t, x0).log()*2
-    L_T = normal_kl(mean, logvar, torch.zeros_like(x0), torch.zeros_like(logvar)).flatten(1).mean(1) / math.log(2)
+        terms.append(s.vlb_term(out, x0, xt, t, par, variance, clip=True))
+        bar.update()
+    mean, logvar = (
+        s.at("sqrt_alphas_cumprod", t, x0) * x0,
+        s.at("sqrt_one_minus_alphas_cumprod", t, x0).log() * 2,
+    )
+    L_T = normal_kl(mean, logvar, torch.zeros_like(x0), torch.zeros_like(logvar)).flatten(1).mean(
+        1
+    ) / math.log(2)
     return L_T, torch.stack(terms)
 
+
 def bits_per_dim(
-    model,                   # callable `(x, t)` or `(x, t, y)`; a module is put into eval mode meanwhile
-    schedules:DDPMSchedules, # the schedule it was trained with
-    x0:Tensor,               # clean images `(B,C,H,W)`, on the 256 levels
-    y:Tensor=None,           # labels
-    seed:int=0,              # of the noise, 0 or more
-    variance:str='fixed_small', # where the model does not learn it
-    progress:bool=False,     # show a bar
-    batch_size:int=64,       # images at a time; does not change the result
-)->dict:                     # 'total' `(B,)`, 'L_T' `(B,)`, 'terms' `(T,B)` with L_0 first
+    model,  # callable `(x, t)` or `(x, t, y)`; a module is put into eval mode meanwhile
+    schedules: DDPMSchedules,  # the schedule it was trained with
+    x0: Tensor,  # clean images `(B,C,H,W)`, on the 256 levels
+    y: Tensor = None,  # labels
+    seed: int = 0,  # of the noise, 0 or more
+    variance: str = "fixed_small",  # where the model does not learn it
+    progress: bool = False,  # show a bar
+    batch_size: int = 64,  # images at a time; does not change the result
+) -> dict:  # 'total' `(B,)`, 'L_T' `(B,)`, 'terms' `(T,B)` with L_0 first
     "The variational bound on minus log2 likelihood, per pixel and channel (DDPM eq. 5; Nichol & Dhariwal sec. 3)"
     from tqdm.auto import tqdm
+
     require(batch_size >= 1, f"batch_size: {batch_size}; expected 1 or more")
-    parts, n, was = [], len(x0), getattr(model, 'training', False)
-    if was: model.eval()
+    parts, n, was = [], len(x0), getattr(model, "training", False)
+    if was:
+        model.eval()
     try:
-        with tqdm(total=schedules.T*-(-n//batch_size), disable=not progress, desc='bits/dim') as bar:
+        with tqdm(
+            total=schedules.T * -(-n // batch_size), disable=not progress, desc="bits/dim"
+        ) as bar:
             for b in range(0, n, batch_size):
-                own = slice(b, b + batch_size); gens = [fold_seed(seed, 14, i) for i in range(b, min(b + batch_size, n))]
-                parts.append(_bound(model, schedules, x0[own], None if y is None else y[own], gens, variance, bar))
+                own = slice(b, b + batch_size)
+                gens = [fold_seed(seed, 14, i) for i in range(b, min(b + batch_size, n))]
+                parts.append(
+                    _bound(
+                        model,
+                        schedules,
+                        x0[own],
+                        None if y is None else y[own],
+                        gens,
+                        variance,
+                        bar,
+                    )
+                )
     finally:
-        if was: model.train()
+        if was:
+            model.train()
     L_T, terms = (torch.cat(p, -1) for p in zip(*parts))
     return dict(total=terms.sum(0) + L_T, L_T=L_T, terms=terms)
 
 # %% ../nbs/04_loss.ipynb #43a6b7b9
 def drop_labels(
-    y:Tensor,       # labels, int64 `(B,)`
-    null_label:int, # what stands for "no label"
-    p:float=0.1,    # probability of dropping, in [0,1]
-    generator:torch.Generator=None, # decides which, on the device of `y`
-)->Tensor:          # int64 `(B,)`
+    y: Tensor,  # labels, int64 `(B,)`
+    null_label: int,  # what stands for "no label"
+    p: float = 0.1,  # probability of dropping, in [0,1]
+    generator: torch.Generator = None,  # decides which, on the device of `y`
+) -> Tensor:  # int64 `(B,)`
     "Replace labels by the null label at random (Ho & Salimans 2022, algorithm 1)"
     require(0 <= p <= 1, f"training.label_dropout: {p}; expected 0 <= p <= 1")
     gone = torch.rand(len(y), generator=generator, device=y.device) < p

@@ -7,166 +7,290 @@ __all__ = ['DISTANCES', 'md_table', 'comparison_rows', 'advice', 'result_notes',
            'save_all_curves', 'save_schedule_plots', 'newest', 'report_markdown', 'markdown_html', 'make_report']
 
 # %% ../nbs/10_report.ipynb #37282d40
-import base64, html, json, re, shlex
+import base64
+import html
+import json
+import re
+import shlex
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from .core import DDPMError, atomic_path, require
+from .core import atomic_path, require
 from .schedules import DDPMSchedules
-from .viz import plot_calibration, plot_schedules, plot_snr, plot_speed_quality, plot_training_curves, read_json
+from ddpm_nb.viz import (
+    plot_calibration,
+    plot_schedules,
+    plot_snr,
+    plot_speed_quality,
+    plot_training_curves,
+    read_json,
+)
 
 # %% ../nbs/10_report.ipynb #d4e1b47b
 def md_table(
-    rows:list, # of rows, each a list of cells; the first row is the head
-)->str:        # Markdown
+    rows: list,  # of rows, each a list of cells; the first row is the head
+) -> str:  # Markdown
     "A Markdown table"
-    line = lambda r: '| ' + ' | '.join(str(c).replace('|', '\\|').replace('\n', ' ') for c in r) + ' |'
-    return '\n'.join([line(rows[0]), '|' + '---|'*len(rows[0]), *map(line, rows[1:])])
+
+    def line(r):
+        return "| " + " | ".join(str(c).replace("|", "\\|").replace("\n", " ") for c in r) + " |"
+
+    return "\n".join([line(rows[0]), "|" + "---|" * len(rows[0]), *map(line, rows[1:])])
 
 # %% ../nbs/10_report.ipynb #7cfea60a
-DISTANCES = dict(fid='Fréchet distance on the features of the ported Inception-V3, comparable with papers at the same n',
-    fid_proxy='Fréchet distance on the features of a small network, not comparable with published FID; floor: of as many real images')
+DISTANCES = dict(
+    fid="Fréchet distance on the features of the ported Inception-V3, comparable with papers at the same n",
+    fid_proxy="Fréchet distance on the features of a small network, not comparable with published FID; floor: of as many real images",
+)
 
-def _num(v, f='.3g'):
+
+def _num(v, f=".3g"):
     "A number as text, or a dash"
-    return '-' if v is None else format(v, f)
+    return "-" if v is None else format(v, f)
+
+
 def _distance(r):
     "Name and values of a result's distance"
-    return next(((k, r['metrics'][k]) for k in ('fid', 'fid_proxy') if k in r['metrics']), (None, {}))
+    return next(
+        ((k, r["metrics"][k]) for k in ("fid", "fid_proxy") if k in r["metrics"]), (None, {})
+    )
+
 
 def comparison_rows(
-    results:list, # from logs/evaluation_results.json
-)->list:          # rows of text, the head first
+    results: list,  # from logs/evaluation_results.json
+) -> list:  # rows of text, the head first
     "The main numbers of all samplers that were evaluated; a dash where one was not measured"
-    names = sorted({k for r in results for k in [_distance(r)[0]] if k}) or ['fid_proxy']
-    rows = [['sampler', 'steps', 'n', 's/image', ' or '.join(names), 'floor', 'KID', 'precision', 'recall']]
+    names = sorted({k for r in results for k in [_distance(r)[0]] if k}) or ["fid_proxy"]
+    rows = [
+        [
+            "sampler",
+            "steps",
+            "n",
+            "s/image",
+            " or ".join(names),
+            "floor",
+            "KID",
+            "precision",
+            "recall",
+        ]
+    ]
     for r in results:
-        (_, d), k, pr = _distance(r), r['metrics'].get('kid', {}), r['metrics'].get('precision_recall', {}); steps = r.get('num_steps')
-        name = r['name'].replace(f'-{steps}', '', 1)
-        kid = '-' if not k else f"{_num(k['value'])} ± {_num(k.get('standard_error'), '.2g')}"
-        what = [_num(d.get('value')), _num(d.get('floor')), kid, _num(pr.get('precision'), '.2f'), _num(pr.get('recall'), '.2f')]
-        rows.append([name, _num(steps, 'd'), str(r.get('n', '-')), _num(r.get('seconds_per_image')), *what])
+        (_, d), k, pr = (
+            _distance(r),
+            r["metrics"].get("kid", {}),
+            r["metrics"].get("precision_recall", {}),
+        )
+        steps = r.get("num_steps")
+        name = r["name"].replace(f"-{steps}", "", 1)
+        kid = "-" if not k else f"{_num(k['value'])} ± {_num(k.get('standard_error'), '.2g')}"
+        what = [
+            _num(d.get("value")),
+            _num(d.get("floor")),
+            kid,
+            _num(pr.get("precision"), ".2f"),
+            _num(pr.get("recall"), ".2f"),
+        ]
+        rows.append(
+            [name, _num(steps, "d"), str(r.get("n", "-")), _num(r.get("seconds_per_image")), *what]
+        )
     return rows
 
 # %% ../nbs/10_report.ipynb #f6bd96cc
 def advice(
-    results:list, # from logs/evaluation_results.json
-)->str:           # one or two sentences; empty where there is nothing to choose from
+    results: list,  # from logs/evaluation_results.json
+) -> str:  # one or two sentences; empty where there is nothing to choose from
     "Which sampler the numbers speak for: the fastest of those whose distance is within a tenth of the smallest"
-    kind = lambda r: (_distance(r)[0], *map(_distance(r)[1].get, ('features', 'n')))
+
+    def kind(r):
+        return (_distance(r)[0], *map(_distance(r)[1].get, ("features", "n")))
+
     kinds = [kind(r) for r in results if kind(r)[0]]
-    like = max(dict.fromkeys(kinds), key=kinds.count, default=None); rs = [r for r in results if kind(r) == like]
-    apart = 'No two of these results can be compared: features or numbers of samples differ, or there is no distance.'
-    if len(rs) < 2: return apart if len(results) > 1 else ''
-    value = lambda r: _distance(r)[1]['value']; best = min(rs, key=value); name, features, n = like
-    fast = min((r for r in rs if value(r) <= 1.1*value(best)), key=lambda r: r['seconds_per_image'])
-    name += f' of those with n={n} and features {features}' if len(rs) < len(results) else ''
+    like = max(dict.fromkeys(kinds), key=kinds.count, default=None)
+    rs = [r for r in results if kind(r) == like]
+    apart = "No two of these results can be compared: features or numbers of samples differ, or there is no distance."
+    if len(rs) < 2:
+        return apart if len(results) > 1 else ""
+    value = lambda r: _distance(r)[1]["value"]
+    best = min(rs, key=value)
+    name, features, n = like
+    fast = min(
+        (r for r in rs if value(r) <= 1.1 * value(best)), key=lambda r: r["seconds_per_image"]
+    )
+    name += f" of those with n={n} and features {features}" if len(rs) < len(results) else ""
     says = f"Smallest {name}: {best['name']}, {value(best):.3g}."
     return f"{says} Within a tenth of it and the fastest: {fast['name']}, {fast['seconds_per_image']:.3g} s per image."
 
 # %% ../nbs/10_report.ipynb #e80b2daa
 def result_notes(
-    results:list, # from logs/evaluation_results.json
-)->list:          # sentences, each once
+    results: list,  # from logs/evaluation_results.json
+) -> list:  # sentences, each once
     "What must be said beside the numbers"
-    notes = (f"{k}: {m['note']}" for r in results for k, m in r['metrics'].items() if isinstance(m, dict) and m.get('note'))
+    notes = (
+        f"{k}: {m['note']}"
+        for r in results
+        for k, m in r["metrics"].items()
+        if isinstance(m, dict) and m.get("note")
+    )
     return list(dict.fromkeys(notes))
 
+
 def results_text(
-    results:list, # from logs/evaluation_results.json
-)->str:
+    results: list,  # from logs/evaluation_results.json
+) -> str:
     "The table, the advice and the notes as plain text, for the terminal"
-    rows = comparison_rows(results); width = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
-    table = ['  '.join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, width))) for r in rows]
-    return '\n'.join([*table, *filter(None, [advice(results)]), *(f'note: {n}' for n in result_notes(results))])
+    rows = comparison_rows(results)
+    width = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
+    table = [
+        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, width)))
+        for r in rows
+    ]
+    return "\n".join(
+        [*table, *filter(None, [advice(results)]), *(f"note: {n}" for n in result_notes(results))]
+    )
 
 # %% ../nbs/10_report.ipynb #19153ecb
 def _at_t(k, m, f):
     "Rows for values at several t"
-    unit, by = dict(psnr=' dB').get(k, ''), m.get('backbone') or m.get('features'); by = f'{by}, ' if by else ''
-    name = dict(psnr='PSNR', ssim='SSIM', lpips='LPIPS').get(k, 'perceptual proxy')
-    values = ', '.join(f'{f(v)}{unit} at t={t}' for t, v in zip(m['t'], m['value']))
+    unit, by = dict(psnr=" dB").get(k, ""), m.get("backbone") or m.get("features")
+    by = f"{by}, " if by else ""
+    name = dict(psnr="PSNR", ssim="SSIM", lpips="LPIPS").get(k, "perceptual proxy")
+    values = ", ".join(f"{f(v)}{unit} at t={t}" for t, v in zip(m["t"], m["value"]))
     return [[f"{name} of reconstructions ({by}n={m['n']})", values]]
+
 
 def _classes(m, f):
     "Rows for the shares of classes"
-    rows = [[f"share of each class by the classifier {m['classifier']}", ', '.join(f'{s:.2f}' for s in m['share'])]]
-    return rows + ([['samples classified as the label asked for', f(m['accuracy'])]] if 'accuracy' in m else [])
+    rows = [
+        [
+            f"share of each class by the classifier {m['classifier']}",
+            ", ".join(f"{s:.2f}" for s in m["share"]),
+        ]
+    ]
+    return rows + (
+        [["samples classified as the label asked for", f(m["accuracy"])]] if "accuracy" in m else []
+    )
+
 
 def _diversity(m, f):
     "Rows for the diversity"
-    rows = [[f"diversity, perceptual proxy ({m['features']})", f(m['perceptual_proxy'])]]
-    rows += [['diversity, pixel standard deviation', f(m['pixel_std'])]]
-    return rows + ([[f"diversity, LPIPS ({m['lpips_backbone']}, {m['lpips_pairs']} pairs)", f(m['lpips'])]] if 'lpips' in m else [])
+    rows = [[f"diversity, perceptual proxy ({m['features']})", f(m["perceptual_proxy"])]]
+    rows += [["diversity, pixel standard deviation", f(m["pixel_std"])]]
+    return rows + (
+        [[f"diversity, LPIPS ({m['lpips_backbone']}, {m['lpips_pairs']} pairs)", f(m["lpips"])]]
+        if "lpips" in m
+        else []
+    )
+
 
 def metric_lines(
-    metrics:dict, # one result's `metrics`, from `ddpm_nb.eval.evaluate`
-)->list:          # `[name, value]` pairs, as text
+    metrics: dict,  # one result's `metrics`, from `ddpm_nb.eval.evaluate`
+) -> list:  # `[name, value]` pairs, as text
     "Metrics as people read them, each with its conditions"
-    f = lambda v: 'n/a' if v is None else f'{v:.4g}'
-    floor = lambda m: f"{f(m['value'])}; real against real at the same n: {f(m['floor'])}"
-    cal = lambda m, i: f"PSNR {f(m['psnr'][i])} dB, SSIM {f(m['ssim'][i])}, eps-MSE {f(m['eps_mse'][i])}"
-    pm = lambda m: f"{f(m['value'])} ± {f(m.get('standard_error'))}"
-    kinds = dict(fid=lambda m: [[f"FID (Inception-V3, n={m['n']})", floor(m)]],
-        fid_proxy=lambda m: [[f"fid_proxy ({m['features']}, n={m['n']}; not comparable with published FID)", floor(m)]],
+
+    def f(v):
+        return "n/a" if v is None else f"{v:.4g}"
+
+    def floor(m):
+        return f"{f(m['value'])}; real against real at the same n: {f(m['floor'])}"
+
+    def cal(m, i):
+        return f"PSNR {f(m['psnr'][i])} dB, SSIM {f(m['ssim'][i])}, eps-MSE {f(m['eps_mse'][i])}"
+
+    def pm(m):
+        return f"{f(m['value'])} ± {f(m.get('standard_error'))}"
+
+    kinds = dict(
+        fid=lambda m: [[f"FID (Inception-V3, n={m['n']})", floor(m)]],
+        fid_proxy=lambda m: [
+            [
+                f"fid_proxy ({m['features']}, n={m['n']}; not comparable with published FID)",
+                floor(m),
+            ]
+        ],
         kid=lambda m: [[f"KID ({m['features']}, n={m['n']})", pm(m)]],
-        precision_recall=lambda m: [[f"{p} ({m['features']}, k={m['k']}, n={m['n']})", f(m[p])] for p in ('precision', 'recall')],
-        calibration=lambda m: [[f"calibration at t={m['t'][i]} (n={m['n']})", cal(m, i)] for i in (0, len(m['t'])//4, len(m['t'])//2)],
+        precision_recall=lambda m: [
+            [f"{p} ({m['features']}, k={m['k']}, n={m['n']})", f(m[p])]
+            for p in ("precision", "recall")
+        ],
+        calibration=lambda m: [
+            [f"calibration at t={m['t'][i]} (n={m['n']})", cal(m, i)]
+            for i in (0, len(m["t"]) // 4, len(m["t"]) // 2)
+        ],
         bits_per_dim=lambda m: [[f"bits per dimension, variational bound (n={m['n']})", pm(m)]],
-        classes=lambda m: _classes(m, f), diversity=lambda m: _diversity(m, f))
-    return [row for k, m in metrics.items() for row in (kinds[k](m) if k in kinds else _at_t(k, m, f))]
+        classes=lambda m: _classes(m, f),
+        diversity=lambda m: _diversity(m, f),
+    )
+    return [
+        row for k, m in metrics.items() for row in (kinds[k](m) if k in kinds else _at_t(k, m, f))
+    ]
 
 # %% ../nbs/10_report.ipynb #99ee5462
 def _save(fig, path):
     "Write a figure and close it"
     import matplotlib.pyplot as plt
-    with atomic_path(path) as t: fig.savefig(t, dpi=100, bbox_inches='tight')
+
+    with atomic_path(path) as t:
+        fig.savefig(t, dpi=100, bbox_inches="tight")
     plt.close(fig)
     return Path(path)
 
+
 def save_curves(
-    log_dir,    # holds training_metrics.json, and evaluation_results.json if there were evaluations
-    out_dir,    # gets training_curves.png
-)->Path:        # the picture
+    log_dir,  # holds training_metrics.json, and evaluation_results.json if there were evaluations
+    out_dir,  # gets training_curves.png
+) -> Path:  # the picture
     "Draw the training curves of a finished or running training"
     import matplotlib
-    matplotlib.use('Agg', force=False); ev = Path(log_dir)/'evaluation_results.json'
-    evolution = read_json(ev).get('evolution', []) if ev.is_file() else []
-    axs = plot_training_curves(Path(log_dir)/'training_metrics.json', evolution=evolution)
-    return _save(axs[0].figure, Path(out_dir)/'training_curves.png')
+
+    matplotlib.use("Agg", force=False)
+    ev = Path(log_dir) / "evaluation_results.json"
+    evolution = read_json(ev).get("evolution", []) if ev.is_file() else []
+    axs = plot_training_curves(Path(log_dir) / "training_metrics.json", evolution=evolution)
+    return _save(axs[0].figure, Path(out_dir) / "training_curves.png")
 
 # %% ../nbs/10_report.ipynb #7c4b01bf
 def save_all_curves(
-    log_dir, # a run's logs
-    out_dir, # gets training_curves.png, speed_quality.png and calibration.png, as far as there is something to draw
-)->list:     # the pictures
+    log_dir,  # a run's logs
+    # gets training_curves.png, speed_quality.png and calibration.png, as far as there is something
+    # to draw
+    out_dir,
+) -> list:  # the pictures
     "Draw what the logs hold: training, samplers, calibration; raises `DDPMError` if they hold nothing"
-    log_dir, out_dir = Path(log_dir), Path(out_dir); ev, out = log_dir/'evaluation_results.json', []
-    rs = read_json(ev).get('results', []) if ev.is_file() else []; log = log_dir/'training_metrics.json'
-    if not rs or log.is_file() and read_json(log).get('steps'): out.append(save_curves(log_dir, out_dir))
+    log_dir, out_dir = Path(log_dir), Path(out_dir)
+    ev, out = log_dir / "evaluation_results.json", []
+    rs = read_json(ev).get("results", []) if ev.is_file() else []
+    log = log_dir / "training_metrics.json"
+    if not rs or log.is_file() and read_json(log).get("steps"):
+        out.append(save_curves(log_dir, out_dir))
     import matplotlib
-    matplotlib.use('Agg', force=False)
-    if any(_distance(r)[0] for r in rs): out.append(_save(plot_speed_quality(rs).figure, out_dir/'speed_quality.png'))
-    cals = [r['metrics']['calibration'] for r in rs if 'calibration' in r['metrics']]
-    if cals: out.append(_save(plot_calibration(cals[-1])[0].figure, out_dir/'calibration.png'))
+
+    matplotlib.use("Agg", force=False)
+    if any(_distance(r)[0] for r in rs):
+        out.append(_save(plot_speed_quality(rs).figure, out_dir / "speed_quality.png"))
+    cals = [r["metrics"]["calibration"] for r in rs if "calibration" in r["metrics"]]
+    if cals:
+        out.append(_save(plot_calibration(cals[-1])[0].figure, out_dir / "calibration.png"))
     return out
 
 # %% ../nbs/10_report.ipynb #39ba55c9
 def save_schedule_plots(
-    schedules, # a `DDPMSchedules`, or a list of them
-    out_dir,   # gets schedules.png and snr.png
-)->list:       # the two pictures
+    schedules,  # a `DDPMSchedules`, or a list of them
+    out_dir,  # gets schedules.png and snr.png
+) -> list:  # the two pictures
     "Draw schedules and their signal-to-noise ratio"
     import matplotlib
-    matplotlib.use('Agg', force=False); figs = dict(schedules=plot_schedules(schedules)[0].figure, snr=plot_snr(schedules).figure)
-    return [_save(fig, Path(out_dir)/f'{name}.png') for name, fig in figs.items()]
+
+    matplotlib.use("Agg", force=False)
+    figs = dict(schedules=plot_schedules(schedules)[0].figure, snr=plot_snr(schedules).figure)
+    return [_save(fig, Path(out_dir) / f"{name}.png") for name, fig in figs.items()]
 
 # %% ../nbs/10_report.ipynb #643043a7
 def newest(
-    folder,       # where to look
-    pattern:str,  # e.g. '*.gif'
-    skip=('step_', 'neighbours', 'interpolate', 'inpaint', 'edit'), # names starting so are left out
-):                # a `Path`, or None
+    folder,  # where to look
+    pattern: str,  # e.g. '*.gif'
+    # names starting so are left out
+    skip=("step_", "neighbours", "interpolate", "inpaint", "edit"),
+):  # a `Path`, or None
     "The newest file of a kind"
     ps = [p for p in Path(folder).glob(pattern) if not p.name.startswith(skip)]
     return max(ps, key=lambda p: p.stat().st_mtime, default=None)
@@ -174,17 +298,25 @@ def newest(
 # %% ../nbs/10_report.ipynb #ed71d3f3
 class _Run:
     "A run's folder, and what is said about each picture in it"
+
     def __init__(self, output_dir):
         self.d = d = Path(output_dir)
-        self.log, self.ev = (self.load(d/'logs'/f'{n}.json') for n in ('training_metrics', 'evaluation_results'))
-        ck = d/'ckpts'/'ema.pt'; self.ckpt_time = ck.stat().st_mtime if ck.is_file() else 0
-        self.flag = '' if str(d) == 'outputs' else f' --output_dir {shlex.quote(str(d))}'
+        self.log, self.ev = (
+            self.load(d / "logs" / f"{n}.json") for n in ("training_metrics", "evaluation_results")
+        )
+        ck = d / "ckpts" / "ema.pt"
+        self.ckpt_time = ck.stat().st_mtime if ck.is_file() else 0
+        self.flag = "" if str(d) == "outputs" else f" --output_dir {shlex.quote(str(d))}"
 
     def load(self, path):
         "A file of the logs, or nothing"
-        if not path.is_file(): return {}
-        out = read_json(path, 'report')
-        require(isinstance(out, dict), f"report: {path} is not what this program writes; remove it and make it again")
+        if not path.is_file():
+            return {}
+        out = read_json(path, "report")
+        require(
+            isinstance(out, dict),
+            f"report: {path} is not what this program writes; remove it and make it again",
+        )
         return out
 
     def old(self, path):
@@ -193,113 +325,232 @@ class _Run:
 
     def picture(self, path, alt, command):
         "A picture with what must be said of it, or how to make one"
-        how = f'`ddpm-nb {command}{self.flag}`'
-        if path is None or not path.is_file(): return [f'*No {alt} yet; make one with:* {how}', '']
+        how = f"`ddpm-nb {command}{self.flag}`"
+        if path is None or not path.is_file():
+            return [f"*No {alt} yet; make one with:* {how}", ""]
         link = f"[{alt}]({quote('../' + path.relative_to(self.d).as_posix())})"
-        stale = [f'*Older than the checkpoint; renew it with* {how}', ''] if self.old(path) else []
-        return [*stale, link if path.suffix == '.mp4' else f'!{link}', '']
+        stale = [f"*Older than the checkpoint; renew it with* {how}", ""] if self.old(path) else []
+        return [*stale, link if path.suffix == ".mp4" else f"!{link}", ""]
 
     def config(self):
         "The config of the run, or of its evaluation"
-        return self.log.get('config') or self.ev.get('config') or {}
+        return self.log.get("config") or self.ev.get("config") or {}
 
 # %% ../nbs/10_report.ipynb #c5456a7e
 def _training(r):
     "How the training went"
-    log = r.log; st = log.get('steps') or []; last, val = st[-1] if st else {}, log.get('val') or []
-    if not log: return ['*No training log yet; train with:* `ddpm-nb train`', '']
-    state = 'finished' if log.get('finished') else f"stopped or still running, at step {last.get('step', 0)}"
-    speed = sorted(s['images_per_s'] for s in st if s.get('images_per_s')); amp = str(log.get('amp', '')).replace('torch.', '')
-    rows = [['training', 'value'], ['state', f"{state}; {log.get('total_steps', 'unknown')} steps planned"],
-            ['time', f"{last.get('seconds', 0)/60:.1f} minutes on {log.get('device', 'an unknown device')}, {amp}"],
-            ['speed', f'{speed[len(speed)//2]:.0f} images/s (median)' if speed else 'not measured yet'],
-            ['resumed at', ', '.join(map(str, log.get('resumes') or [])) or 'never'], ['skipped steps', len(log.get('skipped') or [])]]
+    log = r.log
+    st = log.get("steps") or []
+    last, val = st[-1] if st else {}, log.get("val") or []
+    if not log:
+        return ["*No training log yet; train with:* `ddpm-nb train`", ""]
+    state = (
+        "finished"
+        if log.get("finished")
+        else f"stopped or still running, at step {last.get('step', 0)}"
+    )
+    speed = sorted(s["images_per_s"] for s in st if s.get("images_per_s"))
+    amp = str(log.get("amp", "")).replace("torch.", "")
+    rows = [
+        ["training", "value"],
+        ["state", f"{state}; {log.get('total_steps', 'unknown')} steps planned"],
+        [
+            "time",
+            f"{last.get('seconds', 0) / 60:.1f} minutes on {log.get('device', 'an unknown device')}, {amp}",
+        ],
+        [
+            "speed",
+            f"{speed[len(speed) // 2]:.0f} images/s (median)" if speed else "not measured yet",
+        ],
+        ["resumed at", ", ".join(map(str, log.get("resumes") or [])) or "never"],
+        ["skipped steps", len(log.get("skipped") or [])],
+    ]
     if val:
-        best = min(v['loss_ema'] for v in val)
-        rows.append(['validation loss, averaged weights', f"{val[-1]['loss_ema']:.4f} at step {val[-1]['step']}, best {best:.4f}"])
-    return ['## Training', '', md_table(rows), '']
+        best = min(v["loss_ema"] for v in val)
+        rows.append(
+            [
+                "validation loss, averaged weights",
+                f"{val[-1]['loss_ema']:.4f} at step {val[-1]['step']}, best {best:.4f}",
+            ]
+        )
+    return ["## Training", "", md_table(rows), ""]
+
 
 def _samplers(r):
     "The table of samplers"
-    rs = r.ev.get('results') or []
-    if not rs: return [f'*No evaluation yet; make one with:* `ddpm-nb eval{r.flag}`', '']
-    stale = r.old(r.d/'logs'/'evaluation_results.json')
-    notes = [f'*Older than the checkpoint; renew it with* `ddpm-nb eval{r.flag}`'] if stale else []
-    says = [n for n in (advice(rs), *(f'{k}: {DISTANCES[k]}' for k in {_distance(r)[0] for r in rs} - {None}), *result_notes(rs)) if n]
-    return ['## Samplers', '', md_table(comparison_rows(rs)), '', *[l for n in notes + says for l in (n, '')]]
+    rs = r.ev.get("results") or []
+    if not rs:
+        return [f"*No evaluation yet; make one with:* `ddpm-nb eval{r.flag}`", ""]
+    stale = r.old(r.d / "logs" / "evaluation_results.json")
+    notes = [f"*Older than the checkpoint; renew it with* `ddpm-nb eval{r.flag}`"] if stale else []
+    says = [
+        n
+        for n in (
+            advice(rs),
+            *(f"{k}: {DISTANCES[k]}" for k in {_distance(r)[0] for r in rs} - {None}),
+            *result_notes(rs),
+        )
+        if n
+    ]
+    return [
+        "## Samplers",
+        "",
+        md_table(comparison_rows(rs)),
+        "",
+        *[l for n in notes + says for l in (n, "")],
+    ]
+
 
 def _metrics(r):
     "Every result with its conditions"
     out = []
-    for e in r.ev.get('results') or []:
-        f = e.get('features'); f = f"features {f['name']} ({f['hash'][:8]}), " if isinstance(f, dict) else ''
-        ref = e.get('reference') or {}
-        against = f"against {ref['n']:,} {ref['split']} images of {ref['data']}, " if ref else ''
+    for e in r.ev.get("results") or []:
+        f = e.get("features")
+        f = f"features {f['name']} ({f['hash'][:8]}), " if isinstance(f, dict) else ""
+        ref = e.get("reference") or {}
+        against = f"against {ref['n']:,} {ref['split']} images of {ref['data']}, " if ref else ""
         how = f"{e['n']} samples, seed {e['seed']}, {e['method']} with {e['num_steps']} steps, {e['seconds_per_image']:.3g} s per image"
         of = f"{f}{against}checkpoint `{str(e.get('checkpoint_sha256'))[:12]}` ({e.get('weights', 'ema')} weights)"
-        out += [f"### {e['name']}", '', f'{how}; {of}.', '', md_table([['metric', 'value'], *metric_lines(e['metrics'])]), '']
-    return ['## Metrics', '', *out] if out else []
+        out += [
+            f"### {e['name']}",
+            "",
+            f"{how}; {of}.",
+            "",
+            md_table([["metric", "value"], *metric_lines(e["metrics"])]),
+            "",
+        ]
+    return ["## Metrics", "", *out] if out else []
 
 # %% ../nbs/10_report.ipynb #8feaa1ce
 def _model(r):
     "Model and config"
-    flat = lambda c, p='': [x for k, v in c.items() for x in (flat(v, f'{p}{k}.') if isinstance(v, dict) else [[f'`{p}{k}`', f'`{v}`']])]
-    c, out = {k: v for k, v in r.config().items() if k != 'model'}, []
-    if r.log.get('model_config'):
-        args = md_table([['argument', 'value'], *flat(r.log['model_config'])])
-        out = ['## Model', '', f"{r.log.get('num_params', 0):,} parameters, as built:", '', args, '']
-    return out + (['## Config', '', md_table([['key', 'value'], *flat(c)]), ''] if c else [])
+
+    def flat(c, p=""):
+        return [
+            x
+            for k, v in c.items()
+            for x in (flat(v, f"{p}{k}.") if isinstance(v, dict) else [[f"`{p}{k}`", f"`{v}`"]])
+        ]
+
+    c, out = {k: v for k, v in r.config().items() if k != "model"}, []
+    if r.log.get("model_config"):
+        args = md_table([["argument", "value"], *flat(r.log["model_config"])])
+        out = [
+            "## Model",
+            "",
+            f"{r.log.get('num_params', 0):,} parameters, as built:",
+            "",
+            args,
+            "",
+        ]
+    return out + (["## Config", "", md_table([["key", "value"], *flat(c)]), ""] if c else [])
+
 
 def _files(r):
     "All files and their sizes"
-    ps = sorted(p for p in r.d.rglob('*') if p.is_file() and 'reports' not in p.relative_to(r.d).parts)
-    size = lambda p: f'{p.stat().st_size/1024:,.0f} KB'
-    if not ps: return []
-    return ['## Files', '', md_table([['file', 'size'], *[[f'`{p.relative_to(r.d).as_posix()}`', size(p)] for p in ps]]), '']
+    ps = sorted(
+        p for p in r.d.rglob("*") if p.is_file() and "reports" not in p.relative_to(r.d).parts
+    )
+
+    def size(p):
+        return f"{p.stat().st_size / 1024:,.0f} KB"
+
+    if not ps:
+        return []
+    return [
+        "## Files",
+        "",
+        md_table(
+            [["file", "size"], *[[f"`{p.relative_to(r.d).as_posix()}`", size(p)] for p in ps]]
+        ),
+        "",
+    ]
+
 
 def _commands(r, name):
     "The commands that reproduce the run"
-    cfg = r.d/'logs'/'config.yaml'; train = f'train --config {shlex.quote(str(cfg)) if cfg.is_file() else name}'
-    cmds = train, 'sample.grid', 'sample.traj', 'eval --all_methods', 'viz.neighbours', 'report'
-    return ['## Reproduce', '', '```bash', *[f'ddpm-nb {c}{r.flag}' for c in cmds], '```', '']
+    cfg = r.d / "logs" / "config.yaml"
+    train = f"train --config {shlex.quote(str(cfg)) if cfg.is_file() else name}"
+    cmds = train, "sample.grid", "sample.traj", "eval --all_methods", "viz.neighbours", "report"
+    return ["## Reproduce", "", "```bash", *[f"ddpm-nb {c}{r.flag}" for c in cmds], "```", ""]
 
 # %% ../nbs/10_report.ipynb #dc849784
 def report_markdown(
     output_dir,  # a run's folder
-)->str:          # Markdown with links relative to `output_dir`/reports
+) -> str:  # Markdown with links relative to `output_dir`/reports
     "The report's text"
-    r = _Run(output_dir); d = r.d; name = (r.config().get('dataset') or {}).get('name', 'a run')
-    film = newest(d/'animations', '*.gif') or newest(d/'animations', '*.mp4')
-    curve = lambda n, alt, cmd: r.picture(d/'curves'/f'{n}.png', alt, cmd)
-    out = [f'# DDPM on {name}: report', '', *_samplers(r), *_training(r)]
-    out += ['## Samples', '', *r.picture(newest(d/'grids', '*.png'), 'sample grid', 'sample.grid')]
-    out += ['## From noise to picture', '', *r.picture(film, 'reverse trajectory', 'sample.traj')]
-    out += ['## Speed and quality', '', *curve('speed_quality', 'speed-quality plot', 'eval --all_methods')]
-    out += ['## Is it memorising?', '', *r.picture(d/'grids'/'neighbours.png', 'figure of nearest training images', 'viz.neighbours')]
-    out += ['## Between two noises', '', *r.picture(d/'grids'/'interpolate.png', 'interpolation', 'sample.interpolate')]
-    out += ['## Training curves', '', *curve('training_curves', 'training curves', 'viz.curves')]
-    out += ['## Where in time the errors are', '', *curve('calibration', 'calibration plot', 'eval --metrics calibration')]
-    out += ['## Schedule', '', *curve('schedules', 'schedule plot', 'viz.schedules')]
-    out += curve('snr', 'plot of the signal-to-noise ratio', 'viz.schedules')
-    return '\n'.join(out + _metrics(r) + _model(r) + _files(r) + _commands(r, name))
+    r = _Run(output_dir)
+    d = r.d
+    name = (r.config().get("dataset") or {}).get("name", "a run")
+    film = newest(d / "animations", "*.gif") or newest(d / "animations", "*.mp4")
+
+    def curve(n, alt, cmd):
+        return r.picture(d / "curves" / f"{n}.png", alt, cmd)
+
+    out = [f"# DDPM on {name}: report", "", *_samplers(r), *_training(r)]
+    out += [
+        "## Samples",
+        "",
+        *r.picture(newest(d / "grids", "*.png"), "sample grid", "sample.grid"),
+    ]
+    out += ["## From noise to picture", "", *r.picture(film, "reverse trajectory", "sample.traj")]
+    out += [
+        "## Speed and quality",
+        "",
+        *curve("speed_quality", "speed-quality plot", "eval --all_methods"),
+    ]
+    out += [
+        "## Is it memorising?",
+        "",
+        *r.picture(
+            d / "grids" / "neighbours.png", "figure of nearest training images", "viz.neighbours"
+        ),
+    ]
+    out += [
+        "## Between two noises",
+        "",
+        *r.picture(d / "grids" / "interpolate.png", "interpolation", "sample.interpolate"),
+    ]
+    out += ["## Training curves", "", *curve("training_curves", "training curves", "viz.curves")]
+    out += [
+        "## Where in time the errors are",
+        "",
+        *curve("calibration", "calibration plot", "eval --metrics calibration"),
+    ]
+    out += ["## Schedule", "", *curve("schedules", "schedule plot", "viz.schedules")]
+    out += curve("snr", "plot of the signal-to-noise ratio", "viz.schedules")
+    return "\n".join(out + _metrics(r) + _model(r) + _files(r) + _commands(r, name))
 
 # %% ../nbs/10_report.ipynb #a26ef80a
-_KINDS = dict(png='image/png', gif='image/gif', mp4='video/mp4')
-_MARKS = re.compile(r'`(?P<code>[^`]*)`|(?P<pic>!?)\[(?P<alt>[^\]]*)\]\((?P<link>[^)]*)\)|(?<![\w*])\*(?P<em>[^*]+)\*')
+_KINDS = dict(png="image/png", gif="image/gif", mp4="video/mp4")
+_MARKS = re.compile(
+    r"`(?P<code>[^`]*)`|(?P<pic>!?)\[(?P<alt>[^\]]*)\]\((?P<link>[^)]*)\)|(?<![\w*])\*(?P<em>[^*]+)\*"
+)
+
 
 def _inline(s, base):
     "One line of text as HTML: code, emphasis, pictures"
-    esc = lambda z: html.escape(z, quote=True)
+
+    def esc(z):
+        return html.escape(z, quote=True)
+
     def mark(m):
-        if m['code'] is not None: return f"<code>{esc(m['code'])}</code>"
-        if m['em']: return f"<em>{_inline(m['em'], base)}</em>"
-        p = (Path(base)/unquote(m['link'])).resolve(); kind = _KINDS.get(p.suffix[1:].lower(), 'image/png')
-        src = f'data:{kind};base64,{base64.b64encode(p.read_bytes()).decode()}'
-        if p.suffix == '.mp4': return f'<video controls loop muted playsinline aria-label="{esc(m["alt"])}" src="{src}"></video>'
+        if m["code"] is not None:
+            return f"<code>{esc(m['code'])}</code>"
+        if m["em"]:
+            return f"<em>{_inline(m['em'], base)}</em>"
+        p = (Path(base) / unquote(m["link"])).resolve()
+        kind = _KINDS.get(p.suffix[1:].lower(), "image/png")
+        src = f"data:{kind};base64,{base64.b64encode(p.read_bytes()).decode()}"
+        if p.suffix == ".mp4":
+            return f'<video controls loop muted playsinline aria-label="{esc(m["alt"])}" src="{src}"></video>'
         return f'<img alt="{esc(m["alt"])}" src="{src}">'
+
     out, at = [], 0
-    for m in _MARKS.finditer(s): out += [esc(s[at:m.start()]), mark(m)]; at = m.end()
-    return ''.join(out) + esc(s[at:])
+    for m in _MARKS.finditer(s):
+        out += [esc(s[at : m.start()]), mark(m)]
+        at = m.end()
+    return "".join(out) + esc(s[at:])
 
 # %% ../nbs/10_report.ipynb #d0b3e24e
 _CSS = """:root{color-scheme:light dark}*{box-sizing:border-box}
@@ -311,48 +562,73 @@ td,th{border:1px solid #8886;padding:.3rem .5rem;text-align:left;vertical-align:
 pre{overflow-x:auto;background:#8882;padding:.7rem;border-radius:.4rem}code{font-family:ui-monospace,monospace;font-size:.92em}
 @media print{pre{white-space:pre-wrap}h2,table,img{break-inside:avoid}}"""
 
+
 def _html_table(lines, base):
     "A table as HTML; more than three columns scroll"
-    cell = lambda c: _inline(c.strip(), base).replace('\0', '|')             # an escaped bar is no border
-    rows = [[cell(c) for c in l.replace('\\|', '\0').strip('|').split('|')] for l in lines]
-    row = lambda r, t: '<tr>' + ''.join(f'<{t}>{c}</{t}>' for c in r) + '</tr>'
-    wide = ' class="wide"' if len(rows[0]) > 3 else ''
-    body = ''.join(row(r, 'td') for r in rows[2:])
+
+    def cell(c):
+        return _inline(c.strip(), base).replace("\0", "|")  # an escaped bar is no border
+
+    rows = [[cell(c) for c in l.replace("\\|", "\0").strip("|").split("|")] for l in lines]
+
+    def row(r, t):
+        return "<tr>" + "".join(f"<{t}>{c}</{t}>" for c in r) + "</tr>"
+
+    wide = ' class="wide"' if len(rows[0]) > 3 else ""
+    body = "".join(row(r, "td") for r in rows[2:])
     return f'<div class="t"><table{wide}><thead>{row(rows[0], "th")}</thead><tbody>{body}</tbody></table></div>'
 
+
 def markdown_html(
-    text:str, # Markdown as `report_markdown` writes it: headings, tables, pictures, code, paragraphs
-    base,     # folder that relative picture links start from
-    title:str='report', # of the page
-)->str:       # a whole HTML page
+    # Markdown as `report_markdown` writes it: headings, tables, pictures, code, paragraphs
+    text: str,
+    base,  # folder that relative picture links start from
+    title: str = "report",  # of the page
+) -> str:  # a whole HTML page
     "A self-contained page: pictures become data, everything else is escaped"
-    out, lines, i = [], text.split('\n'), 0
+    out, lines, i = [], text.split("\n"), 0
     while i < len(lines):
         l, j = lines[i], i + 1
-        if l.startswith('```'):
-            j = lines.index('```', i + 1) + 1; code = html.escape('\n'.join(lines[i + 1:j - 1]))
-            out.append(f'<pre><code>{code}</code></pre>')
-        elif l.startswith('#'): n = len(l) - len(l.lstrip('#')); out.append(f'<h{n}>{_inline(l[n + 1:], base)}</h{n}>')
-        elif l.startswith('|'):
-            while j < len(lines) and lines[j].startswith('|'): j += 1
+        if l.startswith("```"):
+            j = lines.index("```", i + 1) + 1
+            code = html.escape("\n".join(lines[i + 1 : j - 1]))
+            out.append(f"<pre><code>{code}</code></pre>")
+        elif l.startswith("#"):
+            n = len(l) - len(l.lstrip("#"))
+            out.append(f"<h{n}>{_inline(l[n + 1 :], base)}</h{n}>")
+        elif l.startswith("|"):
+            while j < len(lines) and lines[j].startswith("|"):
+                j += 1
             out.append(_html_table(lines[i:j], base))
-        elif l.strip(): out.append(f'<p>{_inline(l, base)}</p>')
+        elif l.strip():
+            out.append(f"<p>{_inline(l, base)}</p>")
         i = j
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{html.escape(title)}</title>'
-    page = '\n'.join(out)
+    page = "\n".join(out)
     return f'<!doctype html>\n<html lang="en"><head>{head}<style>{_CSS}</style></head><body>\n{page}\n</body></html>\n'
 
 # %% ../nbs/10_report.ipynb #9b03de0f
 def make_report(
-    output_dir='outputs', # a run's folder
-)->tuple:                 # `(report.md, report.html)`
+    output_dir="outputs",  # a run's folder
+) -> tuple:  # `(report.md, report.html)`
     "Draw the curves anew and write both forms of the report into `output_dir`/reports"
-    d = Path(output_dir); require(d.is_dir(), f"report: {d} is not a folder; train first, or name a run with --output_dir")
-    r = _Run(d); schedules = (r.log.get('config') or {}).get('schedules')
-    if r.log.get('steps') or r.ev.get('results'): save_all_curves(d/'logs', d/'curves')
-    if schedules: save_schedule_plots(DDPMSchedules(**schedules), d/'curves')
-    text, out = report_markdown(d), d/'reports'; out.mkdir(parents=True, exist_ok=True)
-    pages = {'report.md': text, 'report.html': markdown_html(text, out, text.split('\n')[0].lstrip('# '))}
+    d = Path(output_dir)
+    require(
+        d.is_dir(), f"report: {d} is not a folder; train first, or name a run with --output_dir"
+    )
+    r = _Run(d)
+    schedules = (r.log.get("config") or {}).get("schedules")
+    if r.log.get("steps") or r.ev.get("results"):
+        save_all_curves(d / "logs", d / "curves")
+    if schedules:
+        save_schedule_plots(DDPMSchedules(**schedules), d / "curves")
+    text, out = report_markdown(d), d / "reports"
+    out.mkdir(parents=True, exist_ok=True)
+    pages = {
+        "report.md": text,
+        "report.html": markdown_html(text, out, text.split("\n")[0].lstrip("# ")),
+    }
     for name, s in pages.items():
-        with atomic_path(out/name) as t: t.write_text(s, encoding='utf-8')
-    return out/'report.md', out/'report.html'
+        with atomic_path(out / name) as t:
+            t.write_text(s, encoding="utf-8")
+    return out / "report.md", out / "report.html"

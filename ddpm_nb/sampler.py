@@ -7,7 +7,8 @@ __all__ = ['SPACINGS', 'METHODS', 'WITH_ETA', 'karras_steps', 'timesteps', 'clip
            'as_seed', 'eval_mode', 'Step', 'slerp']
 
 # %% ../nbs/06_sampler.ipynb #2daa83b3
-import copy, math
+import copy
+import math
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -21,574 +22,795 @@ from .core import fold_seed, require
 from .schedules import DDPMSchedules
 
 # %% ../nbs/06_sampler.ipynb #fd1cf775
-SPACINGS = ('leading', 'trailing', 'linspace', 'karras')
+SPACINGS = ("leading", "trailing", "linspace", "karras")
+
 
 def karras_steps(
-    sigmas,         # noise level of each step, rising, `(T,)`; the last may be infinite
-    num_steps:int,  # 1 … T
-    rho:float=4.,   # how much shorter the strides get towards the clean end, above 0
-    sigma_max:float=40., # no step noisier than this
-    sigma_min:float=.03, # nor, while there are others, cleaner
-)->list:            # of ints in [0,T), falling
+    sigmas,  # noise level of each step, rising, `(T,)`; the last may be infinite
+    num_steps: int,  # 1 … T
+    rho: float = 4.0,  # how much shorter the strides get towards the clean end, above 0
+    sigma_max: float = 40.0,  # no step noisier than this
+    sigma_min: float = 0.03,  # nor, while there are others, cleaner
+) -> list:  # of ints in [0,T), falling
     "Steps spaced by noise level (Karras et al. 2022, eq. 5, at the schedule's nearest steps)"
-    hi, lo, down = min(sigma_max, sigmas[-1])**(1/rho), max(sigma_min, sigmas[0])**(1/rho), np.arange(num_steps)
-    ts = np.abs(np.log(sigmas)[:, None] - rho*np.log(np.linspace(hi, lo, num_steps))).argmin(0)
-    ts = np.minimum.accumulate(ts + down) - down           # never one twice: go on to the next below,
-    return [int(t) for t in np.maximum(ts, down[::-1])]    # and leave room for those to come
+    hi, lo, down = (
+        min(sigma_max, sigmas[-1]) ** (1 / rho),
+        max(sigma_min, sigmas[0]) ** (1 / rho),
+        np.arange(num_steps),
+    )
+    ts = np.abs(np.log(sigmas)[:, None] - rho * np.log(np.linspace(hi, lo, num_steps))).argmin(0)
+    ts = np.minimum.accumulate(ts + down) - down  # never one twice: go on to the next below,
+    return [int(t) for t in np.maximum(ts, down[::-1])]  # and leave room for those to come
+
 
 def timesteps(
-    T:int,         # steps of the schedule
-    num_steps:int, # steps to take, 1 … T
-    spacing='trailing', # 'leading', 'trailing', 'linspace' or 'karras'; or the steps themselves, a falling list of `num_steps` ints
-    extra:bool=False, # as DPM-Solver counts: leave room for one more step at the clean end; not with 'karras'
-    sigmas=None,   # noise level of each step, `(T,)`, for 'karras'
-)->list:           # of ints in [0,T), falling
+    T: int,  # steps of the schedule
+    num_steps: int,  # steps to take, 1 … T
+    # 'leading', 'trailing', 'linspace' or 'karras'; or the steps themselves, a falling list of
+    # `num_steps` ints
+    spacing="trailing",
+    # as DPM-Solver counts: leave room for one more step at the clean end; not with 'karras'
+    extra: bool = False,
+    sigmas=None,  # noise level of each step, `(T,)`, for 'karras'
+) -> list:  # of ints in [0,T), falling
     "The steps at which the network is asked (Lin et al. 2023, table 2); raises `DDPMError` for a number or spacing that is not there"
-    require(isinstance(num_steps, int) and 1 <= num_steps <= T,
-            f"num_steps: {num_steps!r}; expected an integer from 1 to {T}, the schedule's timesteps")
+    require(
+        isinstance(num_steps, int) and 1 <= num_steps <= T,
+        f"num_steps: {num_steps!r}; expected an integer from 1 to {T}, the schedule's timesteps",
+    )
     if isinstance(spacing, (list, tuple)):
         ok = len(spacing) == num_steps and all(a > b for a, b in zip([T, *spacing], [*spacing, -1]))
         require(ok, f"spacing: {spacing}; expected {num_steps} falling steps in [0,{T})")
         return list(spacing)
     require(spacing in SPACINGS, f"spacing: {spacing!r}; expected {', '.join(SPACINGS)}")
-    if spacing == 'karras':
-        require(sigmas is not None, "spacing: 'karras' needs the schedule's noise levels; pass sigmas")
+    if spacing == "karras":
+        require(
+            sigmas is not None, "spacing: 'karras' needs the schedule's noise levels; pass sigmas"
+        )
         return karras_steps(sigmas, num_steps)
     n = num_steps + (extra and num_steps < T)
-    if spacing == 'trailing': ts = np.arange(T, 0, -T/num_steps)[:num_steps].round() - 1
-    elif spacing == 'leading': ts = (np.arange(n)*(T//n))[::-1]
-    else: ts = np.linspace(0, T - 1, n).round()[::-1] if n > 1 else [T - 1]
+    if spacing == "trailing":
+        ts = np.arange(T, 0, -T / num_steps)[:num_steps].round() - 1
+    elif spacing == "leading":
+        ts = (np.arange(n) * (T // n))[::-1]
+    else:
+        ts = np.linspace(0, T - 1, n).round()[::-1] if n > 1 else [T - 1]
     return [int(t) for t in ts[:num_steps]]
 
 # %% ../nbs/06_sampler.ipynb #3abb55c1
 def clip_x0(
-    x0:Tensor,     # predicted clean images `(B,C,H,W)`
-    clip:str='clip', # 'clip' to [-1,1], 'dynamic' thresholding, or None
-    percentile:float=0.995, # for 'dynamic', in (0,1]
-)->Tensor:         # like `x0`
+    x0: Tensor,  # predicted clean images `(B,C,H,W)`
+    clip: str = "clip",  # 'clip' to [-1,1], 'dynamic' thresholding, or None
+    percentile: float = 0.995,  # for 'dynamic', in (0,1]
+) -> Tensor:  # like `x0`
     "Predicted pictures, brought back to where pictures live; raises `DDPMError` for an unknown way"
-    require(clip in (None, 'none', 'clip', 'dynamic'), f"clip: {clip!r}; expected clip, dynamic or none")
+    require(
+        clip in (None, "none", "clip", "dynamic"), f"clip: {clip!r}; expected clip, dynamic or none"
+    )
     require(0 < percentile <= 1, f"percentile: {percentile}; expected above 0, at most 1")
-    if clip in (None, 'none'): return x0
-    if clip == 'clip': return x0.clamp(-1, 1)
-    at = torch.float64 if x0.dtype == torch.float64 else torch.float32 # torch.quantile knows no other
+    if clip in (None, "none"):
+        return x0
+    if clip == "clip":
+        return x0.clamp(-1, 1)
+    # torch.quantile knows no other
+    at = torch.float64 if x0.dtype == torch.float64 else torch.float32
     # one picture at a time: torch.quantile refuses more than 2**24 numbers
     s = torch.stack([torch.quantile(im.abs().flatten().to(at), percentile) for im in x0])
-    s = s.to(x0.dtype).clamp(min=1).view(-1, *[1]*(x0.ndim - 1))
+    s = s.to(x0.dtype).clamp(min=1).view(-1, *[1] * (x0.ndim - 1))
     return x0.clamp(-s, s) / s
 
 # %% ../nbs/06_sampler.ipynb #30b8fa11
 def guide(
-    cond:Tensor,      # the answer with the label, `(B,C,H,W)`
-    free:Tensor,      # the answer without
-    scale:float=1.,   # w: 0 ignores the label, 1 is no guidance
-    rescale:float=0., # phi, in [0,1]: how far to go back to the spread of `cond`
-)->Tensor:            # like `cond`
+    cond: Tensor,  # the answer with the label, `(B,C,H,W)`
+    free: Tensor,  # the answer without
+    scale: float = 1.0,  # w: 0 ignores the label, 1 is no guidance
+    rescale: float = 0.0,  # phi, in [0,1]: how far to go back to the spread of `cond`
+) -> Tensor:  # like `cond`
     "Classifier-free guidance, each image rescaled by itself (Ho & Salimans 2022, eq. 6; Lin et al. 2023, eq. 15, 16)"
-    g = free + scale*(cond - free)
-    if not rescale: return g
-    std = lambda z: z.flatten(1).std(1).view(-1, *[1]*(z.ndim - 1))
-    return g*(rescale*std(cond)/std(g) + 1 - rescale)
+    g = free + scale * (cond - free)
+    if not rescale:
+        return g
+
+    def std(z):
+        return z.flatten(1).std(1).view(-1, *[1] * (z.ndim - 1))
+
+    return g * (rescale * std(cond) / std(g) + 1 - rescale)
 
 # %% ../nbs/06_sampler.ipynb #753b4785
 class DDPMSampler:
     "Samples from a model by the schedule it was trained with; every method takes the same arguments"
-    def __init__(self,
-        schedules:DDPMSchedules, # as in training
+
+    def __init__(
+        self,
+        schedules: DDPMSchedules,  # as in training
     ):
         # a copy of its own, so that following the model to its device moves nobody else's
         self.schedules, self.T = copy.deepcopy(schedules), schedules.T
         # plain floats: one look-up instead of a device synchronisation at every step
-        self.a = [math.sqrt(ab) for ab in schedules.exact_abar] + [1.]
-        self.s = [math.sqrt(1 - ab) for ab in schedules.exact_abar] + [0.]
+        self.a = [math.sqrt(ab) for ab in schedules.exact_abar] + [1.0]
+        self.s = [math.sqrt(1 - ab) for ab in schedules.exact_abar] + [0.0]
 
-    def steps(self,
-        num_steps:int, # 1 … T
-        spacing='trailing', # see `timesteps`
-        extra:bool=False,   # likewise
-    )->list:           # of ints in [0,T), falling
+    def steps(
+        self,
+        num_steps: int,  # 1 … T
+        spacing="trailing",  # see `timesteps`
+        extra: bool = False,  # likewise
+    ) -> list:  # of ints in [0,T), falling
         "`timesteps` of this schedule"
-        sigmas = np.array([s/a if a else np.inf for s, a in zip(self.s[:-1], self.a[:-1])]) if spacing == 'karras' else None
+        sigmas = (
+            np.array([s / a if a else np.inf for s, a in zip(self.s[:-1], self.a[:-1])])
+            if spacing == "karras"
+            else None
+        )
         return timesteps(self.T, num_steps, spacing, extra, sigmas)
 
 # %% ../nbs/06_sampler.ipynb #eda5b13e
 class Denoised(NamedTuple):
     "What the network thinks of `xt`"
-    eps: Tensor # the noise in it
+
+    eps: Tensor  # the noise in it
     x0: Tensor  # the picture in it
-    raw_variance: Tensor = None # the second half of the output, of models that learn their variance
+    # the second half of the output, of models that learn their variance
+    raw_variance: Tensor = None
 
 # %% ../nbs/06_sampler.ipynb #70e00db4
 @patch
-def denoise(self:DDPMSampler,
-    model,         # callable `(x, t)` or `(x, t, y)`
-    xt:Tensor,     # noisy images `(B,C,H,W)`
-    t:int,         # in [0,T)
-    y:Tensor=None, # labels `(B,)`
-    guidance_scale:float=1., # w; 1 is none
-    guidance_rescale:float=0., # in [0,1]: how far to undo the gain in contrast
-    clip:str=None, # see `clip_x0`
-)->Denoised:
+def denoise(
+    self: DDPMSampler,
+    model,  # callable `(x, t)` or `(x, t, y)`
+    xt: Tensor,  # noisy images `(B,C,H,W)`
+    t: int,  # in [0,T)
+    y: Tensor = None,  # labels `(B,)`
+    guidance_scale: float = 1.0,  # w; 1 is none
+    guidance_rescale: float = 0.0,  # in [0,1]: how far to undo the gain in contrast
+    clip: str | None = None,  # see `clip_x0`
+) -> Denoised:
     "The model's answer at `(xt, t)`, guided and clipped, in one form; raises `DDPMError` where eps means nothing"
-    par, C, tt = getattr(model, 'parameterization', 'eps'), xt.shape[1], torch.full((len(xt),), t, device=xt.device)
-    require(self.a[t] > 0 or par != 'eps',
-            f"parameterization: 'eps' says nothing at step {t} of a zero-terminal-SNR schedule; train with v or x0")
+    par, C, tt = (
+        getattr(model, "parameterization", "eps"),
+        xt.shape[1],
+        torch.full((len(xt),), t, device=xt.device),
+    )
+    require(
+        self.a[t] > 0 or par != "eps",
+        f"parameterization: 'eps' says nothing at step {t} of a zero-terminal-SNR schedule; train with v or x0",
+    )
     out = self._ask(model, xt, tt, y, guidance_scale, guidance_rescale)
-    require(out.shape in (xt.shape, (len(xt), 2*C, *xt.shape[2:])),
-            f"model: returned shape {tuple(out.shape)} for images of shape {tuple(xt.shape)}; expected the same, or twice the channels")
-    raw = out[:, C:].to(xt.dtype) if out.shape[1] == 2*C else None
+    require(
+        out.shape in (xt.shape, (len(xt), 2 * C, *xt.shape[2:])),
+        f"model: returned shape {tuple(out.shape)} for images of shape {tuple(xt.shape)}; expected the same, or twice the channels",
+    )
+    raw = out[:, C:].to(xt.dtype) if out.shape[1] == 2 * C else None
     p = self.schedules.predict(out[:, :C].to(xt.dtype), xt, tt, par)
-    if clip in (None, 'none'): return Denoised(p.eps, p.x0, raw)
+    if clip in (None, "none"):
+        return Denoised(p.eps, p.x0, raw)
     x0 = clip_x0(p.x0, clip)
-    return Denoised(self.schedules.predict(x0, xt, tt, 'x0').eps, x0, raw)
+    return Denoised(self.schedules.predict(x0, xt, tt, "x0").eps, x0, raw)
+
 
 @patch
-def _ask(self:DDPMSampler,
-    model,     # see `denoise`
-    xt:Tensor, # noisy images
-    tt:Tensor, # the step, once for each
-    y:Tensor,  # labels or None
-    scale:float, # guidance
-    rescale:float, # likewise
-)->Tensor:     # as the model said it
+def _ask(
+    self: DDPMSampler,
+    model,  # see `denoise`
+    xt: Tensor,  # noisy images
+    tt: Tensor,  # the step, once for each
+    y: Tensor,  # labels or None
+    scale: float,  # guidance
+    rescale: float,  # likewise
+) -> Tensor:  # as the model said it
     "The model's output; with guidance, with and without the label in one batch"
-    C, p = xt.shape[1], next(model.parameters(), None) if hasattr(model, 'parameters') else None
-    if p is not None: xt = xt.to(p.dtype)                  # a picture from NumPy is float64
-    if y is None: return model(xt, tt)
-    if scale == 1: return model(xt, tt, y)
-    none = torch.full_like(y, getattr(model, 'null_label', model.num_classes))
+    C, p = xt.shape[1], next(model.parameters(), None) if hasattr(model, "parameters") else None
+    if p is not None:
+        xt = xt.to(p.dtype)  # a picture from NumPy is float64
+    if y is None:
+        return model(xt, tt)
+    if scale == 1:
+        return model(xt, tt, y)
+    none = torch.full_like(y, getattr(model, "null_label", model.num_classes))
     out, free = model(torch.cat([xt, xt]), torch.cat([tt, tt]), torch.cat([y, none])).chunk(2)
     return torch.cat([guide(out[:, :C], free[:, :C], scale, rescale), out[:, C:]], 1)
 
 # %% ../nbs/06_sampler.ipynb #277f4149
 class Noise:
     "Normal noise for a batch, each image from its own stream, so that batches can be split"
-    def __init__(self,
-        seed:int,    # of the whole run
-        start:int,   # index of the first image
-        n:int,       # images in this batch
-        device='cpu', # where the noise goes; it is drawn on the CPU, so it is the same everywhere
+
+    def __init__(
+        self,
+        seed: int,  # of the whole run
+        start: int,  # index of the first image
+        n: int,  # images in this batch
+        # where the noise goes; it is drawn on the CPU, so it is the same everywhere
+        device="cpu",
     ):
         self.gens, self.device = [fold_seed(seed, 6, i) for i in range(start, start + n)], device
-    def __call__(self,
-        shape, # of one image
-        dtype=torch.float32, # of what is returned
-    )->Tensor: # `(n,*shape)`
+
+    def __call__(
+        self,
+        shape,  # of one image
+        dtype=torch.float32,  # of what is returned
+    ) -> Tensor:  # `(n,*shape)`
         "The next noise"
-        return torch.stack([torch.randn(shape, generator=g, dtype=dtype) for g in self.gens]).to(self.device)
+        return torch.stack([torch.randn(shape, generator=g, dtype=dtype) for g in self.gens]).to(
+            self.device
+        )
 
 # %% ../nbs/06_sampler.ipynb #d735d75b
 def as_seed(
-    generator=0, # an int of 0 or more, None, or a `torch.Generator` that a seed is drawn from
-)->int:          # 0 or more
+    generator=0,  # an int of 0 or more, None, or a `torch.Generator` that a seed is drawn from
+) -> int:  # 0 or more
     "A seed; raises `DDPMError` for a negative number"
     if isinstance(generator, torch.Generator):
         return int(torch.randint(2**62, (), generator=generator, device=generator.device))
-    require(generator is None or generator >= 0, f"generator: {generator!r}; expected a seed of 0 or more, or a torch.Generator")
+    require(
+        generator is None or generator >= 0,
+        f"generator: {generator!r}; expected a seed of 0 or more, or a torch.Generator",
+    )
     return int(generator or 0)
 
 # %% ../nbs/06_sampler.ipynb #e083d0cc
 @contextmanager
 def eval_mode(
-    model, # a module, or any callable
+    model,  # a module, or any callable
 ):
     "A model in eval mode and without gradients inside the block, as it was after it"
-    was = getattr(model, 'training', False)
-    if was: model.eval()
+    was = getattr(model, "training", False)
+    if was:
+        model.eval()
     try:
-        with torch.no_grad(): yield
+        with torch.no_grad():
+            yield
     finally:
-        if was: model.train()
+        if was:
+            model.train()
 
 # %% ../nbs/06_sampler.ipynb #aa44678d
 def _device(
-    model,       # a module, or any callable
-    device=None, # what the caller asked for
-)->torch.device: # where sampling happens
+    model,  # a module, or any callable
+    device=None,  # what the caller asked for
+) -> torch.device:  # where sampling happens
     "The model's device; for a callable without parameters the one asked for"
-    p = next(model.parameters(), None) if hasattr(model, 'parameters') else None
-    if p is None: return torch.device(device or 'cpu')
-    require(device is None or torch.device(device).type == p.device.type,
-            f"device: {device}, but the model is on {p.device}; move the model there, or leave it out")
+    p = next(model.parameters(), None) if hasattr(model, "parameters") else None
+    if p is None:
+        return torch.device(device or "cpu")
+    require(
+        device is None or torch.device(device).type == p.device.type,
+        f"device: {device}, but the model is on {p.device}; move the model there, or leave it out",
+    )
     return p.device
 
+
 def _same_device(
-    name:str, # the argument's, for the message
-    x,        # a tensor or None
-    dev:torch.device, # where the model is
+    name: str,  # the argument's, for the message
+    x,  # a tensor or None
+    dev: torch.device,  # where the model is
 ):
     "Raise `DDPMError` for a tensor that is elsewhere"
-    require(x is None or x.device.type == dev.type, f"{name}: is on {getattr(x, 'device', None)}, the model on {dev}; move one of them")
+    require(
+        x is None or x.device.type == dev.type,
+        f"{name}: is on {getattr(x, 'device', None)}, the model on {dev}; move one of them",
+    )
+
 
 def _picture(
-    name:str, # the argument's, for the message
-    x,        # a tensor or None
-    dev:torch.device, # where the model is
+    name: str,  # the argument's, for the message
+    x,  # a tensor or None
+    dev: torch.device,  # where the model is
 ):
     "Raise `DDPMError` for a picture or a noise of whole numbers, or that is elsewhere"
-    kind = getattr(x, 'dtype', None)
-    require(x is None or x.is_floating_point(), f"{name}: {kind}; expected floats; to_float makes them of uint8 pictures")
+    kind = getattr(x, "dtype", None)
+    require(
+        x is None or x.is_floating_point(),
+        f"{name}: {kind}; expected floats; to_float makes them of uint8 pictures",
+    )
     _same_device(name, x, dev)
 
+
 def _check(
-    model,   # see `run`, as all of these
-    shape,   # of what will be made
-    y,       # labels or None
-    w:float, # guidance scale
-    rescale:float, # guidance rescale
-    x_T,     # a start or None
-    batch_size, # images at a time, or None
-    dev:torch.device, # where the model is
+    model,  # see `run`, as all of these
+    shape,  # of what will be made
+    y,  # labels or None
+    w: float,  # guidance scale
+    rescale: float,  # guidance rescale
+    x_T,  # a start or None
+    batch_size,  # images at a time, or None
+    dev: torch.device,  # where the model is
 ):
     "Raise `DDPMError` for what does not fit together, before the model is asked"
-    n = getattr(model, 'num_classes', None)
+    n = getattr(model, "num_classes", None)
     require(len(shape) == 4 and min(shape) >= 1, f"shape: {tuple(shape)}; expected (B,C,H,W)")
-    require(w == 1 or n, f"guidance_scale: {w}, but the model knows no classes; train one with model.num_classes, or leave it at 1")
+    require(
+        w == 1 or n,
+        f"guidance_scale: {w}, but the model knows no classes; train one with model.num_classes, or leave it at 1",
+    )
     require(w == 1 or y is not None, f"guidance_scale: {w}, but no labels were given; pass y")
-    require(math.isfinite(w) and 0 <= rescale <= 1,
-            f"guidance_scale, guidance_rescale: {w}, {rescale}; expected a finite number, and 0 to 1")
-    require(batch_size is None or batch_size >= 1, f"batch_size: {batch_size}; expected 1 or more, or None for all at once")
-    _picture('x_T', x_T, dev); _same_device('y', y, dev)
-    require(x_T is None or tuple(x_T.shape) == tuple(shape),
-            f"x_T: shape {tuple(x_T.shape) if x_T is not None else ''}; expected {tuple(shape)}")
-    if y is None: return
-    require(y.shape == (shape[0],) and not y.is_floating_point(), f"y: {tuple(y.shape)} of {y.dtype}; expected {shape[0]} labels, int64")
+    require(
+        math.isfinite(w) and 0 <= rescale <= 1,
+        f"guidance_scale, guidance_rescale: {w}, {rescale}; expected a finite number, and 0 to 1",
+    )
+    require(
+        batch_size is None or batch_size >= 1,
+        f"batch_size: {batch_size}; expected 1 or more, or None for all at once",
+    )
+    _picture("x_T", x_T, dev)
+    _same_device("y", y, dev)
+    require(
+        x_T is None or tuple(x_T.shape) == tuple(shape),
+        f"x_T: shape {tuple(x_T.shape) if x_T is not None else ''}; expected {tuple(shape)}",
+    )
+    if y is None:
+        return
+    require(
+        y.shape == (shape[0],) and not y.is_floating_point(),
+        f"y: {tuple(y.shape)} of {y.dtype}; expected {shape[0]} labels, int64",
+    )
     lo, hi = int(y.min()), int(y.max())
-    require(not n or 0 <= lo <= hi <= n, f"y: labels {lo} to {hi}; expected 0 to {(n or 1) - 1}, or {n} for none")
+    require(
+        not n or 0 <= lo <= hi <= n,
+        f"y: labels {lo} to {hi}; expected 0 to {(n or 1) - 1}, or {n} for none",
+    )
 
 # %% ../nbs/06_sampler.ipynb #0e960aec
 class Step(NamedTuple):
     "What a callback sees after each step"
-    i: int     # steps taken, from 1
-    n: int     # steps in all
-    t: int     # where the network was asked
+
+    i: int  # steps taken, from 1
+    n: int  # steps in all
+    t: int  # where the network was asked
     x: Tensor  # the state after the step
-    x0: Tensor # the picture predicted at `t`
-    start: int # index of the first image of this batch
+    x0: Tensor  # the picture predicted at `t`
+    start: int  # index of the first image of this batch
 
 # %% ../nbs/06_sampler.ipynb #bb6a62c7
 @patch
-def run(self:DDPMSampler,
-    rule,          # `rule(x, d, t, nxt, noise, state) -> x`: one move; `nxt` is -1 for the clean end
-    model,         # callable `(x, t)` or `(x, t, y)`
-    shape,         # `(B,C,H,W)`
-    ts:list,       # the steps, from `timesteps`
-    y:Tensor=None, # labels int64 `(B,)`, for models with classes
-    guidance_scale:float=1.,   # see `guide`
-    guidance_rescale:float=0., # see `guide`
-    clip:str='clip', # see `clip_x0`
-    x_T:Tensor=None, # start here instead of from noise
-    generator=0,     # an int seed, or a `torch.Generator` that a seed is drawn from
-    batch_size:int=None, # images at a time; does not change the result
-    start:int=0,     # index of the first image, where a larger set is made in parts
-    callback=None,   # called with a `Step` after each
-    progress:bool=False, # show a bar
-    device=None,     # of a callable without parameters; a module has its own
-    dtype=None,      # of the state; default: that of `x_T`, else float32
-)->Tensor:           # `(B,C,H,W)`
+def run(
+    self: DDPMSampler,
+    rule,  # `rule(x, d, t, nxt, noise, state) -> x`: one move; `nxt` is -1 for the clean end
+    model,  # callable `(x, t)` or `(x, t, y)`
+    shape,  # `(B,C,H,W)`
+    ts: list,  # the steps, from `timesteps`
+    y: Tensor = None,  # labels int64 `(B,)`, for models with classes
+    guidance_scale: float = 1.0,  # see `guide`
+    guidance_rescale: float = 0.0,  # see `guide`
+    clip: str = "clip",  # see `clip_x0`
+    x_T: Tensor = None,  # start here instead of from noise
+    generator=0,  # an int seed, or a `torch.Generator` that a seed is drawn from
+    batch_size: int | None = None,  # images at a time; does not change the result
+    start: int = 0,  # index of the first image, where a larger set is made in parts
+    callback=None,  # called with a `Step` after each
+    progress: bool = False,  # show a bar
+    device=None,  # of a callable without parameters; a module has its own
+    dtype=None,  # of the state; default: that of `x_T`, else float32
+) -> Tensor:  # `(B,C,H,W)`
     "The loop that all samplers share; raises `DDPMError` for arguments that do not fit"
     from tqdm.auto import tqdm
+
     dev, seed, B = _device(model, device), as_seed(generator), shape[0]
     _check(model, shape, y, guidance_scale, guidance_rescale, x_T, batch_size, dev)
     bs, dtype, out = batch_size or B, dtype or (torch.float32 if x_T is None else x_T.dtype), []
     self.schedules.to(dev)
-    with eval_mode(model), tqdm(total=len(ts)*-(-B//bs), disable=not progress, desc='sample', dynamic_ncols=True) as bar:
+    with (
+        eval_mode(model),
+        tqdm(
+            total=len(ts) * -(-B // bs), disable=not progress, desc="sample", dynamic_ncols=True
+        ) as bar,
+    ):
         for b in range(0, B, bs):
-            part = slice(b, min(b + bs, B)); dice = Noise(seed, start + b, part.stop - b, dev)
+            part = slice(b, min(b + bs, B))
+            dice = Noise(seed, start + b, part.stop - b, dev)
             noise, own_y = lambda: dice(shape[1:], dtype), None if y is None else y[part]
-            x = noise(); x = x if x_T is None else x_T[part].to(dtype, copy=True)  # drawn in any case: what follows is the same either way
-            ask = lambda x, t: self.denoise(model, x, t, own_y, guidance_scale, guidance_rescale, clip)
-            state = dict(ask=ask, part=part)                           # and whatever the rule wants to remember
+            # drawn in any case: what follows is the same either way
+            x = noise()
+            x = x if x_T is None else x_T[part].to(dtype, copy=True)
+
+            def ask(x, t):
+                return self.denoise(model, x, t, own_y, guidance_scale, guidance_rescale, clip)
+
+            state = dict(ask=ask, part=part)  # and whatever the rule wants to remember
             for i, (t, nxt) in enumerate(zip(ts, [*ts[1:], -1])):
-                d = ask(x, t); state['last'] = nxt < 0
-                x = rule(x, d, t, nxt, noise, state); bar.update()
-                if callback: callback(Step(i + 1, len(ts), t, x, d.x0, b))
+                d = ask(x, t)
+                state["last"] = nxt < 0
+                x = rule(x, d, t, nxt, noise, state)
+                bar.update()
+                if callback:
+                    callback(Step(i + 1, len(ts), t, x, d.x0, b))
             out.append(x)
     return torch.cat(out)
 
 # %% ../nbs/06_sampler.ipynb #0ea1f8c2
 def _std(
-    variance, # 'fixed_small', 'fixed_large' or 'learned'
-    beta,     # 1 - abar_t/abar_s
-    small,    # variance of the posterior of a known picture
-    raw,      # v' in about [-1,1], for 'learned'
-):            # a number, or a tensor like `raw`
+    variance,  # 'fixed_small', 'fixed_large' or 'learned'
+    beta,  # 1 - abar_t/abar_s
+    small,  # variance of the posterior of a known picture
+    raw,  # v' in about [-1,1], for 'learned'
+):  # a number, or a tensor like `raw`
     "Standard deviation of one ancestral step"
-    if variance != 'learned': return math.sqrt(small if variance == 'fixed_small' else beta)
-    return ((raw + 1)/2*math.log(beta) + (1 - raw)/2*math.log(small)).div(2).exp()
+    if variance != "learned":
+        return math.sqrt(small if variance == "fixed_small" else beta)
+    return ((raw + 1) / 2 * math.log(beta) + (1 - raw) / 2 * math.log(small)).div(2).exp()
+
 
 @patch
-def ddpm_sample(self:DDPMSampler,
-    model,              # callable `(x, t)` or `(x, t, y)`
-    shape,              # `(B,C,H,W)`
-    num_steps:int=None, # 1 … T; default: all
-    variance:str=None,  # 'fixed_small', 'fixed_large' or 'learned'; default: learned if the model does, else small
-    spacing='trailing', # see `timesteps`
-    **kwargs,           # see `run`
-)->Tensor:              # `(B,C,H,W)`
+def ddpm_sample(
+    self: DDPMSampler,
+    model,  # callable `(x, t)` or `(x, t, y)`
+    shape,  # `(B,C,H,W)`
+    num_steps: int | None = None,  # 1 … T; default: all
+    # 'fixed_small', 'fixed_large' or 'learned'; default: learned if the model does, else small
+    variance: str | None = None,
+    spacing="trailing",  # see `timesteps`
+    **kwargs,  # see `run`
+) -> Tensor:  # `(B,C,H,W)`
     "Ancestral samples (DDPM algorithm 2; learned variance: Nichol & Dhariwal eq. 15); raises `DDPMError` as `run`"
-    learned = getattr(model, 'learn_sigma', False)
-    variance = variance or ('learned' if learned else 'fixed_small')
-    require(variance in ('fixed_small', 'fixed_large', 'learned'), f"variance: {variance!r}; expected fixed_small, fixed_large or learned")
-    require(variance != 'learned' or learned, "variance: 'learned', but the model does not predict one (model.learn_sigma)")
+    learned = getattr(model, "learn_sigma", False)
+    variance = variance or ("learned" if learned else "fixed_small")
+    require(
+        variance in ("fixed_small", "fixed_large", "learned"),
+        f"variance: {variance!r}; expected fixed_small, fixed_large or learned",
+    )
+    require(
+        variance != "learned" or learned,
+        "variance: 'learned', but the model does not predict one (model.learn_sigma)",
+    )
+
     def rule(x, d, t, nxt, noise, state):
-        At, As = self.a[t]**2, self.a[nxt]**2
-        beta, left = 1 - At/As, self.s[nxt]**2/self.s[t]**2
-        x = math.sqrt(As)*beta/self.s[t]**2*d.x0 + math.sqrt(At/As)*left*x
-        if state['last']: return x                                 # no dice in the last step
-        require(variance != 'learned' or d.raw_variance is not None, "variance: 'learned', but the model returned no second half")
-        return x + _std(variance, beta, beta*left, d.raw_variance)*noise()
-    return self.run(rule, model, shape, self.steps(self.T if num_steps is None else num_steps, spacing), **kwargs)
+        At, As = self.a[t] ** 2, self.a[nxt] ** 2
+        beta, left = 1 - At / As, self.s[nxt] ** 2 / self.s[t] ** 2
+        x = math.sqrt(As) * beta / self.s[t] ** 2 * d.x0 + math.sqrt(At / As) * left * x
+        if state["last"]:
+            return x  # no dice in the last step
+        require(
+            variance != "learned" or d.raw_variance is not None,
+            "variance: 'learned', but the model returned no second half",
+        )
+        return x + _std(variance, beta, beta * left, d.raw_variance) * noise()
+
+    return self.run(
+        rule,
+        model,
+        shape,
+        self.steps(self.T if num_steps is None else num_steps, spacing),
+        **kwargs,
+    )
 
 # %% ../nbs/06_sampler.ipynb #b299c752
 @patch
-def ddim_sample(self:DDPMSampler,
-    model,             # callable `(x, t)` or `(x, t, y)`
-    shape,             # `(B,C,H,W)`
-    num_steps:int=50,  # 1 … T
-    eta:float=0.,      # 0: deterministic, 1: as much fresh noise as DDPM
-    spacing='trailing', # see `timesteps`
-    **kwargs,          # see `run`
-)->Tensor:             # `(B,C,H,W)`
+def ddim_sample(
+    self: DDPMSampler,
+    model,  # callable `(x, t)` or `(x, t, y)`
+    shape,  # `(B,C,H,W)`
+    num_steps: int = 50,  # 1 … T
+    eta: float = 0.0,  # 0: deterministic, 1: as much fresh noise as DDPM
+    spacing="trailing",  # see `timesteps`
+    **kwargs,  # see `run`
+) -> Tensor:  # `(B,C,H,W)`
     "DDIM samples (Song et al. 2021, eq. 12, 16); raises `DDPMError` for a negative eta, and as `run`"
     require(eta >= 0 and math.isfinite(eta), f"eta: {eta}; expected 0 or more")
+
     def rule(x, d, t, nxt, noise, state):
-        sig = eta*self.s[nxt]/self.s[t]*math.sqrt(max(0, 1 - (self.a[t]/self.a[nxt])**2))
-        require(sig <= self.s[nxt] + 1e-12,
-                f"eta: {eta}; with {num_steps} steps more noise would be added than there is; expected at most 1")
-        x = self.a[nxt]*d.x0 + math.sqrt(max(0, self.s[nxt]**2 - sig**2))*d.eps
-        return x + sig*noise() if eta and not state['last'] else x
+        sig = eta * self.s[nxt] / self.s[t] * math.sqrt(max(0, 1 - (self.a[t] / self.a[nxt]) ** 2))
+        require(
+            sig <= self.s[nxt] + 1e-12,
+            f"eta: {eta}; with {num_steps} steps more noise would be added than there is; expected at most 1",
+        )
+        x = self.a[nxt] * d.x0 + math.sqrt(max(0, self.s[nxt] ** 2 - sig**2)) * d.eps
+        return x + sig * noise() if eta and not state["last"] else x
+
     return self.run(rule, model, shape, self.steps(num_steps, spacing), **kwargs)
 
 # %% ../nbs/06_sampler.ipynb #ef340edd
 @patch
-def dpmpp_2m_sample(self:DDPMSampler,
-    model,             # callable `(x, t)` or `(x, t, y)`
-    shape,             # `(B,C,H,W)`
-    num_steps:int=20,  # 1 … T
-    spacing='karras', # see `timesteps`
-    eta:float=0.,      # 0 or more: 0 is deterministic, 1 is SDE-DPM-Solver++(2M)
-    **kwargs,          # see `run`
-)->Tensor:             # `(B,C,H,W)`
+def dpmpp_2m_sample(
+    self: DDPMSampler,
+    model,  # callable `(x, t)` or `(x, t, y)`
+    shape,  # `(B,C,H,W)`
+    num_steps: int = 20,  # 1 … T
+    spacing="karras",  # see `timesteps`
+    eta: float = 0.0,  # 0 or more: 0 is deterministic, 1 is SDE-DPM-Solver++(2M)
+    **kwargs,  # see `run`
+) -> Tensor:  # `(B,C,H,W)`
     "DPM-Solver++(2M) samples (Lu et al. 2022, algorithm 2, and its form with dice); raises `DDPMError` for a negative eta, and as `run`"
     require(eta >= 0 and math.isfinite(eta), f"eta: {eta}; expected 0 or more")
-    lam = lambda t: math.log(self.a[t]/self.s[t]) if self.a[t] > 0 else -math.inf
+
+    def lam(t):
+        return math.log(self.a[t] / self.s[t]) if self.a[t] > 0 else -math.inf
+
     def rule(x, d, t, nxt, noise, state):
-        last_x0, last_h = state.get('x0'), state.get('h')
-        if state['last']: return d.x0
-        h = lam(nxt) - lam(t); state.update(x0=d.x0, h=h)
-        D = d.x0 if last_x0 is None or math.isinf(last_h) else d.x0 + .5*h/last_h*(d.x0 - last_x0)
-        k = eta**2*h if eta else 0.                                # h may be infinite
-        x = self.s[nxt]/self.s[t]*math.exp(-k)*x - self.a[nxt]*math.expm1(-h - k)*D
-        return x + self.s[nxt]*math.sqrt(-math.expm1(-2*k))*noise() if eta else x
+        last_x0, last_h = state.get("x0"), state.get("h")
+        if state["last"]:
+            return d.x0
+        h = lam(nxt) - lam(t)
+        state.update(x0=d.x0, h=h)
+        D = (
+            d.x0
+            if last_x0 is None or math.isinf(last_h)
+            else d.x0 + 0.5 * h / last_h * (d.x0 - last_x0)
+        )
+        k = eta**2 * h if eta else 0.0  # h may be infinite
+        x = self.s[nxt] / self.s[t] * math.exp(-k) * x - self.a[nxt] * math.expm1(-h - k) * D
+        return x + self.s[nxt] * math.sqrt(-math.expm1(-2 * k)) * noise() if eta else x
+
     return self.run(rule, model, shape, self.steps(num_steps, spacing, extra=True), **kwargs)
 
 # %% ../nbs/06_sampler.ipynb #3667b6bc
 @patch
-def heun_sample(self:DDPMSampler,
-    model,             # callable `(x, t)` or `(x, t, y)`
-    shape,             # `(B,C,H,W)`
-    num_steps:int=20,  # 1 … T; the model is called twice in each but the last
-    spacing='karras', # see `timesteps`
-    **kwargs,          # see `run`
-)->Tensor:             # `(B,C,H,W)`
+def heun_sample(
+    self: DDPMSampler,
+    model,  # callable `(x, t)` or `(x, t, y)`
+    shape,  # `(B,C,H,W)`
+    num_steps: int = 20,  # 1 … T; the model is called twice in each but the last
+    spacing="karras",  # see `timesteps`
+    **kwargs,  # see `run`
+) -> Tensor:  # `(B,C,H,W)`
     "Samples by Heun's method on the probability-flow ODE (Karras et al. 2022, algorithm 1 without churn); raises `DDPMError` as `run`"
     ts = self.steps(num_steps, spacing)
-    require(self.a[ts[0]] > 0,
-            "method: heun needs a signal at its first step; a zero-terminal-SNR schedule has none; use dpmpp_2m or ddim")
+    require(
+        self.a[ts[0]] > 0,
+        "method: heun needs a signal at its first step; a zero-terminal-SNR schedule has none; use dpmpp_2m or ddim",
+    )
+
     def rule(x, d, t, nxt, noise, state):
-        if state['last']: return d.x0
-        s0, s1, x = self.s[t]/self.a[t], self.s[nxt]/self.a[nxt], x/self.a[t]
-        there = x + (s1 - s0)*d.eps
-        k2 = state['ask'](there*self.a[nxt], nxt).eps
-        return self.a[nxt]*(x + (s1 - s0)*(d.eps + k2)/2)
+        if state["last"]:
+            return d.x0
+        s0, s1, x = self.s[t] / self.a[t], self.s[nxt] / self.a[nxt], x / self.a[t]
+        there = x + (s1 - s0) * d.eps
+        k2 = state["ask"](there * self.a[nxt], nxt).eps
+        return self.a[nxt] * (x + (s1 - s0) * (d.eps + k2) / 2)
+
     return self.run(rule, model, shape, ts, **kwargs)
 
 # %% ../nbs/06_sampler.ipynb #85123071
-METHODS = ('ddpm', 'ddim', 'dpmpp_2m', 'heun')
-WITH_ETA = ('ddim', 'dpmpp_2m') # that throw as many dice as asked
+METHODS = ("ddpm", "ddim", "dpmpp_2m", "heun")
+WITH_ETA = ("ddim", "dpmpp_2m")  # that throw as many dice as asked
+
 
 @patch
-def sample(self:DDPMSampler,
-    model,              # callable `(x, t)` or `(x, t, y)`
-    shape,              # `(B,C,H,W)`
-    method:str='ddim',  # one of `METHODS`
-    num_steps:int=None, # 1 … T; default: the method's own
-    eta:float=None,     # for those of `WITH_ETA`
-    variance:str=None,  # for 'ddpm' alone
-    **kwargs,           # see `run`
-)->Tensor:              # `(B,C,H,W)`
+def sample(
+    self: DDPMSampler,
+    model,  # callable `(x, t)` or `(x, t, y)`
+    shape,  # `(B,C,H,W)`
+    method: str = "ddim",  # one of `METHODS`
+    num_steps: int | None = None,  # 1 … T; default: the method's own
+    eta: float | None = None,  # for those of `WITH_ETA`
+    variance: str | None = None,  # for 'ddpm' alone
+    **kwargs,  # see `run`
+) -> Tensor:  # `(B,C,H,W)`
     "Samples by the method of that name; raises `DDPMError` for an unknown one, and for what it has no use for"
     require(method in METHODS, f"method: {method!r}; expected one of {', '.join(METHODS)}")
-    require(not eta or method in WITH_ETA, f"eta: {eta}, but method {method} has no eta; leave it out, or use {' or '.join(WITH_ETA)}")
-    require(not variance or method == 'ddpm',
-            f"variance: {variance!r}, but method {method} has none to choose; leave it out, or use ddpm")
-    if num_steps is not None: kwargs['num_steps'] = num_steps
-    if eta is not None and method in WITH_ETA: kwargs['eta'] = eta
-    if variance: kwargs['variance'] = variance
-    return getattr(self, f'{method}_sample')(model, shape, **kwargs)
+    require(
+        not eta or method in WITH_ETA,
+        f"eta: {eta}, but method {method} has no eta; leave it out, or use {' or '.join(WITH_ETA)}",
+    )
+    require(
+        not variance or method == "ddpm",
+        f"variance: {variance!r}, but method {method} has none to choose; leave it out, or use ddpm",
+    )
+    if num_steps is not None:
+        kwargs["num_steps"] = num_steps
+    if eta is not None and method in WITH_ETA:
+        kwargs["eta"] = eta
+    if variance:
+        kwargs["variance"] = variance
+    return getattr(self, f"{method}_sample")(model, shape, **kwargs)
 
 # %% ../nbs/06_sampler.ipynb #7b3b9414
 @patch
-def trajectory(self:DDPMSampler,
-    model,             # callable `(x, t)` or `(x, t, y)`
-    shape,             # `(B,C,H,W)`
-    method:str='ddim', # see `METHODS`
-    every:int=1,       # keep the first step, then every so many, and always the last
-    **kwargs,          # see the method
-):                     # `(x, xts, x0s, ts)`: samples; states seen, and the end `(K+1,B,C,H,W)`; predictions `(K,B,C,H,W)`; their steps
+def trajectory(
+    self: DDPMSampler,
+    model,  # callable `(x, t)` or `(x, t, y)`
+    shape,  # `(B,C,H,W)`
+    method: str = "ddim",  # see `METHODS`
+    every: int = 1,  # keep the first step, then every so many, and always the last
+    **kwargs,  # see the method
+    # `(x, xts, x0s, ts)`: samples; states seen, and the end `(K+1,B,C,H,W)`; predictions
+    # `(K,B,C,H,W)`; their steps
+):
     "Samples, and what was on the way to them; raises `DDPMError` for batches, and as `run`"
-    require(kwargs.get('batch_size') is None, "batch_size: a trajectory is made in one batch; leave it out")
+    require(
+        kwargs.get("batch_size") is None,
+        "batch_size: a trajectory is made in one batch; leave it out",
+    )
     require(every >= 1, f"every: {every}; expected 1 or more")
-    kept, seed, user = [], as_seed(kwargs.pop('generator', 0)), kwargs.pop('callback', None)
+    kept, seed, user = [], as_seed(kwargs.pop("generator", 0)), kwargs.pop("callback", None)
+
     def keep(st):
         nonlocal seen
-        if (st.i - 1) % every == 0 or st.i == st.n: kept.append((seen, st.x0, st.t))
+        if (st.i - 1) % every == 0 or st.i == st.n:
+            kept.append((seen, st.x0, st.t))
         seen = st.x
-        if user: user(st)
-    x_T, dev = kwargs.pop('x_T', None), _device(model, kwargs.get('device'))
-    if x_T is None: x_T = Noise(seed, kwargs.get('start', 0), shape[0], dev)(shape[1:], kwargs.get('dtype') or torch.float32)
-    seen = x_T; x = self.sample(model, shape, method, callback=keep, generator=seed, x_T=x_T, **kwargs)
+        if user:
+            user(st)
+
+    x_T, dev = kwargs.pop("x_T", None), _device(model, kwargs.get("device"))
+    if x_T is None:
+        x_T = Noise(seed, kwargs.get("start", 0), shape[0], dev)(
+            shape[1:], kwargs.get("dtype") or torch.float32
+        )
+    seen = x_T
+    x = self.sample(model, shape, method, callback=keep, generator=seed, x_T=x_T, **kwargs)
     xts, x0s, ts = zip(*kept)
     return x, torch.stack([*xts, x]), torch.stack(x0s), list(ts)
 
 # %% ../nbs/06_sampler.ipynb #94d7f737
 @patch
-def ddim_invert(self:DDPMSampler,
-    model,            # callable `(x, t)` or `(x, t, y)`
-    x0:Tensor,        # clean images `(B,C,H,W)`, in [-1,1]
-    num_steps:int=50, # as in the `ddim_sample` that shall return `x0`
-    y:Tensor=None,    # labels, likewise
-    guidance_scale:float=1., # likewise; the iteration converges only for small ones
-    spacing='trailing', # likewise
-    iters:int=10,     # rounds of the fixed-point iteration per step; 1 is plain DDIM inversion
-    batch_size:int=None, # images at a time; does not change the result
-    callback=None,    # called with a `Step` after each
-)->Tensor:            # the noise `x_T` that `ddim_sample(…, x_T=…, clip=None)` turns into `x0`
+def ddim_invert(
+    self: DDPMSampler,
+    model,  # callable `(x, t)` or `(x, t, y)`
+    x0: Tensor,  # clean images `(B,C,H,W)`, in [-1,1]
+    num_steps: int = 50,  # as in the `ddim_sample` that shall return `x0`
+    y: Tensor = None,  # labels, likewise
+    guidance_scale: float = 1.0,  # likewise; the iteration converges only for small ones
+    spacing="trailing",  # likewise
+    iters: int = 10,  # rounds of the fixed-point iteration per step; 1 is plain DDIM inversion
+    batch_size: int | None = None,  # images at a time; does not change the result
+    callback=None,  # called with a `Step` after each
+) -> Tensor:  # the noise `x_T` that `ddim_sample(…, x_T=…, clip=None)` turns into `x0`
     "The noise behind a picture: DDIM (eta 0) run backwards; raises `DDPMError` where a step keeps nothing of the picture"
     require(iters >= 1, f"iters: {iters}; expected 1 or more")
-    ts, dev = self.steps(num_steps, spacing)[::-1], _device(model, None if hasattr(model, 'parameters') else x0.device)
-    require(self.a[ts[0]] > 0, "num_steps: one step from pure noise keeps nothing of the picture; take more")
-    _picture('x0', x0, dev); _check(model, x0.shape, y, guidance_scale, 0., None, batch_size, dev)
-    self.schedules.to(dev); out, bs = [], batch_size or len(x0)
+    ts, dev = (
+        self.steps(num_steps, spacing)[::-1],
+        _device(model, None if hasattr(model, "parameters") else x0.device),
+    )
+    require(
+        self.a[ts[0]] > 0,
+        "num_steps: one step from pure noise keeps nothing of the picture; take more",
+    )
+    _picture("x0", x0, dev)
+    _check(model, x0.shape, y, guidance_scale, 0.0, None, batch_size, dev)
+    self.schedules.to(dev)
+    out, bs = [], batch_size or len(x0)
     with eval_mode(model):
         for b in range(0, len(x0), bs):
-            x, own_y = x0[b:b + bs], None if y is None else y[b:b + bs]
+            x, own_y = x0[b : b + bs], None if y is None else y[b : b + bs]
             for i, (prev, t) in enumerate(zip([-1, *ts[:-1]], ts)):
                 z = x
                 for _ in range(iters):
                     d = self.denoise(model, z, t, own_y, guidance_scale)
-                    z = self._back(x, d, prev, t, getattr(model, 'parameterization', 'eps'))
+                    z = self._back(x, d, prev, t, getattr(model, "parameterization", "eps"))
                 x = z
-                if callback: callback(Step(i + 1, len(ts), t, x, d.x0, b))
+                if callback:
+                    callback(Step(i + 1, len(ts), t, x, d.x0, b))
             out.append(x)
     return torch.cat(out)
 
+
 @patch
-def _back(self:DDPMSampler,
-    x:Tensor,   # the state at `prev`
-    d:Denoised, # what the model says at the guess of the state at `t`
-    prev:int,   # the level that DDIM comes to, -1 for the clean end
-    t:int,      # the level that it comes from
-    par:str,    # what the model predicts
-)->Tensor:      # the next guess of the state at `t`
+def _back(
+    self: DDPMSampler,
+    x: Tensor,  # the state at `prev`
+    d: Denoised,  # what the model says at the guess of the state at `t`
+    prev: int,  # the level that DDIM comes to, -1 for the clean end
+    t: int,  # the level that it comes from
+    par: str,  # what the model predicts
+) -> Tensor:  # the next guess of the state at `t`
     "DDIM's step from `t` to `prev` turned round, in the form that converges at that level"
     a, s, ap, sp = self.a[t], self.s[t], self.a[prev], self.s[prev]
-    # a network that says eps has its picture divided by a; where a falls much in one step, that would undo the gain
-    if sp > 0 and s > a and (par != 'eps' or ap < 4*a): return s/sp*(x - ap*d.x0) + a*d.x0
-    return a/ap*(x - sp*d.eps) + s*d.eps
+    # a network that says eps has its picture divided by a; where a falls much in one step, that
+    # would undo the gain
+    if sp > 0 and s > a and (par != "eps" or ap < 4 * a):
+        return s / sp * (x - ap * d.x0) + a * d.x0
+    return a / ap * (x - sp * d.eps) + s * d.eps
 
 # %% ../nbs/06_sampler.ipynb #39b94f91
 def slerp(
-    a:Tensor,  # noise `(B,…)`
-    b:Tensor,  # noise, same shape
-    w:float,   # 0 gives `a`, 1 gives `b`
-)->Tensor:     # like `a`
+    a: Tensor,  # noise `(B,…)`
+    b: Tensor,  # noise, same shape
+    w: float,  # 0 gives `a`, 1 gives `b`
+) -> Tensor:  # like `a`
     "Spherical interpolation, image by image; straight where the two are parallel; raises `DDPMError` for different shapes"
-    require(a.shape == b.shape, f"a, b: shapes {tuple(a.shape)} and {tuple(b.shape)}; expected the same")
+    require(
+        a.shape == b.shape, f"a, b: shapes {tuple(a.shape)} and {tuple(b.shape)}; expected the same"
+    )
     cos = F.cosine_similarity(a.flatten(1), b.flatten(1)).clamp(-1, 1)
-    th = cos.acos().view(-1, *[1]*(a.ndim - 1))
-    near = th.sin() < 1e-4; s = torch.where(near, 1., th.sin())
-    return torch.where(near, (1 - w)*a + w*b, ((1 - w)*th).sin()/s*a + (w*th).sin()/s*b)
+    th = cos.acos().view(-1, *[1] * (a.ndim - 1))
+    near = th.sin() < 1e-4
+    s = torch.where(near, 1.0, th.sin())
+    return torch.where(
+        near, (1 - w) * a + w * b, ((1 - w) * th).sin() / s * a + (w * th).sin() / s * b
+    )
 
 # %% ../nbs/06_sampler.ipynb #2a88a94b
 @patch
-def interpolate(self:DDPMSampler,
-    model,             # callable `(x, t)` or `(x, t, y)`
-    z1:Tensor,         # noise `(1,C,H,W)`, drawn, or from `ddim_invert`
-    z2:Tensor,         # noise, same shape
-    n:int=8,           # pictures, both ends included
-    method:str='ddim', # a deterministic one: 'ddim', 'dpmpp_2m' or 'heun'
-    **kwargs,          # see the method
-)->Tensor:             # `(n,C,H,W)`
+def interpolate(
+    self: DDPMSampler,
+    model,  # callable `(x, t)` or `(x, t, y)`
+    z1: Tensor,  # noise `(1,C,H,W)`, drawn, or from `ddim_invert`
+    z2: Tensor,  # noise, same shape
+    n: int = 8,  # pictures, both ends included
+    method: str = "ddim",  # a deterministic one: 'ddim', 'dpmpp_2m' or 'heun'
+    **kwargs,  # see the method
+) -> Tensor:  # `(n,C,H,W)`
     "Pictures on the way from one noise to another; raises `DDPMError` for a method that throws dice"
-    require(method != 'ddpm' and not kwargs.get('eta'),
-            "method: ddpm, and whatever has an eta, throw dice at each step, so there is no way between two noises; "
-            "use ddim or dpmpp_2m with eta 0, or heun")
-    require(n >= 2 and z1.shape == z2.shape and len(z1) == 1,
-            f"z1, z2, n: {tuple(z1.shape)}, {tuple(z2.shape)}, {n}; expected two of shape (1,C,H,W), and n of 2 or more")
-    for k, v in (('z1', z1), ('z2', z2)): _picture(k, v, _device(model, kwargs.get('device')))
-    z = torch.cat([slerp(z1, z2, i/(n - 1)) for i in range(n)])
+    require(
+        method != "ddpm" and not kwargs.get("eta"),
+        "method: ddpm, and whatever has an eta, throw dice at each step, so there is no way between two noises; "
+        "use ddim or dpmpp_2m with eta 0, or heun",
+    )
+    require(
+        n >= 2 and z1.shape == z2.shape and len(z1) == 1,
+        f"z1, z2, n: {tuple(z1.shape)}, {tuple(z2.shape)}, {n}; expected two of shape (1,C,H,W), and n of 2 or more",
+    )
+    for k, v in (("z1", z1), ("z2", z2)):
+        _picture(k, v, _device(model, kwargs.get("device")))
+    z = torch.cat([slerp(z1, z2, i / (n - 1)) for i in range(n)])
     return self.sample(model, z.shape, method, x_T=z, **kwargs)
 
 # %% ../nbs/06_sampler.ipynb #731a3d75
 @patch
-def inpaint(self:DDPMSampler,
-    model,             # callable `(x, t)` or `(x, t, y)`
-    image:Tensor,      # `(B,C,H,W)`, in [-1,1]; what lies under the hole is not looked at
-    mask:Tensor,       # 1 where pixels are known, 0 in the hole; `(B,C,H,W)`, or broadcastable to it
-    num_steps:int=50,  # 1 … T
-    resample:int=5,    # how often each step is made; 1 is no repetition
-    spacing='trailing', # see `timesteps`
-    **kwargs,          # see `run`: generator, y, guidance_scale, clip, batch_size, callback, progress …
-)->Tensor:             # like `image`; known pixels are exactly the image's
+def inpaint(
+    self: DDPMSampler,
+    model,  # callable `(x, t)` or `(x, t, y)`
+    image: Tensor,  # `(B,C,H,W)`, in [-1,1]; what lies under the hole is not looked at
+    mask: Tensor,  # 1 where pixels are known, 0 in the hole; `(B,C,H,W)`, or broadcastable to it
+    num_steps: int = 50,  # 1 … T
+    resample: int = 5,  # how often each step is made; 1 is no repetition
+    spacing="trailing",  # see `timesteps`
+    **kwargs,  # see `run`: generator, y, guidance_scale, clip, batch_size, callback, progress …
+) -> Tensor:  # like `image`; known pixels are exactly the image's
     "An image with its hole filled (RePaint, Lugmayr et al. 2022, algorithm 1); raises `DDPMError` for a mask that does not fit"
-    require(resample >= 1, f"resample: {resample}; expected 1 or more"); dev = _device(model, kwargs.get('device'))
-    _picture('image', image, dev); _same_device('mask', mask, dev)
+    require(resample >= 1, f"resample: {resample}; expected 1 or more")
+    dev = _device(model, kwargs.get("device"))
+    _picture("image", image, dev)
+    _same_device("mask", mask, dev)
     fits = mask.ndim == image.ndim and all(m in (1, i) for m, i in zip(mask.shape, image.shape))
     require(fits, f"mask: shape {tuple(mask.shape)} does not fit the image's {tuple(image.shape)}")
     require(((mask == 0) | (mask == 1)).all(), "mask: expected 0 (hole) and 1 (known) only")
     known = mask.expand(image.shape).bool()
+
     def rule(x, d, t, nxt, noise, state):
-        part, ratio, last = state['part'], self.a[t]/self.a[nxt], state['last']
+        part, ratio, last = state["part"], self.a[t] / self.a[nxt], state["last"]
         for r in range(1 if last else resample):
-            if r: x = ratio*x + math.sqrt(1 - ratio**2)*noise(); d = state['ask'](x, t)     # back up by one step, and again
+            # back up by one step, and again
+            if r:
+                x = ratio * x + math.sqrt(1 - ratio**2) * noise()
+                d = state["ask"](x, t)
             x = self._ancestral(d, t, nxt, noise)
-            true = image[part] if last else self.a[nxt]*image[part] + self.s[nxt]*noise()
+            true = image[part] if last else self.a[nxt] * image[part] + self.s[nxt] * noise()
             x = torch.where(known[part], true, x)
         return x
-    return self.run(rule, model, image.shape, self.steps(num_steps, spacing), **dict(dtype=image.dtype) | kwargs)
+
+    return self.run(
+        rule, model, image.shape, self.steps(num_steps, spacing), **dict(dtype=image.dtype) | kwargs
+    )
+
 
 @patch
-def _ancestral(self:DDPMSampler,
-    d:Denoised, # what the model says at `t`
-    t:int,      # from this level
-    nxt:int,    # to this, -1 for the clean end
-    noise,      # called for fresh noise
-)->Tensor:      # the state at `nxt`
+def _ancestral(
+    self: DDPMSampler,
+    d: Denoised,  # what the model says at `t`
+    t: int,  # from this level
+    nxt: int,  # to this, -1 for the clean end
+    noise,  # called for fresh noise
+) -> Tensor:  # the state at `nxt`
     "DDIM's move with eta 1, which is DDPM's, from `t` to `nxt`"
-    sig = self.s[nxt]/self.s[t]*math.sqrt(max(0, 1 - (self.a[t]/self.a[nxt])**2))
-    x = self.a[nxt]*d.x0 + math.sqrt(max(0, self.s[nxt]**2 - sig**2))*d.eps
-    return x + sig*noise() if sig else x
+    sig = self.s[nxt] / self.s[t] * math.sqrt(max(0, 1 - (self.a[t] / self.a[nxt]) ** 2))
+    x = self.a[nxt] * d.x0 + math.sqrt(max(0, self.s[nxt] ** 2 - sig**2)) * d.eps
+    return x + sig * noise() if sig else x
 
 # %% ../nbs/06_sampler.ipynb #1663b5f7
 @patch
-def edit(self:DDPMSampler,
-    model,             # callable `(x, t)` or `(x, t, y)`
-    image:Tensor,      # `(B,C,H,W)`, in [-1,1]: a sketch, or a picture to vary
-    strength:float=.5, # in [0,1]: the share of the steps that is run
-    num_steps:int=50,  # steps of a full run
-    generator=0,       # an int seed, or a `torch.Generator` that a seed is drawn from
-    spacing='trailing', # see `timesteps`
-    **kwargs,          # see `run`
-)->Tensor:             # like `image`
+def edit(
+    self: DDPMSampler,
+    model,  # callable `(x, t)` or `(x, t, y)`
+    image: Tensor,  # `(B,C,H,W)`, in [-1,1]: a sketch, or a picture to vary
+    strength: float = 0.5,  # in [0,1]: the share of the steps that is run
+    num_steps: int = 50,  # steps of a full run
+    generator=0,  # an int seed, or a `torch.Generator` that a seed is drawn from
+    spacing="trailing",  # see `timesteps`
+    **kwargs,  # see `run`
+) -> Tensor:  # like `image`
     "An image noised part of the way and denoised again by DDIM (SDEdit, Meng et al. 2022, algorithm 1); raises `DDPMError` as `run`"
     require(0 <= strength <= 1, f"strength: {strength}; expected 0 to 1")
-    _picture('image', image, _device(model, kwargs.get('device')))
+    _picture("image", image, _device(model, kwargs.get("device")))
     seed, ts = as_seed(generator), self.steps(num_steps, spacing)
-    ts = ts[len(ts) - round(strength*len(ts)):]
-    if not ts: return image.clone()
-    dice = Noise(fold_seed(seed, 7).initial_seed(), kwargs.get('start', 0), len(image), image.device)
-    x_T = self.a[ts[0]]*image + self.s[ts[0]]*dice(image.shape[1:], image.dtype)
-    rule = lambda x, d, t, nxt, noise, state: self.a[nxt]*d.x0 + self.s[nxt]*d.eps
+    ts = ts[len(ts) - round(strength * len(ts)) :]
+    if not ts:
+        return image.clone()
+    dice = Noise(
+        fold_seed(seed, 7).initial_seed(), kwargs.get("start", 0), len(image), image.device
+    )
+    x_T = self.a[ts[0]] * image + self.s[ts[0]] * dice(image.shape[1:], image.dtype)
+
+    def rule(x, d, t, nxt, noise, state):
+        return self.a[nxt] * d.x0 + self.s[nxt] * d.eps
+
     return self.run(rule, model, image.shape, ts, x_T=x_T, generator=seed, **kwargs)

@@ -14,57 +14,64 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from .core import DDPMError, require
+from .core import require
 
 # %% ../nbs/01_schedules.ipynb #851a9941
 def linear_betas(
-    T:int,                   # number of steps, 2 or more
-    beta_start:float=1e-4,   # first beta at T=1000
-    beta_end:float=0.02,     # last beta at T=1000, not below the first
-)->Tensor:                   # float64 `(T,)`
+    T: int,  # number of steps, 2 or more
+    beta_start: float = 1e-4,  # first beta at T=1000
+    beta_end: float = 0.02,  # last beta at T=1000, not below the first
+) -> Tensor:  # float64 `(T,)`
     "Evenly spaced betas (DDPM sec. 4), scaled by 1000/T so that any T ends in about the same noise"
-    require(0 < beta_start <= beta_end < 1,
-            f"schedules.beta_start, beta_end: {beta_start}, {beta_end}; expected 0 < beta_start <= beta_end < 1")
+    require(
+        0 < beta_start <= beta_end < 1,
+        f"schedules.beta_start, beta_end: {beta_start}, {beta_end}; expected 0 < beta_start <= beta_end < 1",
+    )
     k = 1000 / T
-    return torch.linspace(beta_start*k, beta_end*k, T, dtype=torch.float64).clamp(max=0.999)
+    return torch.linspace(beta_start * k, beta_end * k, T, dtype=torch.float64).clamp(max=0.999)
 
 # %% ../nbs/01_schedules.ipynb #cfafd11d
 def betas_from_abar(
-    abar,             # a function of u in [0,1], falling from 1 towards 0
-    T:int,            # number of steps
-    max_beta:float=0.999, # no step destroys more than this
-)->Tensor:            # float64 `(T,)`
+    abar,  # a function of u in [0,1], falling from 1 towards 0
+    T: int,  # number of steps
+    max_beta: float = 0.999,  # no step destroys more than this
+) -> Tensor:  # float64 `(T,)`
     "The betas whose running product of 1-beta follows `abar` (Nichol & Dhariwal eq. 17)"
     a = abar(torch.linspace(0, 1, T + 1, dtype=torch.float64))
     return (1 - a[1:] / a[:-1]).clamp(0, max_beta)
 
 # %% ../nbs/01_schedules.ipynb #509f49bb
 def cosine_betas(
-    T:int,           # number of steps
-    s:float=0.008,   # offset that keeps the first betas from vanishing, 0 or more
-)->Tensor:           # float64 `(T,)`
+    T: int,  # number of steps
+    s: float = 0.008,  # offset that keeps the first betas from vanishing, 0 or more
+) -> Tensor:  # float64 `(T,)`
     "Betas of the cosine schedule (Nichol & Dhariwal eq. 17)"
     require(s >= 0, f"schedules.cosine_s: {s}; expected 0 or more")
-    return betas_from_abar(lambda u: torch.cos((u + s) / (1 + s) * math.pi / 2)**2, T)
+    return betas_from_abar(lambda u: torch.cos((u + s) / (1 + s) * math.pi / 2) ** 2, T)
 
 # %% ../nbs/01_schedules.ipynb #eec130b6
 def sigmoid_betas(
-    T:int,             # number of steps
-    start:float=-3.,   # where on the sigmoid the schedule begins
-    end:float=3.,      # and where it ends, further right
-    tau:float=1.,      # temperature, above 0: larger is closer to linear in abar
-)->Tensor:             # float64 `(T,)`
+    T: int,  # number of steps
+    start: float = -3.0,  # where on the sigmoid the schedule begins
+    end: float = 3.0,  # and where it ends, further right
+    tau: float = 1.0,  # temperature, above 0: larger is closer to linear in abar
+) -> Tensor:  # float64 `(T,)`
     "Betas of the sigmoid schedule (Jabri et al. 2023, fig. 8; Chen 2023, algorithm 1)"
-    require(start < end, f"schedules.sigmoid_start, sigmoid_end: {start}, {end}; expected start < end")
+    require(
+        start < end, f"schedules.sigmoid_start, sigmoid_end: {start}, {end}; expected start < end"
+    )
     require(tau > 0, f"schedules.sigmoid_tau: {tau}; expected more than 0")
-    sig = lambda z: torch.sigmoid(torch.as_tensor(z / tau, dtype=torch.float64))
+
+    def sig(z):
+        return torch.sigmoid(torch.as_tensor(z / tau, dtype=torch.float64))
+
     lo, hi = sig(start), sig(end)
-    return betas_from_abar(lambda u: (hi - sig(u*(end - start) + start)) / (hi - lo), T)
+    return betas_from_abar(lambda u: (hi - sig(u * (end - start) + start)) / (hi - lo), T)
 
 # %% ../nbs/01_schedules.ipynb #2ad44a3e
 def rescale_zero_terminal_snr(
-    betas:Tensor, # float64 `(T,)`
-)->Tensor:        # float64 `(T,)`, the last one exactly 1
+    betas: Tensor,  # float64 `(T,)`
+) -> Tensor:  # float64 `(T,)`, the last one exactly 1
     "Shift and scale sqrt(abar) so that the last step is pure noise and the first is unchanged (Lin et al. 2023, algorithm 1)"
     r = (1 - betas).cumprod(0).sqrt()
     r = (r - r[-1]) * r[0] / (r[0] - r[-1])
@@ -73,77 +80,116 @@ def rescale_zero_terminal_snr(
 
 # %% ../nbs/01_schedules.ipynb #1c444921
 def check_betas(
-    betas,         # `(T,)`, T of 2 or more: numbers in (0,1); the last may be 1
-    name:str='schedules.betas', # for the message
-)->Tensor:         # float64 `(T,)` on the CPU
+    betas,  # `(T,)`, T of 2 or more: numbers in (0,1); the last may be 1
+    name: str = "schedules.betas",  # for the message
+) -> Tensor:  # float64 `(T,)` on the CPU
     "The betas as a tensor; raises `DDPMError` where one is no share of noise"
     b = torch.as_tensor(betas, dtype=torch.float64).cpu()
-    require(b.ndim == 1 and len(b) >= 2, f"{name}: shape {tuple(b.shape)}; expected a list of 2 or more")
+    require(
+        b.ndim == 1 and len(b) >= 2, f"{name}: shape {tuple(b.shape)}; expected a list of 2 or more"
+    )
     good = (b > 0) & (b < 1)
     good[-1] |= b[-1] == 1
-    i = int(good.int().argmin())                       # the first that is not good
-    require(good.all(), f"{name}: {b[i].item():g} at index {i}; expected numbers above 0 and below 1, of which the last may be 1")
+    i = int(good.int().argmin())  # the first that is not good
+    require(
+        good.all(),
+        f"{name}: {b[i].item():g} at index {i}; expected numbers above 0 and below 1, of which the last may be 1",
+    )
     return b
 
 # %% ../nbs/01_schedules.ipynb #bfae96df
 def derived_tables(
-    b:Tensor, # betas, float64 `(T,)`, from `check_betas`
-)->dict:      # name -> float64 `(T,)`
+    b: Tensor,  # betas, float64 `(T,)`, from `check_betas`
+) -> dict:  # name -> float64 `(T,)`
     "Everything that follows from the betas (DDPM sec. 2; eq. 7 for the posterior)"
     abar = (1 - b).cumprod(0)
     prev = torch.cat([abar.new_ones(1), abar[:-1]])
     var = b * (1 - prev) / (1 - abar)
     snr = abar / (1 - abar)
-    return dict(betas=b, alphas=1 - b, alphas_cumprod=abar, alphas_cumprod_prev=prev,
-        sqrt_alphas_cumprod=abar.sqrt(), sqrt_one_minus_alphas_cumprod=(1 - abar).sqrt(),
-        snr=snr, log_snr=snr.log(), sigmas=(1 / snr).sqrt(),
-        posterior_variance=var, posterior_log_variance_clipped=torch.cat([var[1:2], var[1:]]).log(),
+    return dict(
+        betas=b,
+        alphas=1 - b,
+        alphas_cumprod=abar,
+        alphas_cumprod_prev=prev,
+        sqrt_alphas_cumprod=abar.sqrt(),
+        sqrt_one_minus_alphas_cumprod=(1 - abar).sqrt(),
+        snr=snr,
+        log_snr=snr.log(),
+        sigmas=(1 / snr).sqrt(),
+        posterior_variance=var,
+        posterior_log_variance_clipped=torch.cat([var[1:2], var[1:]]).log(),
         posterior_mean_coef1=b * prev.sqrt() / (1 - abar),
-        posterior_mean_coef2=(1 - prev) * (1 - b).sqrt() / (1 - abar))
+        posterior_mean_coef2=(1 - prev) * (1 - b).sqrt() / (1 - abar),
+    )
 
 # %% ../nbs/01_schedules.ipynb #2d34562c
-PARAMETERIZATIONS = ('eps', 'x0', 'v')
+PARAMETERIZATIONS = ("eps", "x0", "v")
+
 
 class DDPMSchedules(nn.Module):
     "The noise schedule and every table derived from it; index t runs from 0 to T-1, the paper's t minus one"
-    def __init__(self,
-        schedule:str='linear',        # 'linear', 'cosine' or 'sigmoid'
-        timesteps:int=1000,           # T, 2 or more
-        beta_start:float=1e-4,        # linear: first beta at T=1000
-        beta_end:float=0.02,          # linear: last beta at T=1000
-        cosine_s:float=0.008,         # cosine: offset s
-        sigmoid_start:float=-3.,      # sigmoid: where it begins
-        sigmoid_end:float=3.,         # sigmoid: where it ends
-        sigmoid_tau:float=1.,         # sigmoid: temperature
-        zero_terminal_snr:bool=False, # rescale so that the last step is pure noise; needs parameterization v or x0
-        betas=None,                   # use these `(T,)` instead; of the other arguments only `dtype` counts then
-        dtype:torch.dtype=torch.float32, # of the stored tables; they are computed in float64 either way
+
+    def __init__(
+        self,
+        schedule: str = "linear",  # 'linear', 'cosine' or 'sigmoid'
+        timesteps: int = 1000,  # T, 2 or more
+        beta_start: float = 1e-4,  # linear: first beta at T=1000
+        beta_end: float = 0.02,  # linear: last beta at T=1000
+        cosine_s: float = 0.008,  # cosine: offset s
+        sigmoid_start: float = -3.0,  # sigmoid: where it begins
+        sigmoid_end: float = 3.0,  # sigmoid: where it ends
+        sigmoid_tau: float = 1.0,  # sigmoid: temperature
+        # rescale so that the last step is pure noise; needs parameterization v or x0
+        zero_terminal_snr: bool = False,
+        betas=None,  # use these `(T,)` instead; of the other arguments only `dtype` counts then
+        # of the stored tables; they are computed in float64 either way
+        dtype: torch.dtype = torch.float32,
     ):
         super().__init__()
-        self.config = {k: v for k, v in locals().items() if k not in ('self', '__class__', 'betas', 'dtype')}
+        self.config = {
+            k: v for k, v in locals().items() if k not in ("self", "__class__", "betas", "dtype")
+        }
         b = self._own(betas) if betas is not None else self._named()
         self.T, tables = len(b), derived_tables(b)
-        self.exact_abar = tables['alphas_cumprod'].tolist() # plain 64-bit numbers, whatever `dtype` and device
-        for k, v in tables.items(): self.register_buffer(k, v.to(dtype), persistent=False)
+        # plain 64-bit numbers, whatever `dtype` and device
+        self.exact_abar = tables["alphas_cumprod"].tolist()
+        for k, v in tables.items():
+            self.register_buffer(k, v.to(dtype), persistent=False)
 
     def _named(self):
         "The betas that the config's words stand for"
-        c = self.config; kind, T = c['schedule'], c['timesteps']
-        require(isinstance(T, int) and T >= 2, f"schedules.timesteps: {T!r}; expected an integer of 2 or more")
-        require(kind in ('linear', 'cosine', 'sigmoid'), f"schedules.schedule: {kind!r}; expected linear, cosine or sigmoid")
-        if kind == 'linear': b = linear_betas(T, c['beta_start'], c['beta_end'])
-        elif kind == 'cosine': b = cosine_betas(T, c['cosine_s'])
-        else: b = sigmoid_betas(T, c['sigmoid_start'], c['sigmoid_end'], c['sigmoid_tau'])
-        return check_betas(rescale_zero_terminal_snr(b) if c['zero_terminal_snr'] else b, f'schedules: the betas of this {kind}')
+        c = self.config
+        kind, T = c["schedule"], c["timesteps"]
+        require(
+            isinstance(T, int) and T >= 2,
+            f"schedules.timesteps: {T!r}; expected an integer of 2 or more",
+        )
+        require(
+            kind in ("linear", "cosine", "sigmoid"),
+            f"schedules.schedule: {kind!r}; expected linear, cosine or sigmoid",
+        )
+        if kind == "linear":
+            b = linear_betas(T, c["beta_start"], c["beta_end"])
+        elif kind == "cosine":
+            b = cosine_betas(T, c["cosine_s"])
+        else:
+            b = sigmoid_betas(T, c["sigmoid_start"], c["sigmoid_end"], c["sigmoid_tau"])
+        return check_betas(
+            rescale_zero_terminal_snr(b) if c["zero_terminal_snr"] else b,
+            f"schedules: the betas of this {kind}",
+        )
 
-    def _own(self,
-        betas, # what the caller gave
+    def _own(
+        self,
+        betas,  # what the caller gave
     ):
         "The caller's betas, checked, and written into the config"
-        require(not self.config['zero_terminal_snr'],
-                "schedules.zero_terminal_snr: not for betas of your own; pass betas=rescale_zero_terminal_snr(betas)")
+        require(
+            not self.config["zero_terminal_snr"],
+            "schedules.zero_terminal_snr: not for betas of your own; pass betas=rescale_zero_terminal_snr(betas)",
+        )
         b = check_betas(betas)
-        self.config.update(schedule='custom', timesteps=len(b), betas=b.tolist())
+        self.config.update(schedule="custom", timesteps=len(b), betas=b.tolist())
         return b
 
     def __len__(self):
@@ -155,71 +201,100 @@ class DDPMSchedules(nn.Module):
         a = self.alphas_cumprod
         return f"{self.config['schedule']}, T={self.T}, abar {a[0]:.4f} → {a[-1]:.2e}"
 
-    def at(self,
-        name:str, # a table, such as 'alphas_cumprod'
-        t:Tensor, # int64 `(B,)` in [0,T)
-        x:Tensor, # what the values will be multiplied with, `(B,…)`
-    )->Tensor:    # `(B,1,…,1)`, as many axes as `x`
+    def at(
+        self,
+        name: str,  # a table, such as 'alphas_cumprod'
+        t: Tensor,  # int64 `(B,)` in [0,T)
+        x: Tensor,  # what the values will be multiplied with, `(B,…)`
+    ) -> Tensor:  # `(B,1,…,1)`, as many axes as `x`
         "The table's values at `t`, ready to broadcast over `x`; raises `DDPMError` where the three are on different devices"
         table = getattr(self, name)
-        require(t.device == x.device == table.device,
-                f"t: is on {t.device}, the images on {x.device}, the schedules on {table.device}; move them together with .to(device)")
-        return table[t].view(-1, *[1]*(x.ndim - 1))
+        require(
+            t.device == x.device == table.device,
+            f"t: is on {t.device}, the images on {x.device}, the schedules on {table.device}; move them together with .to(device)",
+        )
+        return table[t].view(-1, *[1] * (x.ndim - 1))
 
 # %% ../nbs/01_schedules.ipynb #3c4a642f
 @patch
-def q_sample(self:DDPMSchedules,
-    x0:Tensor,    # clean images `(B,C,H,W)`, in [-1,1]
-    t:Tensor,     # step index, int64 `(B,)` in [0,T); the paper's t is this + 1
-    noise:Tensor, # standard normal, shaped like `x0`
-)->Tensor:        # `xt`, shaped like `x0`
+def q_sample(
+    self: DDPMSchedules,
+    x0: Tensor,  # clean images `(B,C,H,W)`, in [-1,1]
+    t: Tensor,  # step index, int64 `(B,)` in [0,T); the paper's t is this + 1
+    noise: Tensor,  # standard normal, shaped like `x0`
+) -> Tensor:  # `xt`, shaped like `x0`
     "Noise `x0` to step `t` in one jump (DDPM eq. 4)"
-    return self.at('sqrt_alphas_cumprod', t, x0) * x0 + self.at('sqrt_one_minus_alphas_cumprod', t, x0) * noise
+    return (
+        self.at("sqrt_alphas_cumprod", t, x0) * x0
+        + self.at("sqrt_one_minus_alphas_cumprod", t, x0) * noise
+    )
 
 # %% ../nbs/01_schedules.ipynb #03dcb5d3
 @patch
-def q_posterior(self:DDPMSchedules,
-    x0:Tensor, # clean images, or the prediction of them
-    xt:Tensor, # noisy images at step `t`
-    t:Tensor,  # int64 `(B,)`
-):             # `(mean, variance, clipped log variance)` of q(x_{t-1} | x_t, x_0)
+def q_posterior(
+    self: DDPMSchedules,
+    x0: Tensor,  # clean images, or the prediction of them
+    xt: Tensor,  # noisy images at step `t`
+    t: Tensor,  # int64 `(B,)`
+):  # `(mean, variance, clipped log variance)` of q(x_{t-1} | x_t, x_0)
     "One step back when the clean image is known (DDPM eq. 6, 7)"
-    mean = self.at('posterior_mean_coef1', t, xt) * x0 + self.at('posterior_mean_coef2', t, xt) * xt
-    return mean, self.at('posterior_variance', t, xt), self.at('posterior_log_variance_clipped', t, xt)
+    mean = self.at("posterior_mean_coef1", t, xt) * x0 + self.at("posterior_mean_coef2", t, xt) * xt
+    return (
+        mean,
+        self.at("posterior_variance", t, xt),
+        self.at("posterior_log_variance_clipped", t, xt),
+    )
 
 # %% ../nbs/01_schedules.ipynb #07452a21
 class Prediction(NamedTuple):
     "The three faces of one prediction, each shaped like the image"
+
     eps: Tensor
     x0: Tensor
     v: Tensor
 
 # %% ../nbs/01_schedules.ipynb #1c23f9b9
 @patch
-def target(self:DDPMSchedules,
-    x0:Tensor, # clean images `(B,C,H,W)`
-    eps:Tensor, # the noise that was mixed in
-    t:Tensor,  # int64 `(B,)`
-    parameterization:str='eps', # 'eps', 'x0' or 'v'
-)->Tensor:     # what the network should have said
+def target(
+    self: DDPMSchedules,
+    x0: Tensor,  # clean images `(B,C,H,W)`
+    eps: Tensor,  # the noise that was mixed in
+    t: Tensor,  # int64 `(B,)`
+    parameterization: str = "eps",  # 'eps', 'x0' or 'v'
+) -> Tensor:  # what the network should have said
     "The regression target; v is sqrt(abar) eps - sqrt(1-abar) x0 (Salimans & Ho 2022, app. D)"
-    require(parameterization in PARAMETERIZATIONS, f"parameterization: {parameterization!r}; expected eps, x0 or v")
-    if parameterization == 'eps': return eps
-    if parameterization == 'x0': return x0
-    return self.at('sqrt_alphas_cumprod', t, x0) * eps - self.at('sqrt_one_minus_alphas_cumprod', t, x0) * x0
+    require(
+        parameterization in PARAMETERIZATIONS,
+        f"parameterization: {parameterization!r}; expected eps, x0 or v",
+    )
+    if parameterization == "eps":
+        return eps
+    if parameterization == "x0":
+        return x0
+    return (
+        self.at("sqrt_alphas_cumprod", t, x0) * eps
+        - self.at("sqrt_one_minus_alphas_cumprod", t, x0) * x0
+    )
 
 # %% ../nbs/01_schedules.ipynb #db9a926c
 @patch
-def predict(self:DDPMSchedules,
-    out:Tensor, # what the network said, `(B,C,H,W)`
-    xt:Tensor,  # what it was shown
-    t:Tensor,   # int64 `(B,)`
-    parameterization:str='eps', # what `out` means: 'eps', 'x0' or 'v'
-)->Prediction:
+def predict(
+    self: DDPMSchedules,
+    out: Tensor,  # what the network said, `(B,C,H,W)`
+    xt: Tensor,  # what it was shown
+    t: Tensor,  # int64 `(B,)`
+    parameterization: str = "eps",  # what `out` means: 'eps', 'x0' or 'v'
+) -> Prediction:
     "The same prediction as eps, x0 and v: the one place that converts between them"
-    require(parameterization in PARAMETERIZATIONS, f"parameterization: {parameterization!r}; expected eps, x0 or v")
-    a, s = self.at('sqrt_alphas_cumprod', t, xt), self.at('sqrt_one_minus_alphas_cumprod', t, xt)
-    if parameterization == 'eps': eps, x0 = out, (xt - s*out) / a
-    elif parameterization == 'x0': eps, x0 = (xt - a*out) / s, out
-    else: return Prediction(s*xt + a*out, a*xt - s*out, out)
-    return Prediction(eps, x0, a*eps - s*x0)
+    require(
+        parameterization in PARAMETERIZATIONS,
+        f"parameterization: {parameterization!r}; expected eps, x0 or v",
+    )
+    a, s = self.at("sqrt_alphas_cumprod", t, xt), self.at("sqrt_one_minus_alphas_cumprod", t, xt)
+    if parameterization == "eps":
+        eps, x0 = out, (xt - s * out) / a
+    elif parameterization == "x0":
+        eps, x0 = (xt - a * out) / s, out
+    else:
+        return Prediction(s * xt + a * out, a * xt - s * out, out)
+    return Prediction(eps, x0, a * eps - s * x0)

@@ -15,40 +15,53 @@ from .core import require
 
 # %% ../nbs/02_time_embedding.ipynb #c99238f1
 def sinusoidal_embedding(
-    t:Tensor,                # step index `(B,)`, int or float
-    dim:int,                 # even, 4 or more
-    max_period:float=10000., # frequencies fall from 1 towards 1/max_period, and reach it with freq_shift=1
-    flip:bool=True,          # cosines first (as diffusers' default) instead of sines first
-    freq_shift:float=0.,     # 0, or 1 as in the original DDPM code: the slowest frequency is reached exactly
-)->Tensor:                   # `(B, dim)`, each value in [-1,1]
+    t: Tensor,  # step index `(B,)`, int or float
+    dim: int,  # even, 4 or more
+    # frequencies fall from 1 towards 1/max_period, and reach it with freq_shift=1
+    max_period: float = 10000.0,
+    flip: bool = True,  # cosines first (as diffusers' default) instead of sines first
+    # 0, or 1 as in the original DDPM code: the slowest frequency is reached exactly
+    freq_shift: float = 0.0,
+) -> Tensor:  # `(B, dim)`, each value in [-1,1]
     "Sines and cosines of `t` at geometrically spaced frequencies (Vaswani et al. 2017, sec. 3.5)"
     require(t.ndim == 1, f"t: shape {tuple(t.shape)}; expected one step per image, (B,)")
     require(dim >= 4 and dim % 2 == 0, f"dim: {dim}; expected an even number of 4 or more")
     require(max_period > 1, f"max_period: {max_period}; expected more than 1")
-    require(freq_shift < dim//2, f"freq_shift: {freq_shift}; expected less than the number of frequencies, {dim//2}")
-    i = torch.arange(dim//2, device=t.device, dtype=torch.float32)
-    angle = t.float()[:, None] * torch.exp(-math.log(max_period)*i/(dim//2 - freq_shift))
+    require(
+        freq_shift < dim // 2,
+        f"freq_shift: {freq_shift}; expected less than the number of frequencies, {dim // 2}",
+    )
+    i = torch.arange(dim // 2, device=t.device, dtype=torch.float32)
+    angle = t.float()[:, None] * torch.exp(-math.log(max_period) * i / (dim // 2 - freq_shift))
     parts = (angle.cos(), angle.sin()) if flip else (angle.sin(), angle.cos())
     return torch.cat(parts, -1)
 
 # %% ../nbs/02_time_embedding.ipynb #4516ae19
 class TimeEmbedding(nn.Module):
     "Sinusoids, then two linear layers: the vector that every residual block listens to"
-    def __init__(self,
-        dim:int,      # width of the sinusoidal code
-        out_dim:int,  # width of what comes out, usually 4*dim
-        flip:bool=True,      # see `sinusoidal_embedding`
-        freq_shift:float=0., # see `sinusoidal_embedding`
+
+    def __init__(
+        self,
+        dim: int,  # width of the sinusoidal code
+        out_dim: int,  # width of what comes out, usually 4*dim
+        flip: bool = True,  # see `sinusoidal_embedding`
+        freq_shift: float = 0.0,  # see `sinusoidal_embedding`
     ):
         super().__init__()
         require(out_dim >= 1, f"out_dim: {out_dim}; expected 1 or more")
-        sinusoidal_embedding(torch.zeros(1), dim, flip=flip, freq_shift=freq_shift) # complains now rather than in training
+        # complains now rather than in training
+        sinusoidal_embedding(torch.zeros(1), dim, flip=flip, freq_shift=freq_shift)
         self.dim, self.flip, self.freq_shift = dim, flip, freq_shift
-        self.linear_1, self.act, self.linear_2 = nn.Linear(dim, out_dim), nn.SiLU(), nn.Linear(out_dim, out_dim)
+        self.linear_1, self.act, self.linear_2 = (
+            nn.Linear(dim, out_dim),
+            nn.SiLU(),
+            nn.Linear(out_dim, out_dim),
+        )
 
-    def forward(self,
-        t:Tensor, # step index `(B,)`
-    )->Tensor:    # `(B, out_dim)`
+    def forward(
+        self,
+        t: Tensor,  # step index `(B,)`
+    ) -> Tensor:  # `(B, out_dim)`
         "Embed `t`"
         e = sinusoidal_embedding(t, self.dim, flip=self.flip, freq_shift=self.freq_shift)
         return self.linear_2(self.act(self.linear_1(e.to(self.linear_1.weight.dtype))))

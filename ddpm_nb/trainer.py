@@ -11,7 +11,20 @@ __all__ = ['TRAINING_DEFAULTS', 'LR_SCHEDULES', 'SEAL', 'BROKEN_ZIP', 'CKPT_KEYS
            'first_goes_ahead', 'joined', 'DDPMTrainer']
 
 # %% ../nbs/05_trainer.ipynb #07d064ff
-import copy, gc, hashlib, json, math, os, pickle, shutil, signal, struct, threading, time, zipfile, zlib
+import copy
+import gc
+import hashlib
+import json
+import math
+import os
+import pickle
+import shutil
+import signal
+import struct
+import threading
+import time
+import zipfile
+import zlib
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +34,15 @@ import torch.distributed as dist
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from .core import DDPMError, atomic_path, fold_seed, make_grid, pick_device, require, unwritten
+from ddpm_nb.core import (
+    DDPMError,
+    atomic_path,
+    fold_seed,
+    make_grid,
+    pick_device,
+    require,
+    unwritten,
+)
 from .data import LostProcess, dead_workers_named, epoch_order, random_flip
 from .loss import DDPMLoss, drop_labels
 from .schedules import DDPMSchedules
@@ -29,81 +50,126 @@ from .unet import UNetSmall
 
 # %% ../nbs/05_trainer.ipynb #298123ba
 TRAINING_DEFAULTS = dict(
-    epochs=10, max_steps=None, batch_size=128, accumulate=1, learning_rate=2e-4, grad_clip=1.0, label_dropout=0.1,
-    amp='auto', channels_last=True, compile=False, num_workers=2, max_bad_steps=20, max_loss_ratio=100.0, log_every=20,
+    epochs=10,
+    max_steps=None,
+    batch_size=128,
+    accumulate=1,
+    learning_rate=2e-4,
+    grad_clip=1.0,
+    label_dropout=0.1,
+    amp="auto",
+    channels_last=True,
+    compile=False,
+    num_workers=2,
+    max_bad_steps=20,
+    max_loss_ratio=100.0,
+    log_every=20,
     ema=dict(decay=0.9999, warmup=True, extra_decays=[]),
-    optimizer=dict(name='adamw', betas=[0.9, 0.999], weight_decay=0.0, eps=1e-8, momentum=0.9),
-    scheduler=dict(name='cosine', warmup_steps=500, min_lr_ratio=0.0, step_size=10000, gamma=0.5, milestones=[]),
+    optimizer=dict(name="adamw", betas=[0.9, 0.999], weight_decay=0.0, eps=1e-8, momentum=0.9),
+    scheduler=dict(
+        name="cosine", warmup_steps=500, min_lr_ratio=0.0, step_size=10000, gamma=0.5, milestones=[]
+    ),
     validation=dict(every_steps=1000, num_images=512),
     early_stop=dict(patience=None, min_delta=0.0),
     checkpoint=dict(every_steps=1000, every_minutes=None, keep=2),
-    sampling=dict(every_steps=0, num_samples=16, method='ddim', num_steps=20),
+    sampling=dict(every_steps=0, num_samples=16, method="ddim", num_steps=20),
 )
 
 # %% ../nbs/05_trainer.ipynb #sett0002
 def check_ranges(
-    c:dict, # a complete `training` section
+    c: dict,  # a complete `training` section
 ):
     "Raise `DDPMError` where a number of the training section makes no sense"
-    for k in ('batch_size', 'accumulate', 'max_bad_steps', 'log_every'):
+    for k in ("batch_size", "accumulate", "max_bad_steps", "log_every"):
         require(c[k] >= 1, f"training.{k}: {c[k]}; expected 1 or more")
-    require(c['learning_rate'] > 0, f"training.learning_rate: {c['learning_rate']}; expected a positive number")
-    decays = [c['ema']['decay'], *c['ema']['extra_decays']]
-    for d in decays: require(0 <= d < 1, f"training.ema.decay: {d}; expected 0 <= decay < 1")
-    require(len(set(decays)) == len(decays), f"training.ema.extra_decays: {decays[1:]}; expected other decays than {decays[0]}, each once")
-    patience, every = c['early_stop']['patience'], c['validation']['every_steps']
-    require(patience is None or every, "training.early_stop.patience: needs training.validation.every_steps, which is 0")
+    require(
+        c["learning_rate"] > 0,
+        f"training.learning_rate: {c['learning_rate']}; expected a positive number",
+    )
+    decays = [c["ema"]["decay"], *c["ema"]["extra_decays"]]
+    for d in decays:
+        require(0 <= d < 1, f"training.ema.decay: {d}; expected 0 <= decay < 1")
+    require(
+        len(set(decays)) == len(decays),
+        f"training.ema.extra_decays: {decays[1:]}; expected other decays than {decays[0]}, each once",
+    )
+    patience, every = c["early_stop"]["patience"], c["validation"]["every_steps"]
+    require(
+        patience is None or every,
+        "training.early_stop.patience: needs training.validation.every_steps, which is 0",
+    )
 
 # %% ../nbs/05_trainer.ipynb #sett0005
 def training_config(
-    config:dict=None, # some of the keys of `TRAINING_DEFAULTS`, nested ones too
-)->dict:              # all of them
+    config: dict | None = None,  # some of the keys of `TRAINING_DEFAULTS`, nested ones too
+) -> dict:  # all of them
     "`config` completed by the defaults; raises `DDPMError` on a key nobody knows"
     out = copy.deepcopy(TRAINING_DEFAULTS)
     for k, v in (config or {}).items():
         require(k in out, f"training.{k}: unknown key; expected one of {sorted(out)}")
-        if not isinstance(out[k], dict): out[k] = v; continue
-        require(isinstance(v, dict), f"training.{k}: {v!r}; expected a section with the keys {sorted(out[k])}")
-        for kk in v: require(kk in out[k], f"training.{k}.{kk}: unknown key; expected one of {sorted(out[k])}")
+        if not isinstance(out[k], dict):
+            out[k] = v
+            continue
+        require(
+            isinstance(v, dict),
+            f"training.{k}: {v!r}; expected a section with the keys {sorted(out[k])}",
+        )
+        for kk in v:
+            require(
+                kk in out[k], f"training.{k}.{kk}: unknown key; expected one of {sorted(out[k])}"
+            )
         out[k].update(v)
     check_ranges(out)
     return out
 
 # %% ../nbs/05_trainer.ipynb #55783602
-LR_SCHEDULES = ('cosine', 'linear', 'constant', 'step', 'exponential', 'multistep')
+LR_SCHEDULES = ("cosine", "linear", "constant", "step", "exponential", "multistep")
+
 
 def lr_at(
-    step:int,      # optimizer steps already taken
-    total:int,     # optimizer steps of the whole run
-    scheduler:dict, # the `training.scheduler` section
-)->float:          # factor in [0,1] for the base learning rate
+    step: int,  # optimizer steps already taken
+    total: int,  # optimizer steps of the whole run
+    scheduler: dict,  # the `training.scheduler` section
+) -> float:  # factor in [0,1] for the base learning rate
     "The learning rate's factor, a pure function of the step, so that a resumed run cannot be out of step"
-    s = {**TRAINING_DEFAULTS['scheduler'], **scheduler}
-    name, w, lo = s['name'], s['warmup_steps'], s['min_lr_ratio']
-    require(name in LR_SCHEDULES, f"training.scheduler.name: {name!r}; expected one of {', '.join(LR_SCHEDULES)}")
-    if step < w: return (step + 1) / (w + 1)
-    done = min(1, (step - w) / max(1, total - w)) # from 0 to 1 after the warm-up
-    if name == 'constant': return 1.
-    if name == 'cosine': return lo + (1 - lo) * (1 + math.cos(math.pi * done)) / 2
-    if name == 'linear': return lo + (1 - lo) * (1 - done)
-    if name == 'step': return max(lo, s['gamma']**(step // s['step_size']))
-    if name == 'exponential': return max(lo, s['gamma']**(step / s['step_size']))
-    return max(lo, s['gamma']**sum(step >= k for k in s['milestones'])) # multistep
+    s = {**TRAINING_DEFAULTS["scheduler"], **scheduler}
+    name, w, lo = s["name"], s["warmup_steps"], s["min_lr_ratio"]
+    require(
+        name in LR_SCHEDULES,
+        f"training.scheduler.name: {name!r}; expected one of {', '.join(LR_SCHEDULES)}",
+    )
+    if step < w:
+        return (step + 1) / (w + 1)
+    done = min(1, (step - w) / max(1, total - w))  # from 0 to 1 after the warm-up
+    if name == "constant":
+        return 1.0
+    if name == "cosine":
+        return lo + (1 - lo) * (1 + math.cos(math.pi * done)) / 2
+    if name == "linear":
+        return lo + (1 - lo) * (1 - done)
+    if name == "step":
+        return max(lo, s["gamma"] ** (step // s["step_size"]))
+    if name == "exponential":
+        return max(lo, s["gamma"] ** (step / s["step_size"]))
+    return max(lo, s["gamma"] ** sum(step >= k for k in s["milestones"]))  # multistep
 
 # %% ../nbs/05_trainer.ipynb #muon0002
 def orthogonalize(
-    G:Tensor,    # a matrix, or a stack of them `(…,rows,columns)`
-    rounds:int=5, # of the polynomial
-)->Tensor:       # same shape; same directions, singular values between about .7 and 1.2 instead of its own
+    G: Tensor,  # a matrix, or a stack of them `(…,rows,columns)`
+    rounds: int = 5,  # of the polynomial
+    # same shape; same directions, singular values between about .7 and 1.2 instead of its own
+) -> Tensor:
     "Nearly U Vᵀ for G = U S Vᵀ, by products of matrices alone (Jordan et al. 2024)"
     tall = G.shape[-2] > G.shape[-1]
     X = G.mT if tall else G
     A = X @ X.mT
-    size = A.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None].clamp(min=1e-30) # the sum of all s²
-    A = A / size                                                # so no singular value is above 1
-    one = torch.eye(A.shape[-1], dtype=G.dtype, device=G.device); P = one
+    # the sum of all s²
+    size = A.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None].clamp(min=1e-30)
+    A = A / size  # so no singular value is above 1
+    one = torch.eye(A.shape[-1], dtype=G.dtype, device=G.device)
+    P = one
     for _ in range(rounds):
-        Q = 3.4445*one - 4.7750*A + 2.0315*A @ A
+        Q = 3.4445 * one - 4.7750 * A + 2.0315 * A @ A
         P, A = Q @ P, Q @ A @ Q
     X = P @ X / size.sqrt()
     return X.mT if tall else X
@@ -111,62 +177,85 @@ def orthogonalize(
 # %% ../nbs/05_trainer.ipynb #muon0005
 class Muon(torch.optim.AdamW):
     "Momentum made orthogonal for matrices (Jordan et al. 2024), AdamW for everything else"
-    def __init__(self,
-        params,               # the model's parameters
-        lr:float=1e-3,        # means the same for both kinds (Liu et al. 2025, eq. 4)
-        momentum:float=.95,   # of the matrices, in [0,1)
-        betas=(.9, .999),     # of the others
-        eps:float=1e-8,       # of the others
-        weight_decay:float=0., # of both, decoupled
-        thin:int=16,          # a matrix with a side below this is no matrix
+
+    def __init__(
+        self,
+        params,  # the model's parameters
+        lr: float = 1e-3,  # means the same for both kinds (Liu et al. 2025, eq. 4)
+        momentum: float = 0.95,  # of the matrices, in [0,1)
+        betas=(0.9, 0.999),  # of the others
+        eps: float = 1e-8,  # of the others
+        weight_decay: float = 0.0,  # of both, decoupled
+        thin: int = 16,  # a matrix with a side below this is no matrix
     ):
         self.momentum, self.thin = momentum, thin
-        super().__init__(params, lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay, foreach=True)
+        super().__init__(
+            params, lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay, foreach=True
+        )
 
-    def is_matrix(self,
-        p:Tensor, # a parameter
-    )->bool:
+    def is_matrix(
+        self,
+        p: Tensor,  # a parameter
+    ) -> bool:
         "Whether there are directions enough; a kernel counts as `(out, in·height·width)`"
-        return p.ndim >= 2 and min(len(p), p.numel()//len(p)) >= self.thin
+        return p.ndim >= 2 and min(len(p), p.numel() // len(p)) >= self.thin
 
     @torch.no_grad()
     def step(self):
         "One step of everything"
         grads = {}
         for group in self.param_groups:
-            for p in group['params']:
-                if p.grad is None or not self.is_matrix(p): continue
-                if not self.state[p]: self.state[p].update(step=torch.tensor(0.), exp_avg=torch.zeros_like(p))
-                s = self.state[p]; s['step'] += 1
-                s['exp_avg'].lerp_(p.grad, 1 - self.momentum)
-                G = p.grad.lerp(s['exp_avg'], self.momentum).reshape(len(p), -1) # Nesterov: with the newest gradient once more
-                p.mul_(1 - group['lr']*group['weight_decay'])
-                p.sub_(orthogonalize(G).view(p.shape), alpha=.2*group['lr']*max(G.shape)**.5)
-                grads[p], p.grad = p.grad, None                                  # AdamW passes over what has none
+            for p in group["params"]:
+                if p.grad is None or not self.is_matrix(p):
+                    continue
+                if not self.state[p]:
+                    self.state[p].update(step=torch.tensor(0.0), exp_avg=torch.zeros_like(p))
+                s = self.state[p]
+                s["step"] += 1
+                s["exp_avg"].lerp_(p.grad, 1 - self.momentum)
+                # Nesterov: with the newest gradient once more
+                G = p.grad.lerp(s["exp_avg"], self.momentum).reshape(len(p), -1)
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                p.sub_(
+                    orthogonalize(G).view(p.shape), alpha=0.2 * group["lr"] * max(G.shape) ** 0.5
+                )
+                grads[p], p.grad = p.grad, None  # AdamW passes over what has none
         super().step()
-        for p, g in grads.items(): p.grad = g
+        for p, g in grads.items():
+            p.grad = g
 
 # %% ../nbs/05_trainer.ipynb #1d4d0ae9
 def make_optimizer(
-    params,         # the model's parameters
-    lr:float,       # base learning rate
-    optimizer:dict, # the `training.optimizer` section
-)->torch.optim.Optimizer:
+    params,  # the model's parameters
+    lr: float,  # base learning rate
+    optimizer: dict,  # the `training.optimizer` section
+) -> torch.optim.Optimizer:
     "AdamW, Adam, Muon or SGD; the first two fused into one pass over memory"
-    o = {**TRAINING_DEFAULTS['optimizer'], **optimizer}
-    if o['name'] == 'sgd': return torch.optim.SGD(params, lr, momentum=o['momentum'], weight_decay=o['weight_decay'])
-    require(o['name'] in ('adam', 'adamw', 'muon'), f"training.optimizer.name: {o['name']!r}; expected adamw, adam, muon or sgd")
-    kw = dict(betas=tuple(o['betas']), eps=o['eps'], weight_decay=o['weight_decay'])
-    if o['name'] == 'muon': return Muon(params, lr, o['momentum'], **kw)
-    return (torch.optim.AdamW if o['name'] == 'adamw' else torch.optim.Adam)(params, lr, fused=True, **kw)
+    o = {**TRAINING_DEFAULTS["optimizer"], **optimizer}
+    if o["name"] == "sgd":
+        return torch.optim.SGD(params, lr, momentum=o["momentum"], weight_decay=o["weight_decay"])
+    require(
+        o["name"] in ("adam", "adamw", "muon"),
+        f"training.optimizer.name: {o['name']!r}; expected adamw, adam, muon or sgd",
+    )
+    kw = dict(betas=tuple(o["betas"]), eps=o["eps"], weight_decay=o["weight_decay"])
+    if o["name"] == "muon":
+        return Muon(params, lr, o["momentum"], **kw)
+    return (torch.optim.AdamW if o["name"] == "adamw" else torch.optim.Adam)(
+        params, lr, fused=True, **kw
+    )
 
 # %% ../nbs/05_trainer.ipynb #b5732378
 class EMA:
     "A running average of a model's weights: smoother than any single step of them, and what samples should come from"
-    def __init__(self,
-        model:nn.Module,    # whose weights to follow
-        decay:float=0.9999, # in [0,1): how much of the average stays at each step
-        warmup:bool=True,   # start with a smaller decay, (1+n)/(10+n), so that the first samples are not of the random start
+
+    def __init__(
+        self,
+        model: nn.Module,  # whose weights to follow
+        decay: float = 0.9999,  # in [0,1): how much of the average stays at each step
+        # start with a smaller decay, (1+n)/(10+n), so that the first samples are not of the random
+        # start
+        warmup: bool = True,
     ):
         self.decay, self.warmup, self.n = decay, warmup, 0
         self.shadow = {k: v.detach().clone() for k, v in model.state_dict().items()}
@@ -177,554 +266,841 @@ class EMA:
         return min(self.decay, (1 + self.n) / (10 + self.n)) if self.warmup else self.decay
 
     @torch.no_grad()
-    def update(self,
-        model:nn.Module, # after its optimizer step
+    def update(
+        self,
+        model: nn.Module,  # after its optimizer step
     ):
         "Move the average a little towards the model; whatever is not a float (a counter) is copied"
-        d = self.current; self.n += 1
-        sd = model.state_dict(); fl = [k for k, v in sd.items() if v.is_floating_point()]
+        d = self.current
+        self.n += 1
+        sd = model.state_dict()
+        fl = [k for k, v in sd.items() if v.is_floating_point()]
         torch._foreach_lerp_([self.shadow[k] for k in fl], [sd[k] for k in fl], 1 - d)
         for k, v in sd.items():
-            if not v.is_floating_point(): self.shadow[k].copy_(v)
+            if not v.is_floating_point():
+                self.shadow[k].copy_(v)
 
 # %% ../nbs/05_trainer.ipynb #ema00002
 @patch
 @contextmanager
-def applied(self:EMA,
-    model:nn.Module, # gets the averaged weights inside the block, and its own back after it
+def applied(
+    self: EMA,
+    model: nn.Module,  # gets the averaged weights inside the block, and its own back after it
 ):
     "Use the averaged weights for a while"
     own = {k: v.detach().clone() for k, v in model.state_dict().items()}
-    try: model.load_state_dict(self.shadow); yield model
-    finally: model.load_state_dict(own)
+    try:
+        model.load_state_dict(self.shadow)
+        yield model
+    finally:
+        model.load_state_dict(own)
+
 
 @patch
-def state_dict(self:EMA)->dict: # 'shadow': weights on the CPU; 'n': updates; 'decay', 'warmup'
+def state_dict(self: EMA) -> dict:  # 'shadow': weights on the CPU; 'n': updates; 'decay', 'warmup'
     "What has to be saved of it"
-    return dict(shadow={k: v.detach().cpu() for k, v in self.shadow.items()}, n=self.n, decay=self.decay, warmup=self.warmup)
+    return dict(
+        shadow={k: v.detach().cpu() for k, v in self.shadow.items()},
+        n=self.n,
+        decay=self.decay,
+        warmup=self.warmup,
+    )
+
 
 @patch
-def load_state_dict(self:EMA,
-    sd:dict, # from `state_dict`; its decay is not taken over, so that a resumed run may choose another
+def load_state_dict(
+    self: EMA,
+    # from `state_dict`; its decay is not taken over, so that a resumed run may choose another
+    sd: dict,
 ):
     "Go on with an average that was saved"
-    self.n = sd['n']
-    for k, v in self.shadow.items(): v.copy_(sd['shadow'][k])
+    self.n = sd["n"]
+    for k, v in self.shadow.items():
+        v.copy_(sd["shadow"][k])
 
 # %% ../nbs/05_trainer.ipynb #ad3e36de
-def cpu_has_bf16()->bool:
+def cpu_has_bf16() -> bool:
     "Whether this CPU has matrix units for bfloat16 (AMX); all other ways were measured to be slower than float32"
-    return getattr(torch.cpu, '_is_amx_tile_supported', bool)()
+    return getattr(torch.cpu, "_is_amx_tile_supported", bool)()
 
 # %% ../nbs/05_trainer.ipynb #amp00004
 def amp_policy(
-    amp,                 # 'auto', 'bf16', 'fp16', or False for float32
-    device:torch.device, # where the training runs
-):                       # `(dtype or None, whether a GradScaler is needed)`
+    amp,  # 'auto', 'bf16', 'fp16', or False for float32
+    device: torch.device,  # where the training runs
+):  # `(dtype or None, whether a GradScaler is needed)`
     "The precision of the forward pass: bf16 where it is native, else fp16 with loss scaling on GPUs, else float32"
-    if amp in (False, None, 'off', 'fp32'): return None, False
-    require(amp in ('auto', True, 'bf16', 'fp16'), f"training.amp: {amp!r}; expected auto, bf16, fp16 or false")
-    if amp == 'bf16': return torch.bfloat16, False
-    if amp == 'fp16':
-        require(device.type == 'cuda', f"training.amp: fp16 needs a CUDA device, not {device.type}; use auto, bf16 or false")
+    if amp in (False, None, "off", "fp32"):
+        return None, False
+    require(
+        amp in ("auto", True, "bf16", "fp16"),
+        f"training.amp: {amp!r}; expected auto, bf16, fp16 or false",
+    )
+    if amp == "bf16":
+        return torch.bfloat16, False
+    if amp == "fp16":
+        require(
+            device.type == "cuda",
+            f"training.amp: fp16 needs a CUDA device, not {device.type}; use auto, bf16 or false",
+        )
         return torch.float16, True
-    if device.type == 'cuda':
+    if device.type == "cuda":
         bf = torch.cuda.get_device_capability(device)[0] >= 8
         return (torch.bfloat16, False) if bf else (torch.float16, True)
-    return (torch.bfloat16, False) if device.type == 'cpu' and cpu_has_bf16() else (None, False)
+    return (torch.bfloat16, False) if device.type == "cpu" and cpu_has_bf16() else (None, False)
 
 # %% ../nbs/05_trainer.ipynb #flip0003
-SEAL = b'ddpm_nb sha256 ' # begins the comment that holds the checksum
-BROKEN_ZIP = (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, KeyError, IndexError, OverflowError,
-              struct.error, zlib.error) # what Python's reader raises on garbage
+SEAL = b"ddpm_nb sha256 "  # begins the comment that holds the checksum
+BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)  # what Python's reader raises on garbage
+
 
 def whole_digest(
-    f,          # a file, open for reading in binary mode
-    but:int=0,  # so many bytes at its end are left out
-)->bytes:       # hexadecimal
+    f,  # a file, open for reading in binary mode
+    but: int = 0,  # so many bytes at its end are left out
+) -> bytes:  # hexadecimal
     "SHA-256 of an archive without its comment"
-    h, left = hashlib.sha256(), f.seek(0, 2) - but - 2 # the last two bytes say how long the comment is
+    # the last two bytes say how long the comment is
+    h, left = hashlib.sha256(), f.seek(0, 2) - but - 2
     f.seek(0)
-    while left > 0 and (b := f.read(min(left, 2**20))): h.update(b); left -= len(b)
+    while left > 0 and (b := f.read(min(left, 2**20))):
+        h.update(b)
+        left -= len(b)
     return h.hexdigest().encode()
 
 # %% ../nbs/05_trainer.ipynb #flip0008
 def seal(
-    path, # a file that `torch.save` wrote
+    path,  # a file that `torch.save` wrote
 ):
     "Add a checksum of the whole file, as the archive's comment"
-    with open(path, 'r+b') as f:
+    with open(path, "r+b") as f:
         note = SEAL + whole_digest(f)
-        f.seek(-2, 2); f.write(struct.pack('<H', len(note)) + note)
+        f.seek(-2, 2)
+        f.write(struct.pack("<H", len(note)) + note)
 
 # %% ../nbs/05_trainer.ipynb #flip0011
 def damage(
-    path, # a file that `torch.save` wrote
-)->str:   # what is wrong with it, or ''
+    path,  # a file that `torch.save` wrote
+) -> str:  # what is wrong with it, or ''
     "Compare a checkpoint with its checksum, or else with those of its records, which `torch.load` does not"
     try:
-        with open(path, 'rb') as f:
-            f.seek(max(0, f.seek(0, 2) - len(SEAL) - 64)); note = f.read()
-            if note.startswith(SEAL): return '' if note == SEAL + whole_digest(f, len(note)) else 'it does not match its checksum'
+        with open(path, "rb") as f:
+            f.seek(max(0, f.seek(0, 2) - len(SEAL) - 64))
+            note = f.read()
+            if note.startswith(SEAL):
+                return (
+                    ""
+                    if note == SEAL + whole_digest(f, len(note))
+                    else "it does not match its checksum"
+                )
         with zipfile.ZipFile(path) as z:
-            if any(i.compress_type for i in z.infolist()): return 'its index is not what torch.save writes'
+            if any(i.compress_type for i in z.infolist()):
+                return "its index is not what torch.save writes"
             bad = z.testzip()
-    except BROKEN_ZIP as e: return (str(e) or type(e).__name__).splitlines()[0]
-    return f'{bad} does not match its checksum' if bad else ''
+    except BROKEN_ZIP as e:
+        return (str(e) or type(e).__name__).splitlines()[0]
+    return f"{bad} does not match its checksum" if bad else ""
 
 # %% ../nbs/05_trainer.ipynb #5098c9a7
 def whole_ones(
-    folder, # of checkpoints
-    but=(), # a path that is left out
-)->list:    # paths of those whose checksums are right, newest first
+    folder,  # of checkpoints
+    but=(),  # a path that is left out
+) -> list:  # paths of those whose checksums are right, newest first
     "The checkpoints in a folder that could be used instead of a damaged one"
-    found = [p for p in Path(folder).glob('*.pt') if p != but]
+    found = [p for p in Path(folder).glob("*.pt") if p != but]
     return [p for p in sorted(found, key=lambda p: -p.stat().st_mtime) if not damage(p)]
 
 # %% ../nbs/05_trainer.ipynb #whol0002
-CKPT_KEYS = ('format', 'version', 'model', 'model_config', 'schedules_config', 'step')
+CKPT_KEYS = ("format", "version", "model", "model_config", "schedules_config", "step")
+
 
 def load_checkpoint(
-    path,               # a `.pt` file written by `DDPMTrainer`
-    map_location='cpu', # where its tensors go
-)->dict:
+    path,  # a `.pt` file written by `DDPMTrainer`
+    map_location="cpu",  # where its tensors go
+) -> dict:
     "The contents of a checkpoint, plain values only; raises `DDPMError` if it is missing, damaged, foreign or would run code"
     path = Path(path)
-    require(path.is_file(), f"checkpoint: {path} does not exist; train first, or name another with --checkpoint")
+    require(
+        path.is_file(),
+        f"checkpoint: {path} does not exist; train first, or name another with --checkpoint",
+    )
     if why := damage(path):
-        others = ', '.join(map(str, whole_ones(path.parent, but=path)[:3]))
-        way = f'whole ones, newest first: {others}; name one with --resume or --checkpoint' if others else 'there is no other beside it'
-        raise DDPMError(f"checkpoint: {path} was refused: it is damaged or not a checkpoint ({why}); {way}")
-    try: ck = torch.load(path, map_location=map_location, weights_only=True)
+        others = ", ".join(map(str, whole_ones(path.parent, but=path)[:3]))
+        way = (
+            f"whole ones, newest first: {others}; name one with --resume or --checkpoint"
+            if others
+            else "there is no other beside it"
+        )
+        raise DDPMError(
+            f"checkpoint: {path} was refused: it is damaged or not a checkpoint ({why}); {way}"
+        )
+    try:
+        ck = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError:
-        raise DDPMError(f"checkpoint: {path} was refused: it holds objects other than tensors, and loading those could run code") from None
-    except BROKEN_ZIP: raise DDPMError(f"checkpoint: {path} was refused: it is damaged or not a checkpoint") from None
-    ok = isinstance(ck, dict) and ck.get('format') == 'ddpm_nb' and all(k in ck for k in CKPT_KEYS)
-    require(ok, f"checkpoint: {path} was not written by ddpm_nb; expected the keys {', '.join(CKPT_KEYS)}")
-    require(ck['version'] == 1, f"checkpoint: {path} has format version {ck['version']}; this ddpm_nb reads version 1")
+        raise DDPMError(
+            f"checkpoint: {path} was refused: it holds objects other than tensors, and loading those could run code"
+        ) from None
+    except BROKEN_ZIP:
+        raise DDPMError(
+            f"checkpoint: {path} was refused: it is damaged or not a checkpoint"
+        ) from None
+    ok = isinstance(ck, dict) and ck.get("format") == "ddpm_nb" and all(k in ck for k in CKPT_KEYS)
+    require(
+        ok,
+        f"checkpoint: {path} was not written by ddpm_nb; expected the keys {', '.join(CKPT_KEYS)}",
+    )
+    require(
+        ck["version"] == 1,
+        f"checkpoint: {path} has format version {ck['version']}; this ddpm_nb reads version 1",
+    )
     return ck
 
 # %% ../nbs/05_trainer.ipynb #0dd5e8c9
 def pick_weights(
-    ck:dict,       # from `load_checkpoint`
-    weights:str,   # 'ema', 'raw', or 'ema:DECAY' for one of training.ema.extra_decays
-    name='',       # for messages
-)->dict:           # a state dict
+    ck: dict,  # from `load_checkpoint`
+    weights: str,  # 'ema', 'raw', or 'ema:DECAY' for one of training.ema.extra_decays
+    name="",  # for messages
+) -> dict:  # a state dict
     "One of the sets of weights that a checkpoint holds"
-    kind, _, decay = weights.partition(':')
-    require(kind in ('ema', 'raw') and (kind == 'ema' or not decay), f"weights: {weights!r}; expected ema, raw, or ema:DECAY")
+    kind, _, decay = weights.partition(":")
+    require(
+        kind in ("ema", "raw") and (kind == "ema" or not decay),
+        f"weights: {weights!r}; expected ema, raw, or ema:DECAY",
+    )
     if decay:
-        extra = ck.get('extra_ema', {})
-        try: d = float(decay)
-        except ValueError: d = None
+        extra = ck.get("extra_ema", {})
+        try:
+            d = float(decay)
+        except ValueError:
+            d = None
         found = [v for k, v in extra.items() if float(k) == d]
-        require(found, f"weights: {weights!r} is not in {name}; it holds {', '.join(['ema', *[f'ema:{k}' for k in extra]])} "
-                       "(training.ema.extra_decays says which are kept)")
-        return found[0].get('shadow', found[0])
-    if ck.get('is_ema'):
-        require(kind == 'ema', f"checkpoint: {name} holds only averaged weights; use latest.pt for the raw ones")
-        return ck['model']
-    require(kind == 'raw' or ck.get('ema'), f"checkpoint: {name} holds no averaged weights; use weights='raw'")
-    return ck['ema']['shadow'] if kind == 'ema' else ck['model']
+        require(
+            found,
+            f"weights: {weights!r} is not in {name}; it holds {', '.join(['ema', *[f'ema:{k}' for k in extra]])} "
+            "(training.ema.extra_decays says which are kept)",
+        )
+        return found[0].get("shadow", found[0])
+    if ck.get("is_ema"):
+        require(
+            kind == "ema",
+            f"checkpoint: {name} holds only averaged weights; use latest.pt for the raw ones",
+        )
+        return ck["model"]
+    require(
+        kind == "raw" or ck.get("ema"),
+        f"checkpoint: {name} holds no averaged weights; use weights='raw'",
+    )
+    return ck["ema"]["shadow"] if kind == "ema" else ck["model"]
 
 # %% ../nbs/05_trainer.ipynb #pick0002
 def load_model(
-    path,                # a checkpoint
-    weights:str='ema',   # 'ema' for the averaged weights, 'raw' for the last step's, 'ema:0.99' for one of the extra averages
-    device='cpu',        # where to put the model
-):                       # `(model, schedules, checkpoint dict)`, the model in eval mode
+    path,  # a checkpoint
+    # 'ema' for the averaged weights, 'raw' for the last step's, 'ema:0.99' for one of the extra
+    # averages
+    weights: str = "ema",
+    device="cpu",  # where to put the model
+):  # `(model, schedules, checkpoint dict)`, the model in eval mode
     "Rebuild the model and schedules that a checkpoint holds"
     ck = load_checkpoint(path)
-    sd, model = pick_weights(ck, weights, path), UNetSmall(**ck['model_config'])
-    try: model.load_state_dict(sd)
+    sd, model = pick_weights(ck, weights, path), UNetSmall(**ck["model_config"])
+    try:
+        model.load_state_dict(sd)
     except RuntimeError as e:
-        raise DDPMError(f"checkpoint: {path} does not fit its own model_config: {str(e).splitlines()[-1].strip()}") from None
-    return model.to(device).eval(), DDPMSchedules(**ck['schedules_config']).to(device), ck
+        raise DDPMError(
+            f"checkpoint: {path} does not fit its own model_config: {str(e).splitlines()[-1].strip()}"
+        ) from None
+    return model.to(device).eval(), DDPMSchedules(**ck["schedules_config"]).to(device), ck
 
 # %% ../nbs/05_trainer.ipynb #cf980a44
 class Callback:
     "Something that happens beside the loop; methods are named after the moment they are called at"
-    def before_train(self, tr): # the trainer
+
+    def before_train(self, tr):  # the trainer
         "Before the first step of this process; a resumed run has `tr.step` > 0"
-    def after_step(self, tr): # the trainer
+
+    def after_step(self, tr):  # the trainer
         "After each optimizer step, skipped ones too"
-    def after_epoch(self, tr): # the trainer
+
+    def after_epoch(self, tr):  # the trainer
         "After each pass over the data"
-    def after_train(self, tr): # the trainer
+
+    def after_train(self, tr):  # the trainer
         "At the end, however it came: done, stopped, or broken"
 
 # %% ../nbs/05_trainer.ipynb #peak0001
 def peak_memory(
-    device:torch.device, # where the training runs
-)->float:                # MiB
+    device: torch.device,  # where the training runs
+) -> float:  # MiB
     "The largest amount of memory so far: of the GPU if there is one, else of this process"
-    if device.type == 'cuda': return torch.cuda.max_memory_allocated(device) / 2**20
-    try: import resource, sys
-    except ModuleNotFoundError: return math.nan # Windows does not tell in this way
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == 'darwin' else 2**10)
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        import resource
+        import sys
+    except ModuleNotFoundError:
+        return math.nan  # Windows does not tell in this way
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        2**20 if sys.platform == "darwin" else 2**10
+    )
 
 # %% ../nbs/05_trainer.ipynb #peak0004
 @contextmanager
 def writing(
-    path, # the file to write, whole or not at all
-):        # yields a temporary path
+    path,  # the file to write, whole or not at all
+):  # yields a temporary path
     "`atomic_path` for what happens while training"
     try:
-        with dead_workers_named(), atomic_path(path) as t: yield t # PyTorch reports a dead worker wherever the program happens to be
-    except RuntimeError as e: raise unwritten(path, e) from None # as torch.save reports a full disk
+        # PyTorch reports a dead worker wherever the program happens to be
+        with dead_workers_named(), atomic_path(path) as t:
+            yield t
+    # as torch.save reports a full disk
+    except RuntimeError as e:
+        raise unwritten(path, e) from None
 
 # %% ../nbs/05_trainer.ipynb #9d606401
 class MetricsLog(Callback):
     "Keeps the curves, and writes them to logs/training_metrics.json so that a running training can be looked at"
-    def before_train(self, tr): # the trainer
+
+    def before_train(self, tr):  # the trainer
         "Start the clock"
-        self.t, self.n, self.wrote, self.cost = time.perf_counter(), 0, 0., 0.
+        self.t, self.n, self.wrote, self.cost = time.perf_counter(), 0, 0.0, 0.0
 
-    def after_step(self, tr): # the trainer
+    def after_step(self, tr):  # the trainer
         "Add a point every so many steps"
-        if not tr.bad_steps: tr.pending.append(tr.last_loss)
+        if not tr.bad_steps:
+            tr.pending.append(tr.last_loss)
         self.n += 1
-        if tr.step % tr.cfg['log_every'] and tr.step < tr.total_steps: return
-        now = time.perf_counter(); per_step = (now - self.t)/self.n
-        tr.history['steps'].append(dict(
-            step=tr.step, epoch=round(tr.step/tr.steps_per_epoch, 4), lr=tr.lr,
-            loss=sum(tr.pending)/len(tr.pending) if tr.pending else math.nan, grad_norm=tr.grad_norm, ema_decay=tr.ema.current,
-            images_per_s=round(tr.cfg['batch_size']/per_step, 2), seconds=round(tr.seconds, 2),
-            seconds_left=round((tr.total_steps - tr.step)*per_step, 1), peak_memory_mib=round(peak_memory(tr.device))))
+        if tr.step % tr.cfg["log_every"] and tr.step < tr.total_steps:
+            return
+        now = time.perf_counter()
+        per_step = (now - self.t) / self.n
+        tr.history["steps"].append(
+            dict(
+                step=tr.step,
+                epoch=round(tr.step / tr.steps_per_epoch, 4),
+                lr=tr.lr,
+                loss=sum(tr.pending) / len(tr.pending) if tr.pending else math.nan,
+                grad_norm=tr.grad_norm,
+                ema_decay=tr.ema.current,
+                images_per_s=round(tr.cfg["batch_size"] / per_step, 2),
+                seconds=round(tr.seconds, 2),
+                seconds_left=round((tr.total_steps - tr.step) * per_step, 1),
+                peak_memory_mib=round(peak_memory(tr.device)),
+            )
+        )
         tr.pending, self.t, self.n = [], now, 0
-        if now - self.wrote > 100*self.cost: self.write(tr)
+        if now - self.wrote > 100 * self.cost:
+            self.write(tr)
 
-    def after_train(self, tr): # the trainer
+    def after_train(self, tr):  # the trainer
         "Write what there is"
         self.write(tr)
 
-    def write(self, tr): # the trainer
+    def write(self, tr):  # the trainer
         "Renew the JSON file"
-        t = time.perf_counter(); params = sum(p.numel() for p in tr.model.parameters())
-        h = dict(config=tr.full_config, model_config=tr.model.config, num_params=params, total_steps=tr.total_steps, processes=tr.team.size,
-                 finished=tr.finished, device=str(tr.device), amp=str(tr.amp_dtype or torch.float32), **tr.history)
-        with writing(tr.output_dir/'logs'/'training_metrics.json') as f: f.write_text(json.dumps(h, indent=1, allow_nan=True))
-        self.wrote = time.perf_counter(); self.cost = self.wrote - t
+        t = time.perf_counter()
+        params = sum(p.numel() for p in tr.model.parameters())
+        h = dict(
+            config=tr.full_config,
+            model_config=tr.model.config,
+            num_params=params,
+            total_steps=tr.total_steps,
+            processes=tr.team.size,
+            finished=tr.finished,
+            device=str(tr.device),
+            amp=str(tr.amp_dtype or torch.float32),
+            **tr.history,
+        )
+        with writing(tr.output_dir / "logs" / "training_metrics.json") as f:
+            f.write_text(json.dumps(h, indent=1, allow_nan=True))
+        self.wrote = time.perf_counter()
+        self.cost = self.wrote - t
 
 # %% ../nbs/05_trainer.ipynb #bfca8d20
 class Validate(Callback):
     "Validation loss of the raw and the averaged weights; says whether the latter is the best so far"
-    def after_step(self, tr): # the trainer
+
+    def after_step(self, tr):  # the trainer
         "Validate every so many steps, and after the last one"
-        every = tr.cfg['validation']['every_steps']
-        if tr.val_data is None or not every or (tr.step % every and tr.step < tr.total_steps): return
-        n = tr.cfg['validation']['num_images']; raw = tr.val_loss(n)
-        with tr.ema.applied(tr.model): avg = tr.val_loss(n)
-        best = min((v['loss_ema'] for v in tr.history['val']), default=math.inf)
-        tr.history['val'].append(dict(step=tr.step, epoch=round(tr.step/tr.steps_per_epoch, 4), loss_raw=raw, loss_ema=avg))
-        tr.is_best = avg < best # saved by `Checkpoints`, once this step is in the curves
+        every = tr.cfg["validation"]["every_steps"]
+        if tr.val_data is None or not every or (tr.step % every and tr.step < tr.total_steps):
+            return
+        n = tr.cfg["validation"]["num_images"]
+        raw = tr.val_loss(n)
+        with tr.ema.applied(tr.model):
+            avg = tr.val_loss(n)
+        best = min((v["loss_ema"] for v in tr.history["val"]), default=math.inf)
+        tr.history["val"].append(
+            dict(
+                step=tr.step,
+                epoch=round(tr.step / tr.steps_per_epoch, 4),
+                loss_raw=raw,
+                loss_ema=avg,
+            )
+        )
+        tr.is_best = avg < best  # saved by `Checkpoints`, once this step is in the curves
 
 # %% ../nbs/05_trainer.ipynb #vali0002
 def out_of_patience(
-    losses:list,       # of all validations so far
-    patience:int,      # how many without a better one are too many; None: never
-    min_delta:float=0., # by how much a loss must be lower to count as better
-)->bool:
+    losses: list,  # of all validations so far
+    patience: int,  # how many without a better one are too many; None: never
+    min_delta: float = 0.0,  # by how much a loss must be lower to count as better
+) -> bool:
     "Whether the last `patience` validations brought nothing better"
-    if patience is None or len(losses) <= patience: return False
+    if patience is None or len(losses) <= patience:
+        return False
     return min(losses[-patience:]) >= min(losses[:-patience]) - min_delta
 
 # %% ../nbs/05_trainer.ipynb #vali0004
 class EarlyStop(Callback):
     "Ends the run when validation brings nothing better any more"
-    def before_train(self, tr): # the trainer
+
+    def before_train(self, tr):  # the trainer
         "A run that was stopped early stays so"
         self.after_step(tr)
 
-    def after_step(self, tr): # the trainer
+    def after_step(self, tr):  # the trainer
         "Look at the validations so far"
-        e = tr.cfg['early_stop']
-        if out_of_patience([v['loss_ema'] for v in tr.history['val']], e['patience'], e['min_delta']): tr.finished = True
+        e = tr.cfg["early_stop"]
+        if out_of_patience(
+            [v["loss_ema"] for v in tr.history["val"]], e["patience"], e["min_delta"]
+        ):
+            tr.finished = True
 
 # %% ../nbs/05_trainer.ipynb #f686e587
 class SampleGrids(Callback):
     "A grid of samples from the averaged weights now and then, always from the same noise"
-    def after_step(self, tr): # the trainer
+
+    def after_step(self, tr):  # the trainer
         "Write grids/step_….png every so many steps"
-        s = tr.cfg['sampling']
-        if not tr.sample_fn or not s['every_steps'] or tr.step % s['every_steps']: return
+        s = tr.cfg["sampling"]
+        if not tr.sample_fn or not s["every_steps"] or tr.step % s["every_steps"]:
+            return
         from PIL import Image
-        with tr.ema.applied(tr.model): x = tr.sample_fn(tr.model, s['num_samples'])
+
+        with tr.ema.applied(tr.model):
+            x = tr.sample_fn(tr.model, s["num_samples"])
         tr.model.train()
-        with writing(tr.output_dir/'grids'/f'step_{tr.step:06d}.png') as tmp: Image.fromarray(make_grid(x).numpy()).save(tmp)
+        with writing(tr.output_dir / "grids" / f"step_{tr.step:06d}.png") as tmp:
+            Image.fromarray(make_grid(x).numpy()).save(tmp)
 
 # %% ../nbs/05_trainer.ipynb #fcc16e3e
 def second_name(
     path,  # a file
-    other, # its other name
+    other,  # its other name
 ):
     "Give a file a second name: a hard link where the disk knows them, else a copy"
     with writing(other) as tmp:
         tmp.unlink()
-        try: os.link(path, tmp)
-        except OSError: shutil.copyfile(path, tmp)
+        try:
+            os.link(path, tmp)
+        except OSError:
+            shutil.copyfile(path, tmp)
 
 # %% ../nbs/05_trainer.ipynb #seco0002
 class Checkpoints(Callback):
     "best.pt after the best validation; latest.pt, ema.pt and the last few step_….pt every so many steps or minutes, and at the end"
-    def before_train(self, tr): # the trainer
+
+    def before_train(self, tr):  # the trainer
         "Start the clock, and clean up"
-        here = not tr.step or (tr.output_dir/'ckpts'/'latest.pt').is_file() # or it goes on from another folder's
+        # or it goes on from another folder's
+        here = not tr.step or (tr.output_dir / "ckpts" / "latest.pt").is_file()
         self.t, self.saved, self.due = time.monotonic(), tr.step if here else None, False
-        for p in (tr.output_dir/'ckpts').glob('.*.pt'): p.unlink() # what a process left behind that was killed while saving
+        # what a process left behind that was killed while saving
+        for p in (tr.output_dir / "ckpts").glob(".*.pt"):
+            p.unlink()
 
-    def after_step(self, tr): # the trainer
+    def after_step(self, tr):  # the trainer
         "Save if it is time to, and the last step was good"
-        c, waited = tr.cfg['checkpoint'], (time.monotonic() - self.t)/60
-        self.due |= bool(c['every_steps']) and tr.step % c['every_steps'] == 0
-        self.due |= bool(c['every_minutes']) and waited > c['every_minutes']
-        if tr.bad_steps: return # many more may follow; what was saved last is good
-        if tr.is_best: tr.save(tr.output_dir/'ckpts'/'best.pt'); tr.is_best = False
-        if self.due: self.write(tr)
+        c, waited = tr.cfg["checkpoint"], (time.monotonic() - self.t) / 60
+        self.due |= bool(c["every_steps"]) and tr.step % c["every_steps"] == 0
+        self.due |= bool(c["every_minutes"]) and waited > c["every_minutes"]
+        if tr.bad_steps:
+            return  # many more may follow; what was saved last is good
+        if tr.is_best:
+            tr.save(tr.output_dir / "ckpts" / "best.pt")
+            tr.is_best = False
+        if self.due:
+            self.write(tr)
 
-    def after_train(self, tr): # the trainer
+    def after_train(self, tr):  # the trainer
         "Save what is not saved yet"
-        lost = tr.bad_steps >= tr.cfg['max_bad_steps'] # a few are no reason: they changed nothing
-        if self.saved != tr.step and not lost and tr.whole: self.write(tr)
+        lost = tr.bad_steps >= tr.cfg["max_bad_steps"]  # a few are no reason: they changed nothing
+        if self.saved != tr.step and not lost and tr.whole:
+            self.write(tr)
 
-    def write(self, tr): # the trainer
+    def write(self, tr):  # the trainer
         "Write `latest.pt`, keep the last few, and write `ema.pt`"
-        d, keep = tr.output_dir/'ckpts', tr.cfg['checkpoint']['keep']
-        self.saved, self.due = tr.step, False # also if it fails: the same step is not tried twice
-        tr.save(d/'latest.pt')
+        d, keep = tr.output_dir / "ckpts", tr.cfg["checkpoint"]["keep"]
+        self.saved, self.due = tr.step, False  # also if it fails: the same step is not tried twice
+        tr.save(d / "latest.pt")
         if keep:
-            second_name(d/'latest.pt', d/f'step_{tr.step:08d}.pt')
-            mine = sorted(p for p in d.glob('step_*.pt') if p.stem <= f'step_{tr.step:08d}') # later ones are of a run gone back from
-            for old in mine[:-keep]: old.unlink()
-        tr.save(d/'ema.pt', ema_only=True); self.t = time.monotonic()
+            second_name(d / "latest.pt", d / f"step_{tr.step:08d}.pt")
+            # later ones are of a run gone back from
+            mine = sorted(p for p in d.glob("step_*.pt") if p.stem <= f"step_{tr.step:08d}")
+            for old in mine[:-keep]:
+                old.unlink()
+        tr.save(d / "ema.pt", ema_only=True)
+        self.t = time.monotonic()
 
 # %% ../nbs/05_trainer.ipynb #4d0205b3
 class StopOnSignal(Callback):
     "Ctrl-C and SIGTERM end the run after the step under way, saved; a second Ctrl-C ends it at once"
-    def before_train(self, tr): # the trainer
+
+    def before_train(self, tr):  # the trainer
         "Listen; only a process's main thread can"
         self.old = {}
-        if threading.current_thread() is not threading.main_thread(): return
-        def handler(num, frame):
-            if num == signal.SIGINT: signal.signal(num, self.old[num])
-            tr.stop = tr.stop or (KeyboardInterrupt() if num == signal.SIGINT else SystemExit(143))
-        for s in (signal.SIGINT, signal.SIGTERM): self.old[s] = signal.signal(s, handler)
+        if threading.current_thread() is not threading.main_thread():
+            return
 
-    def after_train(self, tr): # the trainer
+        def handler(num, frame):
+            if num == signal.SIGINT:
+                signal.signal(num, self.old[num])
+            tr.stop = tr.stop or (KeyboardInterrupt() if num == signal.SIGINT else SystemExit(143))
+
+        for s in (signal.SIGINT, signal.SIGTERM):
+            self.old[s] = signal.signal(s, handler)
+
+    def after_train(self, tr):  # the trainer
         "Stop listening"
-        for s, h in self.old.items(): signal.signal(s, h)
+        for s, h in self.old.items():
+            signal.signal(s, h)
 
 # %% ../nbs/05_trainer.ipynb #bc0c9987
 class Progress(Callback):
     "A bar with loss, images per second, peak memory and the time left"
-    def before_train(self, tr): # the trainer
+
+    def before_train(self, tr):  # the trainer
         "Draw it, where the run stands"
         from tqdm.auto import tqdm
-        self.bar, self.loss = tqdm(total=tr.total_steps, initial=tr.step, unit='step', desc='train', dynamic_ncols=True), None
 
-    def after_step(self, tr): # the trainer
+        self.bar, self.loss = (
+            tqdm(
+                total=tr.total_steps, initial=tr.step, unit="step", desc="train", dynamic_ncols=True
+            ),
+            None,
+        )
+
+    def after_step(self, tr):  # the trainer
         "Move it by one"
-        if not tr.bad_steps: self.loss = tr.last_loss if self.loss is None else .98*self.loss + .02*tr.last_loss
+        if not tr.bad_steps:
+            self.loss = (
+                tr.last_loss if self.loss is None else 0.98 * self.loss + 0.02 * tr.last_loss
+            )
         self.bar.update(1)
-        rate = self.bar.format_dict['rate']
-        speed, loss = f"{rate*tr.cfg['batch_size']:.0f}" if rate else '?', '?' if self.loss is None else f'{self.loss:.4f}'
-        self.bar.set_postfix(loss=loss, img_s=speed, mib=f'{peak_memory(tr.device):.0f}', refresh=False)
+        rate = self.bar.format_dict["rate"]
+        speed, loss = (
+            f"{rate * tr.cfg['batch_size']:.0f}" if rate else "?",
+            "?" if self.loss is None else f"{self.loss:.4f}",
+        )
+        self.bar.set_postfix(
+            loss=loss, img_s=speed, mib=f"{peak_memory(tr.device):.0f}", refresh=False
+        )
 
-    def after_train(self, tr): # the trainer
+    def after_train(self, tr):  # the trainer
         "Leave it as it is"
         self.bar.close()
 
 # %% ../nbs/05_trainer.ipynb #7774aa03
 def standard_callbacks(
-    progress:bool=True, # with a progress bar
-)->list:
+    progress: bool = True,  # with a progress bar
+) -> list:
     "The callbacks every run has, in the order they run: measure and log before saving, so that a checkpoint holds its own curves"
-    return [StopOnSignal(), Validate(), EarlyStop(), MetricsLog(), SampleGrids(), Checkpoints(), *([Progress()] if progress else [])]
+    return [
+        StopOnSignal(),
+        Validate(),
+        EarlyStop(),
+        MetricsLog(),
+        SampleGrids(),
+        Checkpoints(),
+        *([Progress()] if progress else []),
+    ]
 
 # %% ../nbs/05_trainer.ipynb #fail0001
 @contextmanager
 def failures_named(
-    size:int=1, # how many processes train together
+    size: int = 1,  # how many processes train together
 ):
     "Inside the block, what the machine does to a run becomes a `DDPMError` that says what to do"
     try:
-        with dead_workers_named(): yield
+        with dead_workers_named():
+            yield
     except RuntimeError as e:
         text = str(e)
         if isinstance(e, torch.cuda.OutOfMemoryError) or "can't allocate memory" in text:
-            raise DDPMError("training: out of memory; a larger training.accumulate computes the same batch in smaller parts, "
-                            "and model.gradient_checkpointing keeps less of each") from None
-        lost = isinstance(e, getattr(dist, 'DistError', ())) or any(w in text for w in ('closed by peer', 'reset by peer', 'gloo'))
-        if size == 1 or not lost: raise
-        raise LostProcess("training: another process of this run is gone; "
-                          "torchrun --max_restarts N starts all of them again from latest.pt") from None
+            raise DDPMError(
+                "training: out of memory; a larger training.accumulate computes the same batch in smaller parts, "
+                "and model.gradient_checkpointing keeps less of each"
+            ) from None
+        lost = isinstance(e, getattr(dist, "DistError", ())) or any(
+            w in text for w in ("closed by peer", "reset by peer", "gloo")
+        )
+        if size == 1 or not lost:
+            raise
+        raise LostProcess(
+            "training: another process of this run is gone; "
+            "torchrun --max_restarts N starts all of them again from latest.pt"
+        ) from None
 
 # %% ../nbs/05_trainer.ipynb #team0002
 class Team:
     "The processes that train together; without `torchrun`, a team of one"
+
     def __init__(self):
         on = dist.is_available() and dist.is_initialized()
         self.rank, self.size = (dist.get_rank(), dist.get_world_size()) if on else (0, 1)
-        self.first = self.rank == 0 # logs, averages, validates and saves for all
+        self.first = self.rank == 0  # logs, averages, validates and saves for all
 
-    def share(self,
-        x, # a tensor, one entry per image of the whole batch
-    ):     # the entries of this process's part
+    def share(
+        self,
+        x,  # a tensor, one entry per image of the whole batch
+    ):  # the entries of this process's part
         "This process's part of a batch"
         return x.tensor_split(self.size)[self.rank]
 
-    def sum(self,
-        x:Tensor, # a number or several, on the training device; changed in place
-    )->Tensor:
+    def sum(
+        self,
+        x: Tensor,  # a number or several, on the training device; changed in place
+    ) -> Tensor:
         "The sum over all processes, the same in each"
-        if self.size > 1: dist.all_reduce(x)
+        if self.size > 1:
+            dist.all_reduce(x)
         return x
 
-    def wrap(self,
-        model:nn.Module, # on its device
-    )->nn.Module:        # what to call for training
+    def wrap(
+        self,
+        model: nn.Module,  # on its device
+    ) -> nn.Module:  # what to call for training
         "The model with gradients averaged over all processes"
-        if self.size == 1: return model
-        out = nn.parallel.DistributedDataParallel(model) # starts all from the first process's weights
-        out.parameterization = getattr(model, 'parameterization', 'eps') # the loss asks whatever it is given
+        if self.size == 1:
+            return model
+        # starts all from the first process's weights
+        out = nn.parallel.DistributedDataParallel(model)
+        # the loss asks whatever it is given
+        out.parameterization = getattr(model, "parameterization", "eps")
         return out
 
 # %% ../nbs/05_trainer.ipynb #team0006
-def meeting_place()->dict: # arguments for `init_process_group`
+def meeting_place() -> dict:  # arguments for `init_process_group`
     "Where the processes leave each other their addresses; after a restart a new place, or they would find those of the dead"
-    if os.environ.get('GROUP_WORLD_SIZE') != '1': return {} # on several machines the restarts are not counted alike
+    # on several machines the restarts are not counted alike
+    if os.environ.get("GROUP_WORLD_SIZE") != "1":
+        return {}
     from torch.distributed.rendezvous import rendezvous
-    store, rank, size = next(iter(rendezvous('env://')))
+
+    store, rank, size = next(iter(rendezvous("env://")))
     name = f"restart_{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
     return dict(store=dist.PrefixStore(name, store), rank=rank, world_size=size)
+
 
 @contextmanager
 def first_goes_ahead():
     "The block is run by each machine's first process, then by the others: what the first one downloads, they find"
-    many, first = dist.is_available() and dist.is_initialized(), os.environ.get('LOCAL_RANK', '0') == '0'
+    many, first = (
+        dist.is_available() and dist.is_initialized(),
+        os.environ.get("LOCAL_RANK", "0") == "0",
+    )
+
     def wait():
-        with failures_named(dist.get_world_size()): dist.barrier()
-    if many and not first: wait()
+        with failures_named(dist.get_world_size()):
+            dist.barrier()
+
+    if many and not first:
+        wait()
     yield
-    if many and first: wait()
+    if many and first:
+        wait()
+
 
 @contextmanager
 def joined(
-    device='auto', # see `pick_device`; with several GPUs, each process takes its own
-):                 # yields the device
+    device="auto",  # see `pick_device`; with several GPUs, each process takes its own
+):  # yields the device
     "For as long as the block runs, be one of the processes that `torchrun` started; alone, nothing happens"
-    dev, size = pick_device(device), int(os.environ.get('WORLD_SIZE', 1))
-    if size == 1 or 'RANK' not in os.environ: yield dev; return
-    require(dev.type in ('cpu', 'cuda'), f"device: {device!r}; several processes need cpu or cuda")
-    if dev.type == 'cuda':
-        dev = pick_device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}"); torch.cuda.set_device(dev)
-    kind, main = 'nccl' if dev.type == 'cuda' else 'gloo', threading.current_thread() is threading.main_thread()
-    was = signal.signal(signal.SIGTERM, signal.SIG_DFL) if main else None # while it waits for the others, Python runs no handler
-    with failures_named(size): dist.init_process_group(kind, timeout=timedelta(hours=1), **meeting_place())
-    if main: signal.signal(signal.SIGTERM, was)
+    dev, size = pick_device(device), int(os.environ.get("WORLD_SIZE", 1))
+    if size == 1 or "RANK" not in os.environ:
+        yield dev
+        return
+    require(dev.type in ("cpu", "cuda"), f"device: {device!r}; several processes need cpu or cuda")
+    if dev.type == "cuda":
+        dev = pick_device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
+        torch.cuda.set_device(dev)
+    kind, main = (
+        "nccl" if dev.type == "cuda" else "gloo",
+        threading.current_thread() is threading.main_thread(),
+    )
+    # while it waits for the others, Python runs no handler
+    was = signal.signal(signal.SIGTERM, signal.SIG_DFL) if main else None
+    with failures_named(size):
+        dist.init_process_group(kind, timeout=timedelta(hours=1), **meeting_place())
+    if main:
+        signal.signal(signal.SIGTERM, was)
     yield dev
-    dist.barrier(); gc.collect(); dist.destroy_process_group() # not after an error: the process ends anyway, and the others may be gone
+    # not after an error: the process ends anyway, and the others may be gone
+    dist.barrier()
+    gc.collect()
+    dist.destroy_process_group()
 
 # %% ../nbs/05_trainer.ipynb #6342a33b
 class DDPMTrainer:
     "Trains a noise predictor: a short loop; what surrounds it are callbacks"
-    def __init__(self,
-        model:nn.Module,   # e.g. a `UNetSmall`
-        schedules:DDPMSchedules, # the noise schedule to train for
-        data,              # training images: `ImageData`, `FolderData`
-        val_data=None,     # held-out images; without them there is no validation loss and no `best.pt`
-        loss=None,         # a `DDPMLoss`; default: mean squared error on what the model predicts
-        config:dict=None,  # the config's `training` section, see `TRAINING_DEFAULTS`
-        output_dir='outputs', # gets ckpts/, logs/ and grids/
-        seed:int=0,        # decides batches, noise, timesteps and dropout
-        device='auto',     # see `pick_device`
-        full_config:dict=None, # the whole config, kept in checkpoints and logs
-        sample_fn=None,    # `f(model, n) -> images`, for the sample grids while training
-        callbacks=None,    # more callbacks, after the standard ones
-        progress:bool=True, # show a progress bar
+
+    def __init__(
+        self,
+        model: nn.Module,  # e.g. a `UNetSmall`
+        schedules: DDPMSchedules,  # the noise schedule to train for
+        data,  # training images: `ImageData`, `FolderData`
+        # held-out images; without them there is no validation loss and no `best.pt`
+        val_data=None,
+        loss=None,  # a `DDPMLoss`; default: mean squared error on what the model predicts
+        config: dict | None = None,  # the config's `training` section, see `TRAINING_DEFAULTS`
+        output_dir="outputs",  # gets ckpts/, logs/ and grids/
+        seed: int = 0,  # decides batches, noise, timesteps and dropout
+        device="auto",  # see `pick_device`
+        full_config: dict | None = None,  # the whole config, kept in checkpoints and logs
+        sample_fn=None,  # `f(model, n) -> images`, for the sample grids while training
+        callbacks=None,  # more callbacks, after the standard ones
+        progress: bool = True,  # show a progress bar
     ):
         self.cfg, self.seed, self.team = training_config(config), seed, Team()
         self.device = pick_device(device) if isinstance(device, str) else device
         self.model, self.schedules = model.to(self.device), schedules.to(self.device)
-        self.model.to(memory_format=torch.channels_last if self.cfg['channels_last'] else torch.contiguous_format)
+        self.model.to(
+            memory_format=torch.channels_last
+            if self.cfg["channels_last"]
+            else torch.contiguous_format
+        )
         self.data, self.val_data = data.to(self.device), val_data
         self.loss, self.sample_fn = loss or DDPMLoss(schedules), sample_fn
         self.output_dir, self.full_config = Path(output_dir), full_config or {}
         self.check_fit()
-        self.steps_per_epoch = len(data) // self.cfg['batch_size']
-        self.total_steps = self.cfg['max_steps'] or self.cfg['epochs'] * self.steps_per_epoch
+        self.steps_per_epoch = len(data) // self.cfg["batch_size"]
+        self.total_steps = self.cfg["max_steps"] or self.cfg["epochs"] * self.steps_per_epoch
         require(self.total_steps > 0, f"training.epochs: {self.cfg['epochs']}; expected 1 or more")
-        self.start_state(standard_callbacks(progress) if self.team.first else [StopOnSignal()], callbacks or [])
+        self.start_state(
+            standard_callbacks(progress) if self.team.first else [StopOnSignal()], callbacks or []
+        )
 
     @property
     def epoch(self):
         "How many passes over the data are complete"
         return self.step // self.steps_per_epoch
 
-    def call(self,
-        moment:str, # the callback method to run
+    def call(
+        self,
+        moment: str,  # the callback method to run
     ):
         "Run one method of every callback, in order"
-        for c in self.callbacks: getattr(c, moment)(self)
+        for c in self.callbacks:
+            getattr(c, moment)(self)
 
 # %% ../nbs/05_trainer.ipynb #fit00001
 @patch
-def check_fit(self:DDPMTrainer):
+def check_fit(self: DDPMTrainer):
     "Raise `DDPMError` unless model, data and settings fit together"
-    m, data, b = self.model, self.data, self.cfg['batch_size']
-    shape = (getattr(m, 'in_channels', data.image_shape[0]), *[getattr(m, 'image_size', data.image_shape[1])]*2)
-    require(tuple(data.image_shape) == shape,
-            f"dataset: images are {data.image_shape}; the model expects {shape} (model.in_channels, model.image_size)")
-    classes = getattr(m, 'num_classes', None); self.conditional = bool(classes)
-    require(not classes or data.labels is not None, "model.num_classes: set, but the data set has no labels")
-    require(not classes or data.num_classes <= classes, f"model.num_classes: {classes}, but the data set has {data.num_classes} classes")
-    require(b <= len(data), f"training.batch_size: {b} is more than the {len(data)} images of the data set")
-    parts = self.cfg['accumulate']*self.team.size
-    require(b >= parts, f"training.batch_size: {b}; expected at least training.accumulate times the number of processes, {parts}")
-    require(self.cfg['early_stop']['patience'] is None or self.val_data is not None, "training.early_stop: needs held-out images, val_data")
+    m, data, b = self.model, self.data, self.cfg["batch_size"]
+    shape = (
+        getattr(m, "in_channels", data.image_shape[0]),
+        *[getattr(m, "image_size", data.image_shape[1])] * 2,
+    )
+    require(
+        tuple(data.image_shape) == shape,
+        f"dataset: images are {data.image_shape}; the model expects {shape} (model.in_channels, model.image_size)",
+    )
+    classes = getattr(m, "num_classes", None)
+    self.conditional = bool(classes)
+    require(
+        not classes or data.labels is not None,
+        "model.num_classes: set, but the data set has no labels",
+    )
+    require(
+        not classes or data.num_classes <= classes,
+        f"model.num_classes: {classes}, but the data set has {data.num_classes} classes",
+    )
+    require(
+        b <= len(data),
+        f"training.batch_size: {b} is more than the {len(data)} images of the data set",
+    )
+    parts = self.cfg["accumulate"] * self.team.size
+    require(
+        b >= parts,
+        f"training.batch_size: {b}; expected at least training.accumulate times the number of processes, {parts}",
+    )
+    require(
+        self.cfg["early_stop"]["patience"] is None or self.val_data is not None,
+        "training.early_stop: needs held-out images, val_data",
+    )
+
 
 @patch
-def start_state(self:DDPMTrainer,
-    standard:list, # callbacks that every run has
-    more:list,     # the caller's own, on the first process only
+def start_state(
+    self: DDPMTrainer,
+    standard: list,  # callbacks that every run has
+    more: list,  # the caller's own, on the first process only
 ):
     "Everything that changes while training, as it is before the first step"
     c = self.cfg
-    self.lr = c['learning_rate'] * lr_at(0, self.total_steps, c['scheduler']) # a wrong name shows here, not after hours
-    self.opt = make_optimizer(self.model.parameters(), c['learning_rate'], c['optimizer'])
-    self.amp_dtype, scale = amp_policy(c['amp'], self.device)
+    # a wrong name shows here, not after hours
+    self.lr = c["learning_rate"] * lr_at(0, self.total_steps, c["scheduler"])
+    self.opt = make_optimizer(self.model.parameters(), c["learning_rate"], c["optimizer"])
+    self.amp_dtype, scale = amp_policy(c["amp"], self.device)
     self.scaler = torch.amp.GradScaler(self.device.type, enabled=scale)
     self.forward = self.team.wrap(self.model)
-    if c['compile']: self.forward = torch.compile(self.forward) # a wrapper: the model keeps its weights' names
-    e = c['ema']; self.ema = EMA(self.model, e['decay'], e['warmup'])
-    self.extra_emas = {str(float(d)): EMA(self.model, d, e['warmup']) for d in e['extra_decays']}
-    self.step, self.bad_steps, self.seconds, self.loss_avg = 0, 0, 0., None
-    self.stop, self.finished, self.is_best, self.whole, self.saved_at = None, False, False, True, None
-    self.history, self.pending = dict(steps=[], val=[], resumes=[], skipped=[]), [] # pending: losses since the last log entry
+    # a wrapper: the model keeps its weights' names
+    if c["compile"]:
+        self.forward = torch.compile(self.forward)
+    e = c["ema"]
+    self.ema = EMA(self.model, e["decay"], e["warmup"])
+    self.extra_emas = {str(float(d)): EMA(self.model, d, e["warmup"]) for d in e["extra_decays"]}
+    self.step, self.bad_steps, self.seconds, self.loss_avg = 0, 0, 0.0, None
+    self.stop, self.finished, self.is_best, self.whole, self.saved_at = (
+        None,
+        False,
+        False,
+        True,
+        None,
+    )
+    # pending: losses since the last log entry
+    self.history, self.pending = dict(steps=[], val=[], resumes=[], skipped=[]), []
     self.callbacks = [*standard, *(more if self.team.first else [])]
 
 # %% ../nbs/05_trainer.ipynb #1c06d647
 @patch
-def generator(self:DDPMTrainer,
-    *keys:int, # which stream
-)->torch.Generator:
+def generator(
+    self: DDPMTrainer,
+    *keys: int,  # which stream
+) -> torch.Generator:
     "A random stream on the training device that depends on the seed and `keys` alone"
     return torch.Generator(self.device).manual_seed(fold_seed(self.seed, *keys).initial_seed())
 
 # %% ../nbs/05_trainer.ipynb #draw0002
 @patch
-def draw(self:DDPMTrainer,
-    x:Tensor,      # this process's clean images `(b,C,H,W)`
-    y:Tensor=None, # their labels, int64 `(b,)`
-):                 # `(x, y, t, noise)`, each `(b,…)`
+def draw(
+    self: DDPMTrainer,
+    x: Tensor,  # this process's clean images `(b,C,H,W)`
+    y: Tensor = None,  # their labels, int64 `(b,)`
+):  # `(x, y, t, noise)`, each `(b,…)`
     "All random numbers of a step, as a function of (seed, step): mirrored images, labels partly hidden, timesteps, noise"
     g, share = self.generator(3, self.step), self.team.share
-    n = len(x) if self.team.size == 1 else self.cfg['batch_size']
-    torch.manual_seed(fold_seed(self.seed, 16, self.step, self.team.rank).initial_seed()) # dropout draws from the global stream
-    if self.data.flip: x = random_flip(x, fold_seed(self.seed, 5, self.step), n, share(torch.arange(n)))
-    if self.cfg['channels_last']: x = x.contiguous(memory_format=torch.channels_last)
+    n = len(x) if self.team.size == 1 else self.cfg["batch_size"]
+    # dropout draws from the global stream
+    torch.manual_seed(fold_seed(self.seed, 16, self.step, self.team.rank).initial_seed())
+    if self.data.flip:
+        x = random_flip(x, fold_seed(self.seed, 5, self.step), n, share(torch.arange(n)))
+    if self.cfg["channels_last"]:
+        x = x.contiguous(memory_format=torch.channels_last)
     if self.conditional:
-        hidden = drop_labels(torch.zeros(n, device=self.device), 1, self.cfg['label_dropout'], g) # 1 where hidden
+        # 1 where hidden
+        hidden = drop_labels(torch.zeros(n, device=self.device), 1, self.cfg["label_dropout"], g)
         y = torch.where(share(hidden).bool(), self.model.null_label, y)
     t = torch.randint(0, self.schedules.T, (n,), generator=g, device=self.device)
     noise = torch.randn((n, *x.shape[1:]), generator=g, device=self.device)
@@ -732,209 +1108,344 @@ def draw(self:DDPMTrainer,
 
 # %% ../nbs/05_trainer.ipynb #668b43a5
 @patch
-def gradient(self:DDPMTrainer,
-    x:Tensor, # clean images of this process `(b,C,H,W)`
-    y:Tensor, # labels `(b,)` or None
-    t:Tensor, # timesteps `(b,)`
-    noise:Tensor, # like `x`
-)->Tensor:    # the loss of this process's part, weighted by its share of the batch
+def gradient(
+    self: DDPMTrainer,
+    x: Tensor,  # clean images of this process `(b,C,H,W)`
+    y: Tensor,  # labels `(b,)` or None
+    t: Tensor,  # timesteps `(b,)`
+    noise: Tensor,  # like `x`
+) -> Tensor:  # the loss of this process's part, weighted by its share of the batch
     "Add up the gradient of the whole batch, part by part; processes exchange theirs with the last part"
-    n = len(x) if self.team.size == 1 else self.cfg['batch_size']
-    parts, total = torch.arange(len(x)).tensor_split(self.cfg['accumulate']), 0.
+    n = len(x) if self.team.size == 1 else self.cfg["batch_size"]
+    parts, total = torch.arange(len(x)).tensor_split(self.cfg["accumulate"]), 0.0
     for k, i in enumerate(parts):
         s, more = slice(int(i[0]), int(i[-1]) + 1), k + 1 < len(parts)
         with self.forward.no_sync() if more and self.team.size > 1 else nullcontext():
-            with torch.autocast(self.device.type, self.amp_dtype, enabled=self.amp_dtype is not None):
-                loss = self.loss(self.forward, x[s], None if y is None else y[s], t=t[s], noise=noise[s]).loss * (len(i)/n)
-            self.scaler.scale(loss * self.team.size).backward() # times size, for the mean over processes is taken of it
+            with torch.autocast(
+                self.device.type, self.amp_dtype, enabled=self.amp_dtype is not None
+            ):
+                loss = self.loss(
+                    self.forward, x[s], None if y is None else y[s], t=t[s], noise=noise[s]
+                ).loss * (len(i) / n)
+            # times size, for the mean over processes is taken of it
+            self.scaler.scale(loss * self.team.size).backward()
         total = total + loss.detach()
     return total
 
 # %% ../nbs/05_trainer.ipynb #b709ba45
 @patch
-def what_is_bad(self:DDPMTrainer)->str: # '' if nothing
+def what_is_bad(self: DDPMTrainer) -> str:  # '' if nothing
     "Why the step under way must not change the weights; the same in all processes"
-    if not math.isfinite(self.last_loss): return 'had a loss that is not finite'
-    if not math.isfinite(self.grad_norm): return 'had a gradient that is not finite'
-    most, usual = self.cfg['max_loss_ratio'], max(self.loss_avg or 0., 1e-3)
-    if most and self.loss_avg is not None and self.last_loss > most*usual:
-        return f'had a loss of {self.last_loss:.3g}, where {usual:.3g} was usual (training.max_loss_ratio)'
-    return ''
+    if not math.isfinite(self.last_loss):
+        return "had a loss that is not finite"
+    if not math.isfinite(self.grad_norm):
+        return "had a gradient that is not finite"
+    most, usual = self.cfg["max_loss_ratio"], max(self.loss_avg or 0.0, 1e-3)
+    if most and self.loss_avg is not None and self.last_loss > most * usual:
+        return f"had a loss of {self.last_loss:.3g}, where {usual:.3g} was usual (training.max_loss_ratio)"
+    return ""
 
 # %% ../nbs/05_trainer.ipynb #bad00004
 @patch
-def on_bad_step(self:DDPMTrainer,
-    why:str, # from `what_is_bad`
+def on_bad_step(
+    self: DDPMTrainer,
+    why: str,  # from `what_is_bad`
 ):
     "Count a step that was skipped; raises `DDPMError` after too many in a row"
-    self.bad_steps += 1; self.history['skipped'].append(self.step)
-    n = self.cfg['max_bad_steps']
-    require(self.bad_steps < n, f"training: {n} steps in a row, up to step {self.step}, were skipped; the last {why}; "
-            "look at the data, lower training.learning_rate, or set training.amp to false")
+    self.bad_steps += 1
+    self.history["skipped"].append(self.step)
+    n = self.cfg["max_bad_steps"]
+    require(
+        self.bad_steps < n,
+        f"training: {n} steps in a row, up to step {self.step}, were skipped; the last {why}; "
+        "look at the data, lower training.learning_rate, or set training.amp to false",
+    )
 
 # %% ../nbs/05_trainer.ipynb #grad0003
 @patch
-def train_step(self:DDPMTrainer,
-    x:Tensor,      # clean images `(B,C,H,W)`, in [-1,1]; with several processes, this one's part
-    y:Tensor=None, # labels, int64 `(B,)`
+def train_step(
+    self: DDPMTrainer,
+    x: Tensor,  # clean images `(B,C,H,W)`, in [-1,1]; with several processes, this one's part
+    y: Tensor = None,  # labels, int64 `(B,)`
 ):
     "One optimizer step; every random number in it is a function of (seed, step)"
     c = self.cfg
-    self.lr = c['learning_rate'] * lr_at(self.step, self.total_steps, c['scheduler'])
-    for gr in self.opt.param_groups: gr['lr'] = self.lr
+    self.lr = c["learning_rate"] * lr_at(self.step, self.total_steps, c["scheduler"])
+    for gr in self.opt.param_groups:
+        gr["lr"] = self.lr
     self.opt.zero_grad(set_to_none=True)
     total = self.gradient(*self.draw(x, y))
     self.scaler.unscale_(self.opt)
-    norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), c['grad_clip'] or math.inf)
+    norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), c["grad_clip"] or math.inf)
     self.last_loss, self.grad_norm = torch.stack([self.team.sum(total), norm]).tolist()
-    bad, self.whole = self.what_is_bad(), False # from here until the end of the step, nothing may be saved
-    if not bad: self.scaler.step(self.opt)
+    # from here until the end of the step, nothing may be saved
+    bad, self.whole = self.what_is_bad(), False
+    if not bad:
+        self.scaler.step(self.opt)
     self.scaler.update()
     self.step += 1
     if not bad:
-        self.bad_steps, self.loss_avg = 0, self.last_loss if self.loss_avg is None else .98*self.loss_avg + .02*self.last_loss
+        self.bad_steps, self.loss_avg = (
+            0,
+            self.last_loss
+            if self.loss_avg is None
+            else 0.98 * self.loss_avg + 0.02 * self.last_loss,
+        )
         if self.team.first:
-            for e in (self.ema, *self.extra_emas.values()): e.update(self.model)
+            for e in (self.ema, *self.extra_emas.values()):
+                e.update(self.model)
     self.whole = True
-    if bad: self.on_bad_step(bad)
+    if bad:
+        self.on_bad_step(bad)
 
 # %% ../nbs/05_trainer.ipynb #7e6a2f94
 @patch
-def agree(self:DDPMTrainer):
+def agree(self: DDPMTrainer):
     "Let all processes leave after the same step: what one was told, all are told"
-    if self.team.size == 1: return
+    if self.team.size == 1:
+        return
     told = [isinstance(self.stop, SystemExit), self.stop is not None, self.finished]
-    term, stop, done = (self.team.sum(torch.tensor(told, dtype=torch.float32, device=self.device)) > 0).tolist()
-    if stop: self.stop = self.stop or (SystemExit(143) if term else KeyboardInterrupt())
+    term, stop, done = (
+        self.team.sum(torch.tensor(told, dtype=torch.float32, device=self.device)) > 0
+    ).tolist()
+    if stop:
+        self.stop = self.stop or (SystemExit(143) if term else KeyboardInterrupt())
     self.finished = self.finished or done
 
 # %% ../nbs/05_trainer.ipynb #agre0003
 @patch
-def loop(self:DDPMTrainer):
+def loop(self: DDPMTrainer):
     "Steps until the last one, or until somebody wants to stop"
     self.agree()
     while not (self.finished or self.stop):
-        order = epoch_order(len(self.data), self.cfg['batch_size'], self.seed, self.epoch, start=self.step % self.steps_per_epoch)
-        for x, y in self.data.batches([self.team.share(i) for i in order], num_workers=self.cfg['num_workers']):
+        order = epoch_order(
+            len(self.data),
+            self.cfg["batch_size"],
+            self.seed,
+            self.epoch,
+            start=self.step % self.steps_per_epoch,
+        )
+        for x, y in self.data.batches(
+            [self.team.share(i) for i in order], num_workers=self.cfg["num_workers"]
+        ):
             self.train_step(x, y)
             self.seconds = time.perf_counter() - self.t0
             self.finished = self.step >= self.total_steps
-            self.call('after_step'); self.agree()
-            if self.finished or self.stop: break
-        else: self.call('after_epoch')
+            self.call("after_step")
+            self.agree()
+            if self.finished or self.stop:
+                break
+        else:
+            self.call("after_epoch")
+
 
 @patch
-def where_to_go_on(self:DDPMTrainer)->str: # part of a sentence
+def where_to_go_on(self: DDPMTrainer) -> str:  # part of a sentence
     "What is saved, and how to use it"
-    latest = self.output_dir/'ckpts'/'latest.pt'
-    if self.saved_at is None: return 'nothing had been saved yet'
-    return f'the last good checkpoint is {latest}, of step {self.saved_at}: go on with --resume latest'
+    latest = self.output_dir / "ckpts" / "latest.pt"
+    if self.saved_at is None:
+        return "nothing had been saved yet"
+    return (
+        f"the last good checkpoint is {latest}, of step {self.saved_at}: go on with --resume latest"
+    )
 
 # %% ../nbs/05_trainer.ipynb #loop0005
 @patch
-def train(self:DDPMTrainer)->dict: # the history: steps, validation losses, resumes, skipped steps
+def train(
+    self: DDPMTrainer,
+) -> dict:  # the history: steps, validation losses, resumes, skipped steps
     "Train until `total_steps`, from where `resume` or an interrupted call left off; errors say how to go on; signals save first"
-    require(self.whole, f"training: a step was broken off half-way, so make a new trainer; {self.where_to_go_on()}"); self.stop = None
-    self.model.train(); self.lr = self.cfg['learning_rate'] * lr_at(self.step, self.total_steps, self.cfg['scheduler'])
+    require(
+        self.whole,
+        f"training: a step was broken off half-way, so make a new trainer; {self.where_to_go_on()}",
+    )
+    self.stop = None
+    self.model.train()
+    self.lr = self.cfg["learning_rate"] * lr_at(self.step, self.total_steps, self.cfg["scheduler"])
     self.t0, self.finished = time.perf_counter() - self.seconds, self.step >= self.total_steps
     try:
-        with failures_named(self.team.size), ExitStack() as leave: # calls `after_train` of those that began, the last one first
-            for c in self.callbacks: c.before_train(self); leave.callback(c.after_train, self)
+        # calls `after_train` of those that began, the last one first
+        with failures_named(self.team.size), ExitStack() as leave:
+            for c in self.callbacks:
+                c.before_train(self)
+                leave.callback(c.after_train, self)
             self.loop()
     except DDPMError as e:
-        if self.stop and isinstance(e, LostProcess): raise self.stop # processes that were stopped along with us are no news
-        raise DDPMError(f'{e}; {self.where_to_go_on()}') from None
-    if self.stop: raise self.stop
+        # processes that were stopped along with us are no news
+        if self.stop and isinstance(e, LostProcess):
+            raise self.stop
+        raise DDPMError(f"{e}; {self.where_to_go_on()}") from None
+    if self.stop:
+        raise self.stop
     return self.history
 
 # %% ../nbs/05_trainer.ipynb #8bcde67a
 @patch
-def state_dict(self:DDPMTrainer)->dict:
+def state_dict(self: DDPMTrainer) -> dict:
     "Everything that a resumed run needs; random streams are functions of seed and step, so they need no entry"
     model = {k: v.detach().cpu() for k, v in self.model.state_dict().items()}
     return dict(
-        format='ddpm_nb', version=1, model=model, ema=self.ema.state_dict(),
+        format="ddpm_nb",
+        version=1,
+        model=model,
+        ema=self.ema.state_dict(),
         extra_ema={k: e.state_dict() for k, e in self.extra_emas.items()},
-        optimizer=self.opt.state_dict(), optimizer_name=self.cfg['optimizer']['name'], scaler=self.scaler.state_dict(),
-        model_config=self.model.config, schedules_config=self.schedules.config, parameterization=self.model.parameterization,
-        step=self.step, epoch=self.epoch, seed=self.seed, bad_steps=self.bad_steps, loss_avg=self.loss_avg, seconds=self.seconds,
-        total_steps=self.total_steps, batch_size=self.cfg['batch_size'], n_data=len(self.data), config=self.full_config,
-        history=self.history, pending=self.pending)
+        optimizer=self.opt.state_dict(),
+        optimizer_name=self.cfg["optimizer"]["name"],
+        scaler=self.scaler.state_dict(),
+        model_config=self.model.config,
+        schedules_config=self.schedules.config,
+        parameterization=self.model.parameterization,
+        step=self.step,
+        epoch=self.epoch,
+        seed=self.seed,
+        bad_steps=self.bad_steps,
+        loss_avg=self.loss_avg,
+        seconds=self.seconds,
+        total_steps=self.total_steps,
+        batch_size=self.cfg["batch_size"],
+        n_data=len(self.data),
+        config=self.full_config,
+        history=self.history,
+        pending=self.pending,
+    )
 
 # %% ../nbs/05_trainer.ipynb #stat0003
 @patch
-def save(self:DDPMTrainer,
-    path,                # the file to write, whole or not at all
-    ema_only:bool=False, # only the averaged weights: smaller, for sampling
+def save(
+    self: DDPMTrainer,
+    path,  # the file to write, whole or not at all
+    ema_only: bool = False,  # only the averaged weights: smaller, for sampling
 ):
     "Write a checkpoint atomically; raises `DDPMError` if the disk refuses, and what was there before stays"
     sd = self.state_dict()
     if ema_only:
-        sd.update(model=sd['ema']['shadow'], is_ema=True, extra_ema={k: e['shadow'] for k, e in sd['extra_ema'].items()})
-        for k in ('ema', 'optimizer', 'scaler', 'history', 'pending'): sd.pop(k)
-    with writing(path) as tmp: torch.save(sd, tmp); seal(tmp)
-    if Path(path).name == 'latest.pt': self.saved_at = self.step
+        sd.update(
+            model=sd["ema"]["shadow"],
+            is_ema=True,
+            extra_ema={k: e["shadow"] for k, e in sd["extra_ema"].items()},
+        )
+        for k in ("ema", "optimizer", "scaler", "history", "pending"):
+            sd.pop(k)
+    with writing(path) as tmp:
+        torch.save(sd, tmp)
+        seal(tmp)
+    if Path(path).name == "latest.pt":
+        self.saved_at = self.step
 
 # %% ../nbs/05_trainer.ipynb #50a40f10
 @patch
-def check_same(self:DDPMTrainer,
-    ck:dict, # a checkpoint
-    path,    # its name, for messages
+def check_same(
+    self: DDPMTrainer,
+    ck: dict,  # a checkpoint
+    path,  # its name, for messages
 ):
     "Raise `DDPMError` unless a checkpoint is of this very run"
-    require('optimizer' in ck, f"checkpoint: {path} holds only averaged weights; resume from latest.pt")
-    for name, ours in (('model_config', self.model.config), ('schedules_config', self.schedules.config)):
+    require(
+        "optimizer" in ck, f"checkpoint: {path} holds only averaged weights; resume from latest.pt"
+    )
+    for name, ours in (
+        ("model_config", self.model.config),
+        ("schedules_config", self.schedules.config),
+    ):
         for k in sorted({*ours, *ck[name]}):
             a, b = ours.get(k), ck[name].get(k, ours.get(k))
-            require(a == b or k == 'gradient_checkpointing',
-                    f"--resume: {name.split('_')[0]}.{k} is {a!r} here, but {b!r} in {path}; "
-                    "resume with the same config, or start anew in another --output_dir")
-    for k, ours in (('seed', self.seed), ('batch_size', self.cfg['batch_size']), ('n_data', len(self.data))):
-        require(ck[k] == ours, f"--resume: {k} is {ours} here, but {ck[k]} in {path}; with another one the data order would not continue")
-    ours, theirs = self.cfg['optimizer']['name'], ck.get('optimizer_name', self.cfg['optimizer']['name'])
-    require(ours == theirs, f"--resume: training.optimizer.name is {ours} here, but {theirs} in {path}; their memories do not mix")
-    missing = [k for k in self.extra_emas if k not in ck.get('extra_ema', {})]
-    require(not missing, f"--resume: training.ema.extra_decays has {', '.join(missing)}, which {path} does not hold; "
-            "an average cannot begin late")
+            require(
+                a == b or k == "gradient_checkpointing",
+                f"--resume: {name.split('_')[0]}.{k} is {a!r} here, but {b!r} in {path}; "
+                "resume with the same config, or start anew in another --output_dir",
+            )
+    for k, ours in (
+        ("seed", self.seed),
+        ("batch_size", self.cfg["batch_size"]),
+        ("n_data", len(self.data)),
+    ):
+        require(
+            ck[k] == ours,
+            f"--resume: {k} is {ours} here, but {ck[k]} in {path}; with another one the data order would not continue",
+        )
+    ours, theirs = (
+        self.cfg["optimizer"]["name"],
+        ck.get("optimizer_name", self.cfg["optimizer"]["name"]),
+    )
+    require(
+        ours == theirs,
+        f"--resume: training.optimizer.name is {ours} here, but {theirs} in {path}; their memories do not mix",
+    )
+    missing = [k for k in self.extra_emas if k not in ck.get("extra_ema", {})]
+    require(
+        not missing,
+        f"--resume: training.ema.extra_decays has {', '.join(missing)}, which {path} does not hold; "
+        "an average cannot begin late",
+    )
 
 # %% ../nbs/05_trainer.ipynb #same0002
 @patch
-def resume(self:DDPMTrainer,
-    path, # a checkpoint with optimizer state: `latest.pt`, `best.pt` or `step_….pt`
+def resume(
+    self: DDPMTrainer,
+    path,  # a checkpoint with optimizer state: `latest.pt`, `best.pt` or `step_….pt`
 ):
     "Go on exactly where a checkpoint was written; raises `DDPMError` if it belongs to another model, data set or seed"
-    ck = load_checkpoint(path); self.check_same(ck, path)
+    ck = load_checkpoint(path)
+    self.check_same(ck, path)
     try:
-        self.model.load_state_dict(ck['model']); self.opt.load_state_dict(ck['optimizer']); self.ema.load_state_dict(ck['ema'])
-        for k, e in self.extra_emas.items(): e.load_state_dict(ck['extra_ema'][k])
-        if self.scaler.is_enabled() and ck['scaler']: self.scaler.load_state_dict(ck['scaler'])
-        self.step, self.seconds, self.history, self.pending = ck['step'], ck['seconds'], ck['history'], ck['pending']
-        self.bad_steps, self.loss_avg, self.whole = ck['bad_steps'], ck.get('loss_avg'), True
-        for p, st in self.opt.state.items(): # a fused step walks through memory: what it remembers must lie there as the weights do
-            st.update({k: torch.empty_like(p, dtype=v.dtype).copy_(v) for k, v in st.items() if getattr(v, 'shape', None) == p.shape})
-        self.history['resumes'].append(self.step)
+        self.model.load_state_dict(ck["model"])
+        self.opt.load_state_dict(ck["optimizer"])
+        self.ema.load_state_dict(ck["ema"])
+        for k, e in self.extra_emas.items():
+            e.load_state_dict(ck["extra_ema"][k])
+        if self.scaler.is_enabled() and ck["scaler"]:
+            self.scaler.load_state_dict(ck["scaler"])
+        self.step, self.seconds, self.history, self.pending = (
+            ck["step"],
+            ck["seconds"],
+            ck["history"],
+            ck["pending"],
+        )
+        self.bad_steps, self.loss_avg, self.whole = ck["bad_steps"], ck.get("loss_avg"), True
+        # a fused step walks through memory: what it remembers must lie there as the weights do
+        for p, st in self.opt.state.items():
+            st.update(
+                {
+                    k: torch.empty_like(p, dtype=v.dtype).copy_(v)
+                    for k, v in st.items()
+                    if getattr(v, "shape", None) == p.shape
+                }
+            )
+        self.history["resumes"].append(self.step)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as e:
-        raise DDPMError(f"checkpoint: {path} does not fit this run: {str(e).splitlines()[-1].strip()}") from None
-    for g in self.opt.param_groups: g.update({k: v for k, v in self.opt.defaults.items() if k in g}) # what the config says now counts
+        raise DDPMError(
+            f"checkpoint: {path} does not fit this run: {str(e).splitlines()[-1].strip()}"
+        ) from None
+    # what the config says now counts
+    for g in self.opt.param_groups:
+        g.update({k: v for k, v in self.opt.defaults.items() if k in g})
     self.saved_at = self.step
     return self
 
 # %% ../nbs/05_trainer.ipynb #ab3ae7d3
 @patch
 @torch.no_grad()
-def val_loss(self:DDPMTrainer,
-    n:int=512, # how many of the validation images, from the first on
-)->float:
+def val_loss(
+    self: DDPMTrainer,
+    n: int = 512,  # how many of the validation images, from the first on
+) -> float:
     "Loss on held-out images with fixed noise and evenly spread timesteps, so that it can be compared between steps"
-    n = min(n, len(self.val_data)); b = self.cfg['batch_size']; g = fold_seed(self.seed, 4)
-    t = (torch.arange(n) * self.schedules.T // n); noise = torch.randn((n, *self.val_data.image_shape), generator=g)
-    net = self.forward if self.team.size == 1 else self.model # the others do not validate
-    was, tot = self.model.training, 0.
+    n = min(n, len(self.val_data))
+    b = self.cfg["batch_size"]
+    g = fold_seed(self.seed, 4)
+    t = torch.arange(n) * self.schedules.T // n
+    noise = torch.randn((n, *self.val_data.image_shape), generator=g)
+    net = self.forward if self.team.size == 1 else self.model  # the others do not validate
+    was, tot = self.model.training, 0.0
     self.model.eval()
     for i in torch.arange(n).split(b):
-        x, y = self.val_data.batch(i); x = x.to(self.device)
+        x, y = self.val_data.batch(i)
+        x = x.to(self.device)
         y = y.to(self.device) if self.conditional else None
         with torch.autocast(self.device.type, self.amp_dtype, enabled=self.amp_dtype is not None):
-            tot += self.loss(net, x, y, t=t[i].to(self.device), noise=noise[i].to(self.device)).loss.item() * len(i)
+            tot += self.loss(
+                net, x, y, t=t[i].to(self.device), noise=noise[i].to(self.device)
+            ).loss.item() * len(i)
     self.model.train(was)
     return tot / n

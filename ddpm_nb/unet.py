@@ -23,137 +23,174 @@ from .time_embedding import TimeEmbedding
 # %% ../nbs/03_unet.ipynb #31ae65d1
 class NormSiLU(Function):
     "silu(u·x̂ + v), where x̂ is `x` normalised in groups of channels; keeps only `x` for the backward pass"
+
     @staticmethod
-    def forward(ctx,
-        x:Tensor,   # `(B,C,H,W)`
-        u:Tensor,   # scale of each picture's each channel, `(B,C)`
-        v:Tensor,   # shift, `(B,C)`
-        groups:int, # of GroupNorm
-        eps:float,  # added to the variance
-    )->Tensor:      # `(B,C,H,W)`
+    def forward(
+        ctx,
+        x: Tensor,  # `(B,C,H,W)`
+        u: Tensor,  # scale of each picture's each channel, `(B,C)`
+        v: Tensor,  # shift, `(B,C)`
+        groups: int,  # of GroupNorm
+        eps: float,  # added to the variance
+    ) -> Tensor:  # `(B,C,H,W)`
         "Normalise, then scale, shift and SiLU in place"
         b, c, h, w = x.shape
-        y, mean, rstd = torch.native_group_norm(x, None, None, b, c, h*w, groups, eps)
+        y, mean, rstd = torch.native_group_norm(x, None, None, b, c, h * w, groups, eps)
         ctx.save_for_backward(x, u, v, mean, rstd)
         torch.addcmul(v[..., None, None], y, u[..., None, None], out=y)
         return F.silu(y, inplace=True)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx,
-        grad:Tensor, # of the loss by the output, `(B,C,H,W)`
-    ):               # gradients of `x`, `u`, `v`
+    def backward(
+        ctx,
+        grad: Tensor,  # of the loss by the output, `(B,C,H,W)`
+    ):  # gradients of `x`, `u`, `v`
         "The chain rule, with z computed again from x"
         x, u, v, mean, rstd = ctx.saved_tensors
         (b, c, h, w), groups = x.shape, mean.shape[1]
-        mean, rstd = (s.repeat_interleave(c//groups, 1) for s in (mean, rstd))      # (B,groups) -> (B,C)
-        group_mean = lambda s: (u*s).view(b, groups, -1).mean(2).repeat_interleave(c//groups, 1) / (h*w)
-        wide = lambda s: s[..., None, None]                                         # to go with pictures
-        z = torch.addcmul(wide(v - mean*rstd*u), x, wide(rstd*u))
+        # (B,groups) -> (B,C)
+        mean, rstd = (s.repeat_interleave(c // groups, 1) for s in (mean, rstd))
+
+        def group_mean(s):
+            return (u * s).view(b, groups, -1).mean(2).repeat_interleave(c // groups, 1) / (h * w)
+
+        def wide(s):
+            return s[..., None, None]  # to go with pictures
+
+        z = torch.addcmul(wide(v - mean * rstd * u), x, wide(rstd * u))
         d = torch.ops.aten.silu_backward.grad_input(grad, z, grad_input=z)
         dv = d.sum((2, 3))
-        du = rstd*((d*x).sum((2, 3)) - mean*dv)
-        k = rstd**2*group_mean(du)
-        dx = torch.addcmul(wide(mean*k - rstd*group_mean(dv)), d, wide(rstd*u), out=d).addcmul_(x, wide(k), value=-1)
+        du = rstd * ((d * x).sum((2, 3)) - mean * dv)
+        k = rstd**2 * group_mean(du)
+        dx = torch.addcmul(
+            wide(mean * k - rstd * group_mean(dv)), d, wide(rstd * u), out=d
+        ).addcmul_(x, wide(k), value=-1)
         return dx, du, dv, None, None
 
 # %% ../nbs/03_unet.ipynb #cf2e489c
 def norm_silu(
-    x:Tensor,          # `(B,C,H,W)`
-    norm:nn.GroupNorm, # what to normalise with
-    scale:Tensor=None, # FiLM's scale s, `(B,C)`
-    shift:Tensor=None, # FiLM's shift b, `(B,C)`
-)->Tensor:             # `(B,C,H,W)`
+    x: Tensor,  # `(B,C,H,W)`
+    norm: nn.GroupNorm,  # what to normalise with
+    scale: Tensor = None,  # FiLM's scale s, `(B,C)`
+    shift: Tensor = None,  # FiLM's shift b, `(B,C)`
+) -> Tensor:  # `(B,C,H,W)`
     "silu(GroupNorm(x)·(1+scale) + shift) (Nichol & Dhariwal 2021, app. A)"
-    if scale is None: scale = shift = x.new_zeros(x.shape[:2])
+    if scale is None:
+        scale = shift = x.new_zeros(x.shape[:2])
     if x.is_cpu and x.dtype in (torch.float32, torch.float64) and not torch.compiler.is_compiling():
-        return NormSiLU.apply(x, norm.weight*(1 + scale), norm.bias*(1 + scale) + shift, norm.num_groups, norm.eps)
-    return F.silu(norm(x)*(1 + scale[..., None, None]) + shift[..., None, None])
+        return NormSiLU.apply(
+            x, norm.weight * (1 + scale), norm.bias * (1 + scale) + shift, norm.num_groups, norm.eps
+        )
+    return F.silu(norm(x) * (1 + scale[..., None, None]) + shift[..., None, None])
 
 # %% ../nbs/03_unet.ipynb #8b34a51c
 class ResBlock(nn.Module):
     "norm → SiLU → conv, told the time, norm → SiLU → dropout → conv, plus the input"
-    def __init__(self,
-        c_in:int,       # channels in
-        c_out:int,      # channels out
-        emb_dim:int,    # width of the time embedding
-        groups:int=32,  # of GroupNorm; must divide both channel counts
-        dropout:float=0., # before the second convolution
-        film:bool=True, # scale and shift after the second norm (FiLM); False adds before it, as in the DDPM paper
+
+    def __init__(
+        self,
+        c_in: int,  # channels in
+        c_out: int,  # channels out
+        emb_dim: int,  # width of the time embedding
+        groups: int = 32,  # of GroupNorm; must divide both channel counts
+        dropout: float = 0.0,  # before the second convolution
+        # scale and shift after the second norm (FiLM); False adds before it, as in the DDPM paper
+        film: bool = True,
     ):
         super().__init__()
         self.film = film
         self.norm1, self.conv1 = nn.GroupNorm(groups, c_in), nn.Conv2d(c_in, c_out, 3, padding=1)
-        self.time_emb_proj = nn.Linear(emb_dim, 2*c_out if film else c_out)
+        self.time_emb_proj = nn.Linear(emb_dim, 2 * c_out if film else c_out)
         self.norm2, self.conv2 = nn.GroupNorm(groups, c_out), nn.Conv2d(c_out, c_out, 3, padding=1)
         self.dropout = nn.Dropout(dropout)
         self.conv_shortcut = nn.Conv2d(c_in, c_out, 1) if c_in != c_out else None
 
-    def forward(self,
-        x:Tensor,   # `(B,c_in,H,W)`
-        emb:Tensor, # SiLU of the time embedding, `(B,emb_dim)`
-    )->Tensor:      # `(B,c_out,H,W)`
+    def forward(
+        self,
+        x: Tensor,  # `(B,c_in,H,W)`
+        emb: Tensor,  # SiLU of the time embedding, `(B,emb_dim)`
+    ) -> Tensor:  # `(B,c_out,H,W)`
         "Transform `x`, conditioned on `emb`"
         h, e = self.conv1(norm_silu(x, self.norm1)), self.time_emb_proj(emb)
-        if self.film: h = norm_silu(h, self.norm2, *e.chunk(2, 1))
-        else: h = norm_silu(h + e[..., None, None], self.norm2)
+        if self.film:
+            h = norm_silu(h, self.norm2, *e.chunk(2, 1))
+        else:
+            h = norm_silu(h + e[..., None, None], self.norm2)
         h = self.conv2(self.dropout(h))
         return h + (x if self.conv_shortcut is None else self.conv_shortcut(x))
 
 # %% ../nbs/03_unet.ipynb #39b28e73
 class Attention(nn.Module):
     "Every pixel looks at every other, in several heads, plus the input"
-    def __init__(self,
-        c:int,          # channels
-        head_dim:int=8, # channels per head; None for a single head
-        groups:int=32,  # of GroupNorm
+
+    def __init__(
+        self,
+        c: int,  # channels
+        head_dim: int = 8,  # channels per head; None for a single head
+        groups: int = 32,  # of GroupNorm
     ):
         super().__init__()
-        require(not head_dim or c % head_dim == 0, f"model.attention_head_dim: {head_dim} does not divide {c} channels")
+        require(
+            not head_dim or c % head_dim == 0,
+            f"model.attention_head_dim: {head_dim} does not divide {c} channels",
+        )
         self.heads = c // head_dim if head_dim else 1
         self.group_norm = nn.GroupNorm(groups, c)
         self.to_q, self.to_k, self.to_v = nn.Linear(c, c), nn.Linear(c, c), nn.Linear(c, c)
         self.to_out = nn.ModuleList([nn.Linear(c, c)])
 
-    def forward(self,
-        x:Tensor, # `(B,c,H,W)`
-    )->Tensor:    # `(B,c,H,W)`
+    def forward(
+        self,
+        x: Tensor,  # `(B,c,H,W)`
+    ) -> Tensor:  # `(B,c,H,W)`
         "softmax(QKᵀ/√d) V over the H·W pixels (Vaswani et al. 2017, eq. 1)"
         b, c, h, w = x.shape
-        n = self.group_norm(x).permute(0, 2, 3, 1).reshape(b, h*w, c)   # no copy if x is channels_last
-        q, k, v = (f(n).view(b, h*w, self.heads, -1).transpose(1, 2) for f in (self.to_q, self.to_k, self.to_v))
-        o = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, h*w, c)
+        # no copy if x is channels_last
+        n = self.group_norm(x).permute(0, 2, 3, 1).reshape(b, h * w, c)
+        q, k, v = (
+            f(n).view(b, h * w, self.heads, -1).transpose(1, 2)
+            for f in (self.to_q, self.to_k, self.to_v)
+        )
+        o = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, h * w, c)
         return x + self.to_out[0](o).view(b, h, w, c).permute(0, 3, 1, 2)
 
 # %% ../nbs/03_unet.ipynb #9335cc9a
 class Downsample(nn.Module):
     "Halve height and width with a strided convolution"
-    def __init__(self,
-        c:int,         # channels
-        padding:int=1, # 1: a border on all sides; 0: only right and below, as in the original DDPM code
+
+    def __init__(
+        self,
+        c: int,  # channels
+        # 1: a border on all sides; 0: only right and below, as in the original DDPM code
+        padding: int = 1,
     ):
         super().__init__()
         require(padding in (0, 1), f"model.downsample_padding: {padding!r}; expected 0 or 1")
         self.padding, self.conv = padding, nn.Conv2d(c, c, 3, stride=2, padding=padding)
 
-    def forward(self,
-        x:Tensor, # `(B,c,H,W)`
-    )->Tensor:    # `(B,c,H/2,W/2)`
+    def forward(
+        self,
+        x: Tensor,  # `(B,c,H,W)`
+    ) -> Tensor:  # `(B,c,H/2,W/2)`
         "Shrink `x`"
         return self.conv(x if self.padding else F.pad(x, (0, 1, 0, 1)))
 
 # %% ../nbs/03_unet.ipynb #d7265831
 class Upsample(nn.Module):
     "Double height and width by repeating pixels, smoothed by a convolution, the two in one"
-    def __init__(self,
-        c:int, # channels
+
+    def __init__(
+        self,
+        c: int,  # channels
     ):
         super().__init__()
         self.conv = nn.Conv2d(c, c, 3, padding=1)
 
-    def forward(self,
-        x:Tensor, # `(B,c,H,W)`
-    )->Tensor:    # `(B,c,2H,2W)`
+    def forward(
+        self,
+        x: Tensor,  # `(B,c,H,W)`
+    ) -> Tensor:  # `(B,c,2H,2W)`
         "Enlarge `x`"
         w = self.conv.weight.flip(2, 3)
         stamp = sum(F.pad(w, (a, 1 - a, b, 1 - b)) for a in (0, 1) for b in (0, 1))
@@ -162,66 +199,83 @@ class Upsample(nn.Module):
 # %% ../nbs/03_unet.ipynb #ca12b705
 class Level(nn.Module):
     "The residual blocks, attentions and resampling of one resolution"
-    def __init__(self,
-        blocks,      # list of `ResBlock`
+
+    def __init__(
+        self,
+        blocks,  # list of `ResBlock`
         attentions,  # list of `Attention`, one after each block as far as they go
-        down=None,   # a `Downsample`
-        up=None,     # an `Upsample`
+        down=None,  # a `Downsample`
+        up=None,  # an `Upsample`
     ):
         super().__init__()
         self.resnets = nn.ModuleList(blocks)
-        if attentions: self.attentions = nn.ModuleList(attentions)
-        if down: self.downsamplers = nn.ModuleList([down])
-        if up: self.upsamplers = nn.ModuleList([up])
+        if attentions:
+            self.attentions = nn.ModuleList(attentions)
+        if down:
+            self.downsamplers = nn.ModuleList([down])
+        if up:
+            self.upsamplers = nn.ModuleList([up])
 
     def layers(self):
         "`(block, attention)` pairs; None where there are fewer attentions"
-        return zip_longest(self.resnets, getattr(self, 'attentions', []))
+        return zip_longest(self.resnets, getattr(self, "attentions", []))
 
 # %% ../nbs/03_unet.ipynb #d0ccd08e
 @patch
-def run(self:Level,
-    h:Tensor,        # `(B,C,H,W)`
-    emb:Tensor,      # SiLU of the time embedding
-    stack:list=None, # when given, the guests: each block gets the last one beside `h`
-    save:bool=False, # compute inner states again in the backward pass instead of keeping them
-):                   # yields the state after each block
+def run(
+    self: Level,
+    h: Tensor,  # `(B,C,H,W)`
+    emb: Tensor,  # SiLU of the time embedding
+    stack: list | None = None,  # when given, the guests: each block gets the last one beside `h`
+    save: bool = False,  # compute inner states again in the backward pass instead of keeping them
+):  # yields the state after each block
     "Run the level block by block"
     call = (lambda f, *a: checkpoint(f, *a, use_reentrant=False)) if save else (lambda f, *a: f(*a))
     for block, attention in self.layers():
         h = call(block, h if stack is None else torch.cat([h, stack.pop()], 1), emb)
-        if attention is not None: h = call(attention, h)
+        if attention is not None:
+            h = call(attention, h)
         yield h
 
 # %% ../nbs/03_unet.ipynb #64530ef2
 def unet_levels(
-    image_size:int,        # height and width of the pictures
-    base_channels:int,     # width at full resolution
-    channel_mults,         # width of each level over the base, finest first
-    attention_resolutions, # sizes at which there is attention
-    num_groups:int,        # of GroupNorm
-)->list:                   # `(width, size, attention?)` of each level
+    image_size: int,  # height and width of the pictures
+    base_channels: int,  # width at full resolution
+    channel_mults,  # width of each level over the base, finest first
+    attention_resolutions,  # sizes at which there is attention
+    num_groups: int,  # of GroupNorm
+) -> list:  # `(width, size, attention?)` of each level
     "What each level of a UNet looks like; raises `DDPMError` where it can't be built"
     n, mults = len(channel_mults), list(channel_mults)
     require(n, f"model.channel_mults: {mults}; expected one number per level")
-    fits = image_size > 0 and image_size % 2**(n-1) == 0
-    require(fits, f"model.image_size: {image_size} cannot be halved {n-1} times ({n} levels in model.channel_mults); "
-                  f"expected a multiple of {2**(n-1)}")
-    widths, sizes = [base_channels*m for m in mults], [image_size >> i for i in range(n)]
-    for w in widths: require(w > 0 and w == int(w) and w % num_groups == 0,
-        f"model.num_groups: {num_groups} does not divide {w:g} channels "
-        f"(model.base_channels {base_channels} × model.channel_mults {mults})")
-    for r in attention_resolutions: require(r in sizes, f"model.attention_resolutions: {r} is none of this network's resolutions {sizes}")
+    fits = image_size > 0 and image_size % 2 ** (n - 1) == 0
+    require(
+        fits,
+        f"model.image_size: {image_size} cannot be halved {n - 1} times ({n} levels in model.channel_mults); "
+        f"expected a multiple of {2 ** (n - 1)}",
+    )
+    widths, sizes = [base_channels * m for m in mults], [image_size >> i for i in range(n)]
+    for w in widths:
+        require(
+            w > 0 and w == int(w) and w % num_groups == 0,
+            f"model.num_groups: {num_groups} does not divide {w:g} channels "
+            f"(model.base_channels {base_channels} × model.channel_mults {mults})",
+        )
+    for r in attention_resolutions:
+        require(
+            r in sizes,
+            f"model.attention_resolutions: {r} is none of this network's resolutions {sizes}",
+        )
     return [(int(w), s, s in attention_resolutions) for w, s in zip(widths, sizes)]
 
 # %% ../nbs/03_unet.ipynb #6b7ff8fa
 def down_path(
-    levels:list,  # from `unet_levels`
-    n:int,        # residual blocks per level
-    block,        # `f(channels in, channels out)`, makes a `ResBlock`
-    attention,    # `f(channels)`, makes an `Attention`
-    padding:int=1, # see `Downsample`
-)->tuple:         # `(levels, widths of what they leave on the stack)`
+    levels: list,  # from `unet_levels`
+    n: int,  # residual blocks per level
+    block,  # `f(channels in, channels out)`, makes a `ResBlock`
+    attention,  # `f(channels)`, makes an `Attention`
+    padding: int = 1,  # see `Downsample`
+) -> tuple:  # `(levels, widths of what they leave on the stack)`
     "The way down"
     width, stack, path = levels[0][0], [levels[0][0]], nn.ModuleList()
     for i, (w, size, attend) in enumerate(levels):
@@ -229,83 +283,127 @@ def down_path(
         attentions = [attention(w) for _ in blocks] if attend else []
         down = Downsample(w, padding) if i < len(levels) - 1 else None
         path.append(Level(blocks, attentions, down=down))
-        stack += [w]*(n + (down is not None)); width = w
+        stack += [w] * (n + (down is not None))
+        width = w
     return path, stack
 
 # %% ../nbs/03_unet.ipynb #94898dda
 def up_path(
-    levels:list, # from `unet_levels`
-    n:int,       # residual blocks per level on the way down; here there is one more
-    block,       # as in `down_path`
-    attention,   # as in `down_path`
-    stack:list,  # from `down_path`
-)->nn.ModuleList:
+    levels: list,  # from `unet_levels`
+    n: int,  # residual blocks per level on the way down; here there is one more
+    block,  # as in `down_path`
+    attention,  # as in `down_path`
+    stack: list,  # from `down_path`
+) -> nn.ModuleList:
     "The way up, made to empty the stack"
     width, stack, path = levels[-1][0], list(stack), nn.ModuleList()
     for i, (w, size, attend) in enumerate(reversed(levels)):
         blocks = [block((w if j else width) + stack.pop(), w) for j in range(n + 1)]
         attentions = [attention(w) for _ in blocks] if attend else []
-        path.append(Level(blocks, attentions, up=Upsample(w) if i < len(levels) - 1 else None)); width = w
+        path.append(Level(blocks, attentions, up=Upsample(w) if i < len(levels) - 1 else None))
+        width = w
     return path
 
 # %% ../nbs/03_unet.ipynb #188ebac4
 def check_unet_config(
-    c:dict, # the arguments of `UNetSmall`
+    c: dict,  # the arguments of `UNetSmall`
 ):
     "Raise `DDPMError` for a value that no network can have"
-    need = lambda k, ok, expected: require(ok(c[k]), f"model.{k}: {c[k]!r}; expected {expected}")
-    for k in ('in_channels', 'base_channels', 'num_res_blocks', 'num_groups'): need(k, lambda v: v >= 1, '1 or more')
-    for k in ('num_classes', 'attention_head_dim'): need(k, lambda v: v is None or v >= 1, 'null, or 1 or more')
-    need('parameterization', lambda v: v in PARAMETERIZATIONS, 'eps, x0 or v')
-    need('dropout', lambda v: 0 <= v < 1, '0 <= dropout < 1')
-    need('downsample_padding', lambda v: v in (0, 1), '0 or 1')
-    need('norm_eps', lambda v: v > 0, 'a small positive number')
+
+    def need(k, ok, expected):
+        return require(ok(c[k]), f"model.{k}: {c[k]!r}; expected {expected}")
+
+    for k in ("in_channels", "base_channels", "num_res_blocks", "num_groups"):
+        need(k, lambda v: v >= 1, "1 or more")
+    for k in ("num_classes", "attention_head_dim"):
+        need(k, lambda v: v is None or v >= 1, "null, or 1 or more")
+    need("parameterization", lambda v: v in PARAMETERIZATIONS, "eps, x0 or v")
+    need("dropout", lambda v: 0 <= v < 1, "0 <= dropout < 1")
+    need("downsample_padding", lambda v: v in (0, 1), "0 or 1")
+    need("norm_eps", lambda v: v > 0, "a small positive number")
 
 # %% ../nbs/03_unet.ipynb #aa86f35b
 class UNetSmall(nn.Module):
     "DDPM's UNet: shrink, think, grow, with skips across; weights are named as in diffusers' `UNet2DModel`"
-    def __init__(self,
-        image_size:int=32,          # height and width it is made for; fixes where attention sits
-        in_channels:int=3,          # 1 grey, 3 RGB
-        base_channels:int=64,       # width at full resolution
-        channel_mults=(1, 2, 4),    # width of each level over the base; one level per halving
-        num_res_blocks:int=2,       # residual blocks per level on the way down; one more on the way up
-        attention_resolutions=(16,),# attention follows each block where height equals one of these, and nowhere else
-        attention_head_dim:int=32,  # channels per head; None for a single head
-        num_groups:int=32,          # of GroupNorm
-        dropout:float=0.,           # in the residual blocks, in [0,1)
-        film:bool=True,             # scale-shift conditioning; False for the DDPM paper's additive form
-        num_classes:int=None,       # classes; adds one more embedding, the null label for guidance
-        learn_sigma:bool=False,     # also predict the variance: twice the output channels
-        parameterization:str='eps', # what the output means: 'eps', 'x0' or 'v'
-        gradient_checkpointing:bool=False, # recompute blocks in backward: less memory, more time, same numbers
-        downsample_padding:int=1,   # see `Downsample`
-        flip_sin_to_cos:bool=True,  # see `sinusoidal_embedding`
-        freq_shift:float=0.,        # see `sinusoidal_embedding`
-        mid_attention:bool=False,   # attention in the middle whatever its resolution, as in the DDPM paper's CIFAR-10 model
-        norm_eps:float=1e-5,        # what every GroupNorm adds to the variance; google/ddpm-cifar10-32 has 1e-6
+
+    def __init__(
+        self,
+        image_size: int = 32,  # height and width it is made for; fixes where attention sits
+        in_channels: int = 3,  # 1 grey, 3 RGB
+        base_channels: int = 64,  # width at full resolution
+        channel_mults=(1, 2, 4),  # width of each level over the base; one level per halving
+        # residual blocks per level on the way down; one more on the way up
+        num_res_blocks: int = 2,
+        # attention follows each block where height equals one of these, and nowhere else
+        attention_resolutions=(16,),
+        attention_head_dim: int = 32,  # channels per head; None for a single head
+        num_groups: int = 32,  # of GroupNorm
+        dropout: float = 0.0,  # in the residual blocks, in [0,1)
+        film: bool = True,  # scale-shift conditioning; False for the DDPM paper's additive form
+        # classes; adds one more embedding, the null label for guidance
+        num_classes: int | None = None,
+        learn_sigma: bool = False,  # also predict the variance: twice the output channels
+        parameterization: str = "eps",  # what the output means: 'eps', 'x0' or 'v'
+        # recompute blocks in backward: less memory, more time, same numbers
+        gradient_checkpointing: bool = False,
+        downsample_padding: int = 1,  # see `Downsample`
+        flip_sin_to_cos: bool = True,  # see `sinusoidal_embedding`
+        freq_shift: float = 0.0,  # see `sinusoidal_embedding`
+        # attention in the middle whatever its resolution, as in the DDPM paper's CIFAR-10 model
+        mid_attention: bool = False,
+        # what every GroupNorm adds to the variance; google/ddpm-cifar10-32 has 1e-6
+        norm_eps: float = 1e-5,
     ):
-        config = {k: list(v) if isinstance(v, tuple) else v for k, v in locals().items() if k not in ('self', '__class__')}
+        config = {
+            k: list(v) if isinstance(v, tuple) else v
+            for k, v in locals().items()
+            if k not in ("self", "__class__")
+        }
         check_unet_config(config)
-        levels = unet_levels(image_size, base_channels, channel_mults, attention_resolutions, num_groups)
+        levels = unet_levels(
+            image_size, base_channels, channel_mults, attention_resolutions, num_groups
+        )
         super().__init__()
-        self.config, self.parameterization, self.gradient_checkpointing = config, parameterization, gradient_checkpointing
-        self.image_size, self.in_channels, self.num_classes, self.learn_sigma = image_size, in_channels, num_classes, learn_sigma
+        self.config, self.parameterization, self.gradient_checkpointing = (
+            config,
+            parameterization,
+            gradient_checkpointing,
+        )
+        self.image_size, self.in_channels, self.num_classes, self.learn_sigma = (
+            image_size,
+            in_channels,
+            num_classes,
+            learn_sigma,
+        )
         (first, *_), (last, _, attend) = levels[0], levels[-1]
-        block = lambda c_in, c_out: ResBlock(c_in, c_out, 4*first, num_groups, dropout, film)
-        attention = lambda c: Attention(c, attention_head_dim, num_groups)
-        self.time_embedding = TimeEmbedding(first, 4*first, flip_sin_to_cos, freq_shift)
-        if num_classes: self.class_embedding = nn.Embedding(num_classes + 1, 4*first)
+
+        def block(c_in, c_out):
+            return ResBlock(c_in, c_out, 4 * first, num_groups, dropout, film)
+
+        def attention(c):
+            return Attention(c, attention_head_dim, num_groups)
+
+        self.time_embedding = TimeEmbedding(first, 4 * first, flip_sin_to_cos, freq_shift)
+        if num_classes:
+            self.class_embedding = nn.Embedding(num_classes + 1, 4 * first)
         self.conv_in = nn.Conv2d(in_channels, first, 3, padding=1)
-        self.down_blocks, stack = down_path(levels, num_res_blocks, block, attention, downsample_padding)
-        self.mid_block = Level([block(last, last), block(last, last)], [attention(last)] if attend or mid_attention else [])
+        self.down_blocks, stack = down_path(
+            levels, num_res_blocks, block, attention, downsample_padding
+        )
+        self.mid_block = Level(
+            [block(last, last), block(last, last)],
+            [attention(last)] if attend or mid_attention else [],
+        )
         self.up_blocks = up_path(levels, num_res_blocks, block, attention, stack)
         self.conv_norm_out = nn.GroupNorm(num_groups, first)
-        self.conv_out = nn.Conv2d(first, in_channels*(2 if learn_sigma else 1), 3, padding=1)
-        nn.init.zeros_(self.conv_out.weight); nn.init.zeros_(self.conv_out.bias)
+        self.conv_out = nn.Conv2d(first, in_channels * (2 if learn_sigma else 1), 3, padding=1)
+        nn.init.zeros_(self.conv_out.weight)
+        nn.init.zeros_(self.conv_out.bias)
         for m in self.modules():
-            if isinstance(m, nn.GroupNorm): m.eps = norm_eps
-        self.to(memory_format=torch.channels_last) # the numbers of a pixel side by side: quickest for convolutions
+            if isinstance(m, nn.GroupNorm):
+                m.eps = norm_eps
+        # the numbers of a pixel side by side: quickest for convolutions
+        self.to(memory_format=torch.channels_last)
 
     @property
     def num_params(self):
@@ -314,37 +412,53 @@ class UNetSmall(nn.Module):
 
     @property
     def null_label(self):
-        "The class number that means \"no class\": what guidance contrasts with"
+        'The class number that means "no class": what guidance contrasts with'
         return self.num_classes
 
 # %% ../nbs/03_unet.ipynb #2db5e5c3
 @patch
-def check_input(self:UNetSmall,
-    x:Tensor,      # as in `forward`
-    t:Tensor,      # as in `forward`
-    y:Tensor=None, # as in `forward`
+def check_input(
+    self: UNetSmall,
+    x: Tensor,  # as in `forward`
+    t: Tensor,  # as in `forward`
+    y: Tensor = None,  # as in `forward`
 ):
     "Raise `DDPMError` unless a forward pass can work with these"
     want = (self.in_channels, self.image_size, self.image_size)
-    require(x.ndim == 4 and x.shape[1:] == want, f"x: shape {tuple(x.shape)}; this model takes (B,{want[0]},{want[1]},{want[2]}); "
-        "for another size set model.image_size")
+    require(
+        x.ndim == 4 and x.shape[1:] == want,
+        f"x: shape {tuple(x.shape)}; this model takes (B,{want[0]},{want[1]},{want[2]}); "
+        "for another size set model.image_size",
+    )
     require(x.is_floating_point(), f"x: {x.dtype}; expected floats in [-1,1], see `to_float`")
-    require(t.shape == x.shape[:1] and t.dtype != torch.bool,
-            f"t: shape {tuple(t.shape)}, {t.dtype}; expected one number per image, ({len(x)},)")
-    if y is None: return
-    require(self.num_classes, "y: labels were given to a model without classes; set model.num_classes")
+    require(
+        t.shape == x.shape[:1] and t.dtype != torch.bool,
+        f"t: shape {tuple(t.shape)}, {t.dtype}; expected one number per image, ({len(x)},)",
+    )
+    if y is None:
+        return
+    require(
+        self.num_classes, "y: labels were given to a model without classes; set model.num_classes"
+    )
     whole = not (y.is_floating_point() or y.dtype == torch.bool)
-    require(y.shape == x.shape[:1] and whole, f"y: shape {tuple(y.shape)}, {y.dtype}; expected one whole number per image, ({len(x)},)")
-    if y.is_cpu and not torch.compiler.is_compiling(): # looking at the values would hold up a GPU
+    require(
+        y.shape == x.shape[:1] and whole,
+        f"y: shape {tuple(y.shape)}, {y.dtype}; expected one whole number per image, ({len(x)},)",
+    )
+    if y.is_cpu and not torch.compiler.is_compiling():  # looking at the values would hold up a GPU
         n, odd = self.num_classes, y[(y < 0) | (y > self.num_classes)]
-        require(not len(odd), f"y: label {odd[:1].tolist()}; expected 0 to {n-1}, or {n} for no class")
+        require(
+            not len(odd), f"y: label {odd[:1].tolist()}; expected 0 to {n - 1}, or {n} for no class"
+        )
 
 # %% ../nbs/03_unet.ipynb #05f8a595
 @patch
-def embed(self:UNetSmall,
-    t:Tensor,      # step index `(B,)`
-    y:Tensor=None, # class labels int64 `(B,)` in [0,num_classes]; num_classes is the null label
-)->Tensor:         # `(B, 4*width)`
+def embed(
+    self: UNetSmall,
+    t: Tensor,  # step index `(B,)`
+    # class labels int64 `(B,)` in [0,num_classes]; num_classes is the null label
+    y: Tensor = None,
+) -> Tensor:  # `(B, 4*width)`
     "The conditioning vector, after its SiLU"
     e = self.time_embedding(t)
     if self.num_classes:
@@ -354,20 +468,27 @@ def embed(self:UNetSmall,
 
 # %% ../nbs/03_unet.ipynb #ed290cdd
 @patch
-def forward(self:UNetSmall,
-    x:Tensor,      # noisy images `(B,in_channels,H,W)`
-    t:Tensor,      # step index, int64 `(B,)` in [0,T)
-    y:Tensor=None, # class labels int64 `(B,)`, None for unconditional
-)->Tensor:         # `(B,in_channels,H,W)`, or twice the channels with `learn_sigma`
+def forward(
+    self: UNetSmall,
+    x: Tensor,  # noisy images `(B,in_channels,H,W)`
+    t: Tensor,  # step index, int64 `(B,)` in [0,T)
+    y: Tensor = None,  # class labels int64 `(B,)`, None for unconditional
+) -> Tensor:  # `(B,in_channels,H,W)`, or twice the channels with `learn_sigma`
     "What the model's parameterization says: eps, x0 or v, with the variance's raw output behind it if learned"
     self.check_input(x, t, y)
     e, h, save = self.embed(t, y), self.conv_in(x), self.gradient_checkpointing and self.training
     stack = [h]
     for level in self.down_blocks:
-        for h in level.run(h, e, save=save): stack.append(h)
-        if hasattr(level, 'downsamplers'): h = level.downsamplers[0](h); stack.append(h)
-    for h in self.mid_block.run(h, e, save=save): pass
+        for h in level.run(h, e, save=save):
+            stack.append(h)
+        if hasattr(level, "downsamplers"):
+            h = level.downsamplers[0](h)
+            stack.append(h)
+    for h in self.mid_block.run(h, e, save=save):
+        pass
     for level in self.up_blocks:
-        for h in level.run(h, e, stack, save): pass
-        if hasattr(level, 'upsamplers'): h = level.upsamplers[0](h)
+        for h in level.run(h, e, stack, save):
+            pass
+        if hasattr(level, "upsamplers"):
+            h = level.upsamplers[0](h)
     return self.conv_out(norm_silu(h, self.conv_norm_out))

@@ -8,7 +8,8 @@ __all__ = ['COLORS', 'STYLES', 'MARKERS', 'save_grid', 'denoising_strip', 'plot_
            'plot_snr', 'plot_calibration', 'plot_speed_quality']
 
 # %% ../nbs/08_viz.ipynb #11001edd
-import json, math
+import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -20,239 +21,353 @@ from .eval import nearest_neighbours
 
 # %% ../nbs/08_viz.ipynb #bd1c0046
 def save_grid(
-    x:Tensor,       # images `(B,C,H,W)`, float in [-1,1] or uint8
-    path,           # a `.png` file
-    ncols:int=None, # images per row; default: a square
-    scale:int=1,    # each pixel becomes a square of this size
-)->Path:            # the file
+    x: Tensor,  # images `(B,C,H,W)`, float in [-1,1] or uint8
+    path,  # a `.png` file
+    ncols: int | None = None,  # images per row; default: a square
+    scale: int = 1,  # each pixel becomes a square of this size
+) -> Path:  # the file
     "Save a grid of images, whole or not at all"
     from PIL import Image
+
     a = make_grid(x, ncols).numpy().repeat(scale, 0).repeat(scale, 1)
-    with atomic_path(path) as tmp: Image.fromarray(a).save(tmp, optimize=True)
+    with atomic_path(path) as tmp:
+        Image.fromarray(a).save(tmp, optimize=True)
     return Path(path)
 
 # %% ../nbs/08_viz.ipynb #e912ec61
 def denoising_strip(
-    xts:Tensor,     # states `(K+1,B,C,H,W)`, from noise to picture, from `DDPMSampler.trajectory`
-    x0s:Tensor,     # predictions `(K,B,C,H,W)`
-    ts:list,        # the `K` timesteps of the predictions
-    columns:int=8,  # moments to show
-    index:int=0,    # which image of the batch
-    ax=None,        # draw here
-):                  # the matplotlib Axes
+    xts: Tensor,  # states `(K+1,B,C,H,W)`, from noise to picture, from `DDPMSampler.trajectory`
+    x0s: Tensor,  # predictions `(K,B,C,H,W)`
+    ts: list,  # the `K` timesteps of the predictions
+    columns: int = 8,  # moments to show
+    index: int = 0,  # which image of the batch
+    ax=None,  # draw here
+):  # the matplotlib Axes
     "States above, predicted pictures below, at evenly spread moments of a run"
     import matplotlib.pyplot as plt
-    pick = np.linspace(0, len(x0s) - 1, min(columns, len(x0s))).round().astype(int); n = len(pick)
-    if ax is None: _, ax = plt.subplots(figsize=(n, 2.3), dpi=72)
-    ax.imshow(make_grid(torch.cat([xts[:-1][pick, index], x0s[pick, index]]), n).numpy(), interpolation='nearest')
+
+    pick = np.linspace(0, len(x0s) - 1, min(columns, len(x0s))).round().astype(int)
+    n = len(pick)
+    if ax is None:
+        _, ax = plt.subplots(figsize=(n, 2.3), dpi=72)
+    ax.imshow(
+        make_grid(torch.cat([xts[:-1][pick, index], x0s[pick, index]]), n).numpy(),
+        interpolation="nearest",
+    )
     w, h = x0s.shape[-1] + 2, x0s.shape[-2] + 2
-    ax.set_xticks([w*i + w/2 for i in range(n)], [f't={ts[i]}' for i in pick], fontsize=8)
-    ax.set_yticks([h/2, 1.5*h], ['x_t', 'predicted x0'], fontsize=8); ax.tick_params(length=0); ax.spines[:].set_visible(False)
+    ax.set_xticks([w * i + w / 2 for i in range(n)], [f"t={ts[i]}" for i in pick], fontsize=8)
+    ax.set_yticks([h / 2, 1.5 * h], ["x_t", "predicted x0"], fontsize=8)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
     return ax
 
 # %% ../nbs/08_viz.ipynb #3bd6940f
 def plot_neighbours(
-    samples:Tensor, # `(N,C,H,W)`, float in [-1,1] or uint8
-    data,           # training images: a data set, or uint8 `(M,C,H,W)`
-    k:int=5,        # neighbours
-    ax=None,        # draw here
-):                  # the Axes; its `distances` are `(N,k)`
+    samples: Tensor,  # `(N,C,H,W)`, float in [-1,1] or uint8
+    data,  # training images: a data set, or uint8 `(M,C,H,W)`
+    k: int = 5,  # neighbours
+    ax=None,  # draw here
+):  # the Axes; its `distances` are `(N,k)`
     "Each sample, and to the right of it the training images nearest to it with their distances"
     import matplotlib.pyplot as plt
-    i, d = nearest_neighbours(samples, data, k); n, k = i.shape
-    get = lambda j: to_uint8(data.batch(j)[0].cpu()) if hasattr(data, 'batch') else data[j].cpu()
-    rows = torch.cat([torch.cat([to_uint8(samples[r:r+1].cpu()), get(i[r])]) for r in range(n)])
-    h, w = (z + 2 for z in rows.shape[-2:])                              # of one image with its margin
-    if ax is None: _, ax = plt.subplots(figsize=(.75*(k + 1) + .6, .75*n + .5), dpi=72)
-    ax.imshow(make_grid(rows, k + 1).numpy(), interpolation='nearest'); ax.axvline(w + .5, color='#D55E00', lw=3)
-    ax.set_xticks([w/2 + 1, (k/2 + 1)*w], ['sample', 'nearest training images'], fontsize=9)
-    ax.set_yticks([h*(r + .5) for r in range(n)], [f'{v:.2f}' for v in d[:, 0].tolist()], fontsize=8)
-    ax.set_ylabel('distance to the nearest', fontsize=8); ax.tick_params(length=0); ax.spines[:].set_visible(False); ax.distances = d
+
+    i, d = nearest_neighbours(samples, data, k)
+    n, k = i.shape
+
+    def get(j):
+        return to_uint8(data.batch(j)[0].cpu()) if hasattr(data, "batch") else data[j].cpu()
+
+    rows = torch.cat([torch.cat([to_uint8(samples[r : r + 1].cpu()), get(i[r])]) for r in range(n)])
+    h, w = (z + 2 for z in rows.shape[-2:])  # of one image with its margin
+    if ax is None:
+        _, ax = plt.subplots(figsize=(0.75 * (k + 1) + 0.6, 0.75 * n + 0.5), dpi=72)
+    ax.imshow(make_grid(rows, k + 1).numpy(), interpolation="nearest")
+    ax.axvline(w + 0.5, color="#D55E00", lw=3)
+    ax.set_xticks([w / 2 + 1, (k / 2 + 1) * w], ["sample", "nearest training images"], fontsize=9)
+    ax.set_yticks(
+        [h * (r + 0.5) for r in range(n)], [f"{v:.2f}" for v in d[:, 0].tolist()], fontsize=8
+    )
+    ax.set_ylabel("distance to the nearest", fontsize=8)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.distances = d
     return ax
 
 # %% ../nbs/08_viz.ipynb #b6ffaecb
 def trajectory_frames(
-    xts:Tensor,      # states `(K,B,C,H,W)`
-    frames:int=60,   # at most so many, the first and the last among them
-    ncols:int=None,  # images per row
-    scale:int=2,     # each pixel becomes a square of this size
-    x0s:Tensor=None, # predictions `(K-1,B,C,H,W)`, to be shown to the right
-)->list:             # of uint8 arrays `(H',W',3)`
+    xts: Tensor,  # states `(K,B,C,H,W)`
+    frames: int = 60,  # at most so many, the first and the last among them
+    ncols: int | None = None,  # images per row
+    scale: int = 2,  # each pixel becomes a square of this size
+    x0s: Tensor = None,  # predictions `(K-1,B,C,H,W)`, to be shown to the right
+) -> list:  # of uint8 arrays `(H',W',3)`
     "Grids of a trajectory, ready for `save_gif` or `save_mp4`"
-    big = lambda z: make_grid(z, ncols).numpy().repeat(scale, 0).repeat(scale, 1)
-    pick = np.linspace(0, len(xts) - 1, min(frames, len(xts))).round().astype(int); require(len(xts), "frames: an empty trajectory")
-    if x0s is None: return [big(xts[i]) for i in pick]
+
+    def big(z):
+        return make_grid(z, ncols).numpy().repeat(scale, 0).repeat(scale, 1)
+
+    pick = np.linspace(0, len(xts) - 1, min(frames, len(xts))).round().astype(int)
+    require(len(xts), "frames: an empty trajectory")
+    if x0s is None:
+        return [big(xts[i]) for i in pick]
     k = len(xts) - 1
-    require(len(x0s) == k, f"frames: {k + 1} states and {len(x0s)} predictions; expected one prediction less, as from trajectory")
+    require(
+        len(x0s) == k,
+        f"frames: {k + 1} states and {len(x0s)} predictions; expected one prediction less, as from trajectory",
+    )
     return [np.concatenate([big(xts[i]), big(x0s[min(i, len(x0s) - 1)])], 1) for i in pick]
 
 # %% ../nbs/08_viz.ipynb #abc59c4f
 def caption_frame(
-    frame:np.ndarray, # uint8 `(H,W,3)`
-    text:str,         # one short line
-)->np.ndarray:        # uint8 `(H+14,W,3)`
+    frame: np.ndarray,  # uint8 `(H,W,3)`
+    text: str,  # one short line
+) -> np.ndarray:  # uint8 `(H+14,W,3)`
     "A frame with a line of text under it"
     from PIL import Image, ImageDraw
-    h, w = frame.shape[:2]; im = Image.new('RGB', (w, h + 14), 'white'); im.paste(Image.fromarray(frame))
-    ImageDraw.Draw(im).text((4, h + 1), text, fill='black')
+
+    h, w = frame.shape[:2]
+    im = Image.new("RGB", (w, h + 14), "white")
+    im.paste(Image.fromarray(frame))
+    ImageDraw.Draw(im).text((4, h + 1), text, fill="black")
     return np.array(im)
 
 # %% ../nbs/08_viz.ipynb #102174b3
 def save_gif(
-    frames:list,   # uint8 arrays `(H,W,3)`, all of one size
-    path,          # a `.gif` file
-    fps:float=12,  # frames per second, at most 50
-    hold:float=1.5, # seconds to stay on the last frame
-)->Path:           # the file
+    frames: list,  # uint8 arrays `(H,W,3)`, all of one size
+    path,  # a `.gif` file
+    fps: float = 12,  # frames per second, at most 50
+    hold: float = 1.5,  # seconds to stay on the last frame
+) -> Path:  # the file
     "Save an animated GIF that loops"
     from PIL import Image
-    require(frames, "frames: none given"); require(0 < fps <= 50, f"fps: {fps}; expected more than 0, at most 50 (what players show)")
-    require(str(path).lower().endswith('.gif'), f"path: {path}; expected a .gif file")
+
+    require(frames, "frames: none given")
+    require(0 < fps <= 50, f"fps: {fps}; expected more than 0, at most 50 (what players show)")
+    require(str(path).lower().endswith(".gif"), f"path: {path}; expected a .gif file")
     first, *rest = [Image.fromarray(f).quantize(64, dither=Image.Dither.NONE) for f in frames]
-    ms = round(1000/fps); durations = [ms]*len(rest) + [ms + round(1000*hold)]
-    with atomic_path(path) as tmp: first.save(tmp, save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
+    ms = round(1000 / fps)
+    durations = [ms] * len(rest) + [ms + round(1000 * hold)]
+    with atomic_path(path) as tmp:
+        first.save(
+            tmp, save_all=True, append_images=rest, duration=durations, loop=0, optimize=True
+        )
     return Path(path)
 
 # %% ../nbs/08_viz.ipynb #8678627f
 def save_mp4(
-    frames:list,   # uint8 arrays `(H,W,3)`, all of one size
-    path,          # an `.mp4` file
-    fps:float=24,  # frames per second
-)->Path:           # the file
+    frames: list,  # uint8 arrays `(H,W,3)`, all of one size
+    path,  # an `.mp4` file
+    fps: float = 24,  # frames per second
+) -> Path:  # the file
     "Save an MP4 (H.264); needs the extra `video`, and never writes a GIF instead"
-    require(str(path).lower().endswith('.mp4'), f"path: {path}; expected an .mp4 file"); require(frames, "frames: none given")
-    try: import imageio_ffmpeg
+    require(str(path).lower().endswith(".mp4"), f"path: {path}; expected an .mp4 file")
+    require(frames, "frames: none given")
+    try:
+        import imageio_ffmpeg
     except ModuleNotFoundError:
-        raise DDPMError("mp4: needs ffmpeg; install it with: pip install 'ddpm_nb[video]', or save a .gif") from None
-    h, w = frames[0].shape[:2]; H, W = h + h % 2, w + w % 2           # H.264 wants even sizes
+        raise DDPMError(
+            "mp4: needs ffmpeg; install it with: pip install 'ddpm_nb[video]', or save a .gif"
+        ) from None
+    h, w = frames[0].shape[:2]
+    H, W = h + h % 2, w + w % 2  # H.264 wants even sizes
     with atomic_path(path) as tmp:
-        out = imageio_ffmpeg.write_frames(str(tmp), (W, H), fps=fps, macro_block_size=2, codec='libx264', output_params=['-crf', '18'])
-        out.send(None); pad = (0, H - h), (0, W - w), (0, 0)
-        for f in frames: out.send(np.ascontiguousarray(np.pad(f, pad, constant_values=255)))
+        out = imageio_ffmpeg.write_frames(
+            str(tmp),
+            (W, H),
+            fps=fps,
+            macro_block_size=2,
+            codec="libx264",
+            output_params=["-crf", "18"],
+        )
+        out.send(None)
+        pad = (0, H - h), (0, W - w), (0, 0)
+        for f in frames:
+            out.send(np.ascontiguousarray(np.pad(f, pad, constant_values=255)))
         out.close()
     return Path(path)
 
 # %% ../nbs/08_viz.ipynb #bfca2ae9
-COLORS = '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9'  # Okabe and Ito's, told apart by all kinds of sight
-STYLES, MARKERS = ('-', '--', ':', '-.', (0, (5, 1)), (0, (1, 1))), 'osvD^P' # and by shape, on paper without colour
+# Okabe and Ito's, told apart by all kinds of sight
+COLORS = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
+# and by shape, on paper without colour
+STYLES, MARKERS = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1))), "osvD^P"
+
 
 def read_json(
-    path, # a file
-    what:str='curves', # who asks, for messages
-    way:str='train first, or point --log_dir at the logs of a run',
-):        # what it holds
+    path,  # a file
+    what: str = "curves",  # who asks, for messages
+    way: str = "train first, or point --log_dir at the logs of a run",
+):  # what it holds
     "Read a run's JSON; raises `DDPMError` if it is missing or damaged"
-    path = Path(path); require(path.is_file(), f"{what}: {path} does not exist; {way}")
-    try: return json.loads(path.read_text(encoding='utf-8'))
-    except ValueError: raise DDPMError(f"{what}: {path} is not valid JSON; remove it and make it again") from None
+    path = Path(path)
+    require(path.is_file(), f"{what}: {path} does not exist; {way}")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise DDPMError(f"{what}: {path} is not valid JSON; remove it and make it again") from None
 
 # %% ../nbs/08_viz.ipynb #d3c0975d
 def smooth(
-    y:np.ndarray, # values, NaN allowed
-    width:int,    # how many to each side
-)->np.ndarray:    # as many
+    y: np.ndarray,  # values, NaN allowed
+    width: int,  # how many to each side
+) -> np.ndarray:  # as many
     "Running mean over what is there"
-    ok = np.isfinite(y); c = np.cumsum(np.stack([np.where(ok, y, 0), ok]), 1); c = np.concatenate([np.zeros((2, 1)), c], 1)
-    i = np.arange(len(y)); a, b = np.maximum(0, i - width), np.minimum(len(y), i + width + 1); total, n = c[:, b] - c[:, a]
-    return np.where(n > 0, total/np.maximum(n, 1), np.nan)
+    ok = np.isfinite(y)
+    c = np.cumsum(np.stack([np.where(ok, y, 0), ok]), 1)
+    c = np.concatenate([np.zeros((2, 1)), c], 1)
+    i = np.arange(len(y))
+    a, b = np.maximum(0, i - width), np.minimum(len(y), i + width + 1)
+    total, n = c[:, b] - c[:, a]
+    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
 
 # %% ../nbs/08_viz.ipynb #e5047c6d
 def plot_evolution(
-    points:list, # dicts with step, name and metrics, as `ddpm-nb eval` keeps them
-    axs,         # two Axes: distance; precision and recall
-):               # the two Axes
+    points: list,  # dicts with step, name and metrics, as `ddpm-nb eval` keeps them
+    axs,  # two Axes: distance; precision and recall
+):  # the two Axes
     "How the metrics changed from checkpoint to checkpoint, a line for each sampler"
-    points = sorted((p for p in points if p.get('step') is not None), key=lambda p: p['step']); seen = [p['name'] for p in points]
-    points = [p for p in points if seen.count(p['name']) > 1] or points  # a lone point is no curve, unless there is nothing else
-    for ax, keys in zip(axs, (('fid', 'fid_proxy'), ('precision', 'recall'))):
-        lines = dict.fromkeys((p['name'], k) for p in points for k in keys if k in p)
+    points = sorted((p for p in points if p.get("step") is not None), key=lambda p: p["step"])
+    seen = [p["name"] for p in points]
+    # a lone point is no curve, unless there is nothing else
+    points = [p for p in points if seen.count(p["name"]) > 1] or points
+    for ax, keys in zip(axs, (("fid", "fid_proxy"), ("precision", "recall"))):
+        lines = dict.fromkeys((p["name"], k) for p in points for k in keys if k in p)
         for i, (name, k) in enumerate(lines):
-            mine = [(p['step'], p[k]) for p in points if p['name'] == name and k in p]
-            ax.plot(*zip(*mine), marker=MARKERS[i % 6], ls=STYLES[i % 6], color=COLORS[i % 6], ms=5, label=f'{k}, {name}')
-        ax.set_ylabel(' or '.join(dict.fromkeys(k for _, k in lines)) or 'not evaluated yet'); ax.legend(fontsize=7) if lines else None
+            mine = [(p["step"], p[k]) for p in points if p["name"] == name and k in p]
+            ax.plot(
+                *zip(*mine),
+                marker=MARKERS[i % 6],
+                ls=STYLES[i % 6],
+                color=COLORS[i % 6],
+                ms=5,
+                label=f"{k}, {name}",
+            )
+        ax.set_ylabel(" or ".join(dict.fromkeys(k for _, k in lines)) or "not evaluated yet")
+        ax.legend(fontsize=7) if lines else None
     return axs
 
 # %% ../nbs/08_viz.ipynb #b6f94d65
 def plot_training_curves(
-    metrics,      # the history, or the path of a `training_metrics.json`
-    axs=None,     # four Axes to draw on, or six
-    evolution=(), # for six: see `plot_evolution`; of two checkpoints or more
-):                # the Axes: loss, learning rate, gradient norm, EMA decay; with `evolution`, distance, precision and recall
+    metrics,  # the history, or the path of a `training_metrics.json`
+    axs=None,  # four Axes to draw on, or six
+    evolution=(),  # for six: see `plot_evolution`; of two checkpoints or more
+    # the Axes: loss, learning rate, gradient norm, EMA decay; with `evolution`, distance, precision
+    # and recall
+):
     "Training curves: loss with validation, learning rate, gradient norm, averaging, and the metrics of checkpoints"
     import matplotlib.pyplot as plt
-    h = metrics if isinstance(metrics, dict) else read_json(metrics); st = h.get('steps')
+
+    h = metrics if isinstance(metrics, dict) else read_json(metrics)
+    st = h.get("steps")
     require(st, "curves: no steps were logged yet")
-    rows = 3 if len({p.get('step') for p in evolution} - {None}) > 1 else 2
-    axs = list(plt.subplots(rows, 2, figsize=(9, 2.3*rows), dpi=72, sharex=True)[1].flat if axs is None else axs)
-    n, get = [r['step'] for r in st], lambda k, rs=st: np.array([r.get(k) for r in rs], dtype=float)
-    loss, val = get('loss'), h.get('val') or []
-    axs[0].plot(n, loss, color='#bbbbbb', lw=.8, label='training')
-    axs[0].plot(n, smooth(loss, max(1, len(loss)//30)), color=COLORS[0], label='smoothed')
-    for k, c, m in (('raw', COLORS[1], 's--'), ('ema', COLORS[2], 'o-')) if val else ():
+    rows = 3 if len({p.get("step") for p in evolution} - {None}) > 1 else 2
+    axs = list(
+        plt.subplots(rows, 2, figsize=(9, 2.3 * rows), dpi=72, sharex=True)[1].flat
+        if axs is None
+        else axs
+    )
+    n, get = [r["step"] for r in st], lambda k, rs=st: np.array([r.get(k) for r in rs], dtype=float)
+    loss, val = get("loss"), h.get("val") or []
+    axs[0].plot(n, loss, color="#bbbbbb", lw=0.8, label="training")
+    axs[0].plot(n, smooth(loss, max(1, len(loss) // 30)), color=COLORS[0], label="smoothed")
+    for k, c, m in (("raw", COLORS[1], "s--"), ("ema", COLORS[2], "o-")) if val else ():
         label = f"validation, {dict(raw='raw', ema='averaged')[k]} weights"
-        axs[0].plot([v['step'] for v in val], get(f'loss_{k}', val), m, color=c, ms=4, label=label)
-    axs[0].set(ylabel='loss', yscale='log' if np.nanmin(loss) > 0 else 'linear'); axs[0].legend(fontsize=7)
-    for ax, k, lab in zip(axs[1:], ('lr', 'grad_norm', 'ema_decay'), ('learning rate', 'gradient norm', 'EMA decay')):
-        ax.plot(n, get(k), color=COLORS[0]); ax.set_ylabel(lab)
-    if len(axs) > 4: plot_evolution(evolution, axs[4:])
+        axs[0].plot([v["step"] for v in val], get(f"loss_{k}", val), m, color=c, ms=4, label=label)
+    axs[0].set(ylabel="loss", yscale="log" if np.nanmin(loss) > 0 else "linear")
+    axs[0].legend(fontsize=7)
+    for ax, k, lab in zip(
+        axs[1:], ("lr", "grad_norm", "ema_decay"), ("learning rate", "gradient norm", "EMA decay")
+    ):
+        ax.plot(n, get(k), color=COLORS[0])
+        ax.set_ylabel(lab)
+    if len(axs) > 4:
+        plot_evolution(evolution, axs[4:])
     for ax in axs:
-        ax.grid(alpha=.3)
-        for step in h.get('resumes', []): ax.axvline(step, color='#999999', ls=':', lw=1)
-    for ax in axs[-2:]: ax.set_xlabel('optimizer step')
+        ax.grid(alpha=0.3)
+        for step in h.get("resumes", []):
+            ax.axvline(step, color="#999999", ls=":", lw=1)
+    for ax in axs[-2:]:
+        ax.set_xlabel("optimizer step")
     axs[0].figure.tight_layout()
     return axs
 
 # %% ../nbs/08_viz.ipynb #df4e3b4a
 def _several(schedules, labels):
     ss = list(schedules) if isinstance(schedules, (list, tuple)) else [schedules]
-    return zip(ss, labels or [f"{s.config['schedule']}, T={s.T}" for s in ss], COLORS*9, STYLES*9)
+    return zip(
+        ss, labels or [f"{s.config['schedule']}, T={s.T}" for s in ss], COLORS * 9, STYLES * 9
+    )
+
 
 def plot_schedules(
-    schedules,   # a `DDPMSchedules`, or a list of them
-    labels=None, # one name each
-    axs=None,    # four Axes to draw on
-):               # the four Axes: betas, alphas_cumprod, log SNR, posterior variance
+    schedules,  # a `DDPMSchedules`, or a list of them
+    labels=None,  # one name each
+    axs=None,  # four Axes to draw on
+):  # the four Axes: betas, alphas_cumprod, log SNR, posterior variance
     "Betas, remaining signal, log signal-to-noise ratio and posterior variance over relative time"
     import matplotlib.pyplot as plt
-    axs = list(plt.subplots(2, 2, figsize=(9, 5.2), dpi=72, sharex=True)[1].flat if axs is None else axs)
+
+    axs = list(
+        plt.subplots(2, 2, figsize=(9, 5.2), dpi=72, sharex=True)[1].flat if axs is None else axs
+    )
     for s, lab, c, ls in _several(schedules, labels):
-        u = np.arange(s.T)/max(1, s.T - 1)
-        for ax, k in zip(axs, ('betas', 'alphas_cumprod', 'log_snr', 'posterior_variance')):
+        u = np.arange(s.T) / max(1, s.T - 1)
+        for ax, k in zip(axs, ("betas", "alphas_cumprod", "log_snr", "posterior_variance")):
             ax.plot(u, getattr(s, k).cpu(), color=c, ls=ls, label=lab)
-    for ax, lab in zip(axs, ('beta', 'alphas_cumprod', 'log SNR', 'posterior variance')): ax.set_ylabel(lab); ax.grid(alpha=.3)
-    axs[0].set_yscale('log'); axs[3].set_yscale('log'); axs[0].legend(fontsize=7)
-    for ax in axs[-2:]: ax.set_xlabel('t / (T-1)')
+    for ax, lab in zip(axs, ("beta", "alphas_cumprod", "log SNR", "posterior variance")):
+        ax.set_ylabel(lab)
+        ax.grid(alpha=0.3)
+    axs[0].set_yscale("log")
+    axs[3].set_yscale("log")
+    axs[0].legend(fontsize=7)
+    for ax in axs[-2:]:
+        ax.set_xlabel("t / (T-1)")
     axs[0].figure.tight_layout()
     return axs
 
 # %% ../nbs/08_viz.ipynb #edbab4d4
 def plot_snr(
-    schedules,   # a `DDPMSchedules`, or a list of them
-    labels=None, # one name each
-    ax=None,     # draw here
-):               # the Axes
+    schedules,  # a `DDPMSchedules`, or a list of them
+    labels=None,  # one name each
+    ax=None,  # draw here
+):  # the Axes
     "Signal-to-noise ratio over relative time, in decades; 1 is where signal and noise are equal"
     import matplotlib.pyplot as plt
-    if ax is None: _, ax = plt.subplots(figsize=(5, 3), dpi=72)
+
+    if ax is None:
+        _, ax = plt.subplots(figsize=(5, 3), dpi=72)
     for s, lab, c, ls in _several(schedules, labels):
-        ax.semilogy(np.arange(s.T)/max(1, s.T - 1), s.snr.cpu().clamp(min=1e-12), color=c, ls=ls, label=lab)
-    ax.axhline(1, color='#999999', lw=.8); ax.set(xlabel='t / (T-1)', ylabel='signal-to-noise ratio'); ax.legend(fontsize=7)
-    ax.grid(alpha=.3)
+        ax.semilogy(
+            np.arange(s.T) / max(1, s.T - 1),
+            s.snr.cpu().clamp(min=1e-12),
+            color=c,
+            ls=ls,
+            label=lab,
+        )
+    ax.axhline(1, color="#999999", lw=0.8)
+    ax.set(xlabel="t / (T-1)", ylabel="signal-to-noise ratio")
+    ax.legend(fontsize=7)
+    ax.grid(alpha=0.3)
     return ax
 
 # %% ../nbs/08_viz.ipynb #d2c1c42c
 def plot_calibration(
-    cal:dict, # from `ddpm_nb.eval.calibration`
-    axs=None, # two Axes
-):            # the two Axes: errors, PSNR
+    cal: dict,  # from `ddpm_nb.eval.calibration`
+    axs=None,  # two Axes
+):  # the two Axes: errors, PSNR
     "Loss per timestep as error of the noise and of the picture, and the picture's PSNR"
     import matplotlib.pyplot as plt
-    if axs is None: axs = plt.subplots(1, 2, figsize=(8, 2.8), dpi=72)[1]
-    for i, (k, lab) in enumerate((('eps_mse', 'noise (the loss)'), ('x0_mse', 'picture'))):
-        axs[0].semilogy(cal['t'], cal[k], 'os'[i], ls=STYLES[i], color=COLORS[i], label=lab)
-    axs[0].set(xlabel='t', ylabel='mean squared error'); axs[0].legend(fontsize=8)
-    axs[1].plot(cal['t'], cal['psnr'], 'o-', color=COLORS[0]); axs[1].set(xlabel='t', ylabel='PSNR of the picture (dB)')
-    for ax in axs: ax.grid(alpha=.3)
+
+    if axs is None:
+        axs = plt.subplots(1, 2, figsize=(8, 2.8), dpi=72)[1]
+    for i, (k, lab) in enumerate((("eps_mse", "noise (the loss)"), ("x0_mse", "picture"))):
+        axs[0].semilogy(cal["t"], cal[k], "os"[i], ls=STYLES[i], color=COLORS[i], label=lab)
+    axs[0].set(xlabel="t", ylabel="mean squared error")
+    axs[0].legend(fontsize=8)
+    axs[1].plot(cal["t"], cal["psnr"], "o-", color=COLORS[0])
+    axs[1].set(xlabel="t", ylabel="PSNR of the picture (dB)")
+    for ax in axs:
+        ax.grid(alpha=0.3)
     axs[0].figure.tight_layout()
     return axs
 
@@ -260,23 +375,50 @@ def plot_calibration(
 def plot_speed_quality(
     results,  # a list of results, or the path of an `evaluation_results.json`
     ax=None,  # draw here
-):            # the Axes
+):  # the Axes
     "Distance against seconds per image, a line for each sampler, its points labelled with their steps"
     import matplotlib.pyplot as plt
-    rs = results if isinstance(results, list) else read_json(results, 'quality', 'evaluate first: ddpm-nb eval --all_methods')['results']
-    of = lambda r: r['metrics'].get('fid') or r['metrics'].get('fid_proxy') or {}
-    rs = [r for r in rs if of(r).get('value') is not None]
+
+    rs = (
+        results
+        if isinstance(results, list)
+        else read_json(results, "quality", "evaluate first: ddpm-nb eval --all_methods")["results"]
+    )
+
+    def of(r):
+        return r["metrics"].get("fid") or r["metrics"].get("fid_proxy") or {}
+
+    rs = [r for r in rs if of(r).get("value") is not None]
     require(rs, "quality: no result holds a fid or fid_proxy; evaluate with --metrics fid_proxy")
-    if ax is None: _, ax = plt.subplots(figsize=(6, 3.6), dpi=72)
-    line = lambda r: r['name'].replace(f"-{r['num_steps']}", '', 1)
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6, 3.6), dpi=72)
+
+    def line(r):
+        return r["name"].replace(f"-{r['num_steps']}", "", 1)
+
     for i, name in enumerate(dict.fromkeys(map(line, rs))):
-        mine = sorted((r for r in rs if line(r) == name), key=lambda r: r['seconds_per_image'])
-        xy = [(r['seconds_per_image'], max(of(r)['value'], 1e-6)) for r in mine]
-        ax.loglog(*zip(*xy), marker=MARKERS[i % 6], ls=STYLES[i % 6], color=COLORS[i % 6], label=name)
-        for r, p in zip(mine, xy): ax.annotate(r['num_steps'], p, xytext=(4, 4), textcoords='offset points', fontsize=8)
-    floors = [of(r)['floor'] for r in rs if of(r).get('floor')]
-    if floors: ax.axhline(float(np.mean(floors)), color='#666666', ls=(0, (6, 3)), lw=1, label='floor: real images')
-    what = lambda r: f"{'fid' if 'fid' in r['metrics'] else 'fid_proxy'} ({of(r)['features']}, n={of(r)['n']})"
-    ax.set(xlabel='seconds per image', ylabel=' or '.join(sorted({*map(what, rs)}))); ax.legend(fontsize=8)
-    ax.grid(alpha=.3, which='both'); ax.figure.tight_layout()
+        mine = sorted((r for r in rs if line(r) == name), key=lambda r: r["seconds_per_image"])
+        xy = [(r["seconds_per_image"], max(of(r)["value"], 1e-6)) for r in mine]
+        ax.loglog(
+            *zip(*xy), marker=MARKERS[i % 6], ls=STYLES[i % 6], color=COLORS[i % 6], label=name
+        )
+        for r, p in zip(mine, xy):
+            ax.annotate(r["num_steps"], p, xytext=(4, 4), textcoords="offset points", fontsize=8)
+    floors = [of(r)["floor"] for r in rs if of(r).get("floor")]
+    if floors:
+        ax.axhline(
+            float(np.mean(floors)),
+            color="#666666",
+            ls=(0, (6, 3)),
+            lw=1,
+            label="floor: real images",
+        )
+
+    def what(r):
+        return f"{'fid' if 'fid' in r['metrics'] else 'fid_proxy'} ({of(r)['features']}, n={of(r)['n']})"
+
+    ax.set(xlabel="seconds per image", ylabel=" or ".join(sorted({*map(what, rs)})))
+    ax.legend(fontsize=8)
+    ax.grid(alpha=0.3, which="both")
+    ax.figure.tight_layout()
     return ax

@@ -8,7 +8,13 @@ __all__ = ['LABELS', 'STEPS', 'picture', 'figure', 'Stopped', 'Panel', 'pretrain
            'uploaded', 'Editor', 'LiveTraining']
 
 # %% ../nbs/14_widgets.ipynb #0fdbf580
-import base64, io, math, os, tempfile, threading, time
+import base64
+import io
+import math
+import os
+import tempfile
+import threading
+import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -30,313 +36,503 @@ from .viz import COLORS
 
 # %% ../nbs/14_widgets.ipynb #18aba395
 def _optional(
-    name:str, # 'ipywidgets' or 'anywidget'
+    name: str,  # 'ipywidgets' or 'anywidget'
 ):
     "An optional package, or a plain error"
     import importlib
-    try: return importlib.import_module(name)
-    except ModuleNotFoundError: raise DDPMError(f"playground: needs {name}; install it with: pip install 'ddpm_nb[playground]'") from None
+
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        raise DDPMError(
+            f"playground: needs {name}; install it with: pip install 'ddpm_nb[playground]'"
+        ) from None
 
 # %% ../nbs/14_widgets.ipynb #f7f30d2e
 def picture(
-    x:Tensor,       # images `(B,C,H,W)`, float in [-1,1] or uint8
-    scale:int=3,    # each pixel becomes a square of this size
-    ncols:int=None, # images per row; default: a square
-)->bytes:           # a PNG file
+    x: Tensor,  # images `(B,C,H,W)`, float in [-1,1] or uint8
+    scale: int = 3,  # each pixel becomes a square of this size
+    ncols: int | None = None,  # images per row; default: a square
+) -> bytes:  # a PNG file
     "A grid of images as a PNG file in memory"
     from PIL import Image
+
     out, a = io.BytesIO(), make_grid(x, ncols).numpy()
-    Image.fromarray(a.repeat(scale, 0).repeat(scale, 1)).save(out, 'png')
+    Image.fromarray(a.repeat(scale, 0).repeat(scale, 1)).save(out, "png")
     return out.getvalue()
 
 # %% ../nbs/14_widgets.ipynb #e7048b9f
 def figure(
-    draw,            # called with the Axes
-    ncols:int=1,     # how many Axes, side by side
-    size=(9., 2.6),  # of the whole figure, in inches
-    dpi:int=80,      # pixels per inch
-)->bytes:            # a PNG file
+    draw,  # called with the Axes
+    ncols: int = 1,  # how many Axes, side by side
+    size=(9.0, 2.6),  # of the whole figure, in inches
+    dpi: int = 80,  # pixels per inch
+) -> bytes:  # a PNG file
     "What `draw` draws, as a PNG file in memory"
     from matplotlib.figure import Figure
-    out, f = io.BytesIO(), Figure(figsize=size, dpi=dpi, layout='constrained')
+
+    out, f = io.BytesIO(), Figure(figsize=size, dpi=dpi, layout="constrained")
     draw(*f.subplots(1, ncols, squeeze=False)[0])
-    f.savefig(out, format='png')
+    f.savefig(out, format="png")
     return out.getvalue()
 
 # %% ../nbs/14_widgets.ipynb #d56365af
-class Stopped(Exception): "The stop button was pressed"
+class Stopped(Exception):
+    "The stop button was pressed"
+
 
 class Panel:
     "Controls, a picture and a sentence; what all parts of the playground share"
-    def __init__(self,
-        name:str,   # a short word, the panel's class in the page: `pg-name`
-        rows=(),    # rows of controls, each a list of widgets
-        live=(),    # those of them that redraw the picture at once
-        alt:str='', # what the picture shows, in words
-    ):
-        w = _optional('ipywidgets')
-        self.image, self.says, self.alt, self.png = w.HTML(), w.HTML(), alt, b''
-        self.bar = w.FloatProgress(max=1., layout=w.Layout(width='100%', visibility='hidden'))
-        flow = w.Layout(flex_flow='row wrap')
-        self.widget = w.VBox([*[w.HBox(r, layout=flow) for r in rows], self.bar, self.image, self.says])
-        for c in ('ddpm-playground', f'pg-{name}'): self.widget.add_class(c)
-        self.text, self.error, self.thread, self.halt, self.starters = '', None, None, threading.Event(), []
-        for c in live: c.observe(lambda _: self.refresh(), 'value')
 
-    def say(self,
-        text:str,         # one or two sentences, plain text
-        error:bool=False, # whether it is one that the reader has to put right
+    def __init__(
+        self,
+        name: str,  # a short word, the panel's class in the page: `pg-name`
+        rows=(),  # rows of controls, each a list of widgets
+        live=(),  # those of them that redraw the picture at once
+        alt: str = "",  # what the picture shows, in words
+    ):
+        w = _optional("ipywidgets")
+        self.image, self.says, self.alt, self.png = w.HTML(), w.HTML(), alt, b""
+        self.bar = w.FloatProgress(max=1.0, layout=w.Layout(width="100%", visibility="hidden"))
+        flow = w.Layout(flex_flow="row wrap")
+        self.widget = w.VBox(
+            [*[w.HBox(r, layout=flow) for r in rows], self.bar, self.image, self.says]
+        )
+        for c in ("ddpm-playground", f"pg-{name}"):
+            self.widget.add_class(c)
+        self.text, self.error, self.thread, self.halt, self.starters = (
+            "",
+            None,
+            None,
+            threading.Event(),
+            [],
+        )
+        for c in live:
+            c.observe(lambda _: self.refresh(), "value")
+
+    def say(
+        self,
+        text: str,  # one or two sentences, plain text
+        error: bool = False,  # whether it is one that the reader has to put right
     ):
         "Write the sentence under the picture"
         import html
+
         self.text = text
         self.says.value = f'<span class="{"pg-error" if error else "pg-says"}" role="status">{html.escape(text)}</span>'
 
-    def show(self,
-        png:bytes,     # the new picture
-        text:str=None, # and what to say about it
+    def show(
+        self,
+        png: bytes,  # the new picture
+        text: str | None = None,  # and what to say about it
     ):
         "Show a picture and its sentence"
-        self.png = png; src = base64.b64encode(png).decode()
+        self.png = png
+        src = base64.b64encode(png).decode()
         self.image.value = f'<img src="data:image/png;base64,{src}" alt="{self.alt}" style="max-width:100%; height:auto">'
-        if text: self.say(text)
+        if text:
+            self.say(text)
 
     def refresh(self):
         "Draw again, with the controls as they stand"
-        with self.guard(): self.draw()
+        with self.guard():
+            self.draw()
 
     def _repr_mimebundle_(self, **kwargs):
-        out = {'text/plain': self.text, 'image/png': base64.b64encode(self.png).decode()}
-        if os.environ.get('DDPM_NB_STATIC'): return out
+        out = {"text/plain": self.text, "image/png": base64.b64encode(self.png).decode()}
+        if os.environ.get("DDPM_NB_STATIC"):
+            return out
         view = dict(version_major=2, version_minor=0, model_id=self.widget.model_id)
-        return {'application/vnd.jupyter.widget-view+json': view} | out
+        return {"application/vnd.jupyter.widget-view+json": view} | out
 
 # %% ../nbs/14_widgets.ipynb #063a935b
 @patch
 @contextmanager
-def guard(self:Panel):
+def guard(self: Panel):
     "Turn what goes wrong in the block into a sentence under the picture"
     self.error = None
-    try: yield
-    except Stopped: self.say('Stopped.')
-    except DDPMError as e: self.error = e; self.say(f'{e}.', error=True)
+    try:
+        yield
+    except Stopped:
+        self.say("Stopped.")
+    except DDPMError as e:
+        self.error = e
+        self.say(f"{e}.", error=True)
     except Exception as e:
-        self.error = e; self.say(f'This should not happen, please report it: {type(e).__name__}: {e}', error=True)
+        self.error = e
+        self.say(f"This should not happen, please report it: {type(e).__name__}: {e}", error=True)
 
 # %% ../nbs/14_widgets.ipynb #c5b449ee
 @patch
-def background(self:Panel,
-    work,            # called with `tick(share, text=None)`, share in [0,1]
-    wait:bool=False, # return only when it is done
+def background(
+    self: Panel,
+    work,  # called with `tick(share, text=None)`, share in [0,1]
+    wait: bool = False,  # return only when it is done
 ):
     "Run `work` in a thread, with progress, its start buttons greyed out; only one at a time"
-    if self.thread and self.thread.is_alive(): return self.say('Still at work; press Stop first.')
+    if self.thread and self.thread.is_alive():
+        return self.say("Still at work; press Stop first.")
     self.halt.clear()
+
     def tick(share, text=None):
-        if self.halt.is_set(): raise Stopped
+        if self.halt.is_set():
+            raise Stopped
         self.bar.value = share
-        if text: self.say(text)
+        if text:
+            self.say(text)
+
     def run():
-        for b in self.starters: b.disabled = True
-        self.bar.value, self.bar.layout.visibility = 0., 'visible'
-        with self.guard(): work(tick)
-        self.bar.layout.visibility = 'hidden'
-        for b in self.starters: b.disabled = False
-    self.thread = threading.Thread(target=run, daemon=True); self.thread.start()
-    if wait: self.thread.join()
+        for b in self.starters:
+            b.disabled = True
+        self.bar.value, self.bar.layout.visibility = 0.0, "visible"
+        with self.guard():
+            work(tick)
+        self.bar.layout.visibility = "hidden"
+        for b in self.starters:
+            b.disabled = False
+
+    self.thread = threading.Thread(target=run, daemon=True)
+    self.thread.start()
+    if wait:
+        self.thread.join()
 
 # %% ../nbs/14_widgets.ipynb #070bfeeb
 _cache = {}
 
+
 def _once(
     key,  # what it is called
-    make, # called the first time
+    make,  # called the first time
 ):
     "`make()`, remembered under `key`"
-    if key not in _cache: _cache[key] = make()
+    if key not in _cache:
+        _cache[key] = make()
     return _cache[key]
 
+
 def pretrained(
-    label=None, # a class, or None for the model without labels
-):              # `(model, sampler)`
+    label=None,  # a class, or None for the model without labels
+):  # `(model, sampler)`
     "The packaged model for this request, with a sampler; read once"
-    name = 'mnist' if label is None else 'mnist-cond'
+    name = "mnist" if label is None else "mnist-cond"
+
     def make():
         model, schedules = load_pretrained(name)
         return model, DDPMSampler(schedules)
+
     return _once(name, make)
 
-def digits()->Tensor: # float `(100,1,32,32)`, in [-1,1]
+
+def digits() -> Tensor:  # float `(100,1,32,32)`, in [-1,1]
     "The first hundred test digits"
-    return _once('digits', lambda: load_mnist('test').batch(torch.arange(100))[0])
+    return _once("digits", lambda: load_mnist("test").batch(torch.arange(100))[0])
+
 
 def eta_of(
-    method:str, # one of `METHODS`
-    eta:float,  # what the slider says
-):              # a float for those of `WITH_ETA`, else None
+    method: str,  # one of `METHODS`
+    eta: float,  # what the slider says
+):  # a float for those of `WITH_ETA`, else None
     "The slider's eta where it means something"
     return eta if method in WITH_ETA else None
 
-LABELS = [('any', -1), *[(str(i), i) for i in range(10)]] # not None: a drop-down list takes that for nothing chosen
+
+# not None: a drop-down list takes that for nothing chosen
+LABELS = [("any", -1), *[(str(i), i) for i in range(10)]]
+
 
 def label_of(
-    value:int, # what the list says
-):             # a class, or None
+    value: int,  # what the list says
+):  # a class, or None
     "The label that was asked for"
     return None if value < 0 else value
 
 # %% ../nbs/14_widgets.ipynb #48f506c3
 class ScheduleExplorer(Panel):
     "Betas, alphas_cumprod, SNR and a noised digit, for any schedule"
+
     def __init__(self):
-        w = _optional('ipywidgets'); wide = dict(style=dict(description_width='70px'))
-        self.kind = w.Dropdown(options=['cosine', 'linear', 'sigmoid'], description='schedule', **wide)
-        self.T = w.IntSlider(1000, 10, 2000, description='T', **wide)
-        self.s = w.FloatSlider(.008, min=0., max=.2, step=.004, readout_format='.3f', description='offset s', **wide)
-        self.zero = w.Checkbox(False, description='zero terminal SNR', indent=False)
-        self.t = w.IntSlider(250, 0, 999, description='t', **wide)
-        self.digit = w.IntSlider(0, 0, 99, description='digit', **wide)
-        self.T.observe(lambda ch: setattr(self.t, 'max', ch['new'] - 1), 'value')
-        self.kind.observe(lambda ch: setattr(self.s, 'disabled', ch['new'] != 'cosine'), 'value')
+        w = _optional("ipywidgets")
+        wide = dict(style=dict(description_width="70px"))
+        self.kind = w.Dropdown(
+            options=["cosine", "linear", "sigmoid"], description="schedule", **wide
+        )
+        self.T = w.IntSlider(1000, 10, 2000, description="T", **wide)
+        self.s = w.FloatSlider(
+            0.008,
+            min=0.0,
+            max=0.2,
+            step=0.004,
+            readout_format=".3f",
+            description="offset s",
+            **wide,
+        )
+        self.zero = w.Checkbox(False, description="zero terminal SNR", indent=False)
+        self.t = w.IntSlider(250, 0, 999, description="t", **wide)
+        self.digit = w.IntSlider(0, 0, 99, description="digit", **wide)
+        self.T.observe(lambda ch: setattr(self.t, "max", ch["new"] - 1), "value")
+        self.kind.observe(lambda ch: setattr(self.s, "disabled", ch["new"] != "cosine"), "value")
         live = [self.kind, self.T, self.s, self.zero, self.t, self.digit]
-        super().__init__('schedule', [live[:4], live[4:]], live, 'Three curves of a noise schedule, and a digit before and after noising')
+        super().__init__(
+            "schedule",
+            [live[:4], live[4:]],
+            live,
+            "Three curves of a noise schedule, and a digit before and after noising",
+        )
         self.refresh()
 
     def draw(self):
         "Curves with a mark at t, the digit, and the figures in words"
-        d = DDPMSchedules(self.kind.value, self.T.value, cosine_s=self.s.value, zero_terminal_snr=self.zero.value)
-        t = self.t.value; x0 = digits()[self.digit.value][None]
+        d = DDPMSchedules(
+            self.kind.value, self.T.value, cosine_s=self.s.value, zero_terminal_snr=self.zero.value
+        )
+        t = self.t.value
+        x0 = digits()[self.digit.value][None]
         xt = d.q_sample(x0, torch.tensor([t]), Noise(0, 0, 1)(x0.shape[1:], torch.float32))
+
         def draw(*axs):
-            for ax, k, lab in zip(axs, ('betas', 'alphas_cumprod', 'snr'), ('beta', 'alphas_cumprod', 'SNR')):
-                ax.plot(getattr(d, k).clamp(min=1e-8 if k == 'snr' else 0), color=COLORS[0])
-                ax.axvline(t, color=COLORS[1], lw=1); ax.set(title=lab, xlabel='t'); ax.grid(alpha=.3)
-            axs[2].set_yscale('log')
-            axs[3].imshow(make_grid(torch.cat([x0, xt]), 1, pad=1), interpolation='nearest')
-            axs[3].axis('off'); axs[3].set_title('x0, x_t')
-        beta, abar, snr = (getattr(d, k)[t].item() for k in ('betas', 'alphas_cumprod', 'snr'))
-        self.show(figure(draw, 4), f't = {t} of {d.T}: beta {beta:.4g}, alphas_cumprod {abar:.4g}, SNR {snr:.4g}. '
-                  f'The picture keeps {abar**.5:.0%} of its contrast.')
+            for ax, k, lab in zip(
+                axs, ("betas", "alphas_cumprod", "snr"), ("beta", "alphas_cumprod", "SNR")
+            ):
+                ax.plot(getattr(d, k).clamp(min=1e-8 if k == "snr" else 0), color=COLORS[0])
+                ax.axvline(t, color=COLORS[1], lw=1)
+                ax.set(title=lab, xlabel="t")
+                ax.grid(alpha=0.3)
+            axs[2].set_yscale("log")
+            axs[3].imshow(make_grid(torch.cat([x0, xt]), 1, pad=1), interpolation="nearest")
+            axs[3].axis("off")
+            axs[3].set_title("x0, x_t")
+
+        beta, abar, snr = (getattr(d, k)[t].item() for k in ("betas", "alphas_cumprod", "snr"))
+        self.show(
+            figure(draw, 4),
+            f"t = {t} of {d.T}: beta {beta:.4g}, alphas_cumprod {abar:.4g}, SNR {snr:.4g}. "
+            f"The picture keeps {abar**0.5:.0%} of its contrast.",
+        )
 
 # %% ../nbs/14_widgets.ipynb #e6f854d8
 class Denoiser(Panel):
     "A digit, the digit noised to step t, and the network's one guess at the first"
+
     def __init__(self):
-        w = _optional('ipywidgets')
+        w = _optional("ipywidgets")
         T = pretrained()[1].T
-        self.digit, self.t = w.IntSlider(7, 0, 99, description='digit'), w.IntSlider(round(.4*T), 0, T - 1, description='t')
-        self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description='noise seed')
+        self.digit, self.t = (
+            w.IntSlider(7, 0, 99, description="digit"),
+            w.IntSlider(round(0.4 * T), 0, T - 1, description="t"),
+        )
+        self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description="noise seed")
         live = [self.digit, self.t, self.seed]
-        super().__init__('denoise', [live], live, 'A digit, the same digit noised, and the digit as the network predicts it')
+        super().__init__(
+            "denoise",
+            [live],
+            live,
+            "A digit, the same digit noised, and the digit as the network predicts it",
+        )
         self.refresh()
 
     def draw(self):
         "Three pictures and their PSNR"
-        model, sampler = pretrained(); t = self.t.value; x0 = digits()[self.digit.value][None]
+        model, sampler = pretrained()
+        t = self.t.value
+        x0 = digits()[self.digit.value][None]
         noise = Noise(self.seed.value, 0, 1)(x0.shape[1:], torch.float32)
         xt = sampler.schedules.q_sample(x0, torch.tensor([t]), noise)
-        with torch.no_grad(): guess = sampler.denoise(model, xt, t, clip='clip').x0
+        with torch.no_grad():
+            guess = sampler.denoise(model, xt, t, clip="clip").x0
         self.psnr = psnr(guess, x0).item(), psnr(xt.clamp(-1, 1), x0).item()
-        self.show(picture(torch.cat([x0, xt, guess]), 5, 3), f'Truth, x_t at t = {t}, and the predicted x0: '
-                  f'PSNR {self.psnr[0]:.1f} dB, where x_t itself has {self.psnr[1]:.1f} dB.')
+        self.show(
+            picture(torch.cat([x0, xt, guess]), 5, 3),
+            f"Truth, x_t at t = {t}, and the predicted x0: "
+            f"PSNR {self.psnr[0]:.1f} dB, where x_t itself has {self.psnr[1]:.1f} dB.",
+        )
 
 # %% ../nbs/14_widgets.ipynb #69537197
 STEPS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200, 500, 1000)
 
+
 class SamplerBench(Panel):
     "Samples by any method, with the time they took and, on request, their `fid_proxy`"
-    def __init__(self,
-        fid_samples:int=256, # images for `fid_proxy`
-    ):
-        w = _optional('ipywidgets'); self.fid_samples = fid_samples
-        self.method = w.Dropdown(options=METHODS, value='dpmpp_2m', description='method')
-        self.steps = w.SelectionSlider(options=STEPS, value=10, description='steps', continuous_update=False)
-        self.eta = w.FloatSlider(0., min=0., max=1., step=.1, description='eta')
-        self.label = w.Dropdown(options=LABELS, description='label')
-        self.guidance = w.FloatSlider(1., min=0., max=5., step=.5, description='guidance', disabled=True)
-        self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description='seed')
-        self.n = w.SelectionSlider(options=(1, 4, 9, 16, 36, 64), value=16, description='digits')
-        self.go, self.stop = w.Button(description='Sample (seconds)', button_style='primary'), w.Button(description='Stop')
-        self.fid = w.Button(description=f'fid_proxy of {fid_samples} (a minute)', layout=w.Layout(width='auto'))
-        rows = [[self.method, self.steps, self.eta], [self.label, self.guidance, self.seed, self.n], [self.go, self.fid, self.stop]]
-        super().__init__('bench', rows, (), 'A grid of generated digits')
-        self.starters = [self.go, self.fid]
-        self.method.observe(lambda ch: setattr(self.eta, 'disabled', ch['new'] not in WITH_ETA), 'value')
-        self.label.observe(lambda ch: setattr(self.guidance, 'disabled', ch['new'] < 0), 'value')
-        for b, f in ((self.go, self.run), (self.fid, self.measure), (self.stop, self.halt.set)): b.on_click(lambda _, f=f: f())
 
-    def sample(self,
-        n:int, # how many
+    def __init__(
+        self,
+        fid_samples: int = 256,  # images for `fid_proxy`
+    ):
+        w = _optional("ipywidgets")
+        self.fid_samples = fid_samples
+        self.method = w.Dropdown(options=METHODS, value="dpmpp_2m", description="method")
+        self.steps = w.SelectionSlider(
+            options=STEPS, value=10, description="steps", continuous_update=False
+        )
+        self.eta = w.FloatSlider(0.0, min=0.0, max=1.0, step=0.1, description="eta")
+        self.label = w.Dropdown(options=LABELS, description="label")
+        self.guidance = w.FloatSlider(
+            1.0, min=0.0, max=5.0, step=0.5, description="guidance", disabled=True
+        )
+        self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description="seed")
+        self.n = w.SelectionSlider(options=(1, 4, 9, 16, 36, 64), value=16, description="digits")
+        self.go, self.stop = (
+            w.Button(description="Sample (seconds)", button_style="primary"),
+            w.Button(description="Stop"),
+        )
+        self.fid = w.Button(
+            description=f"fid_proxy of {fid_samples} (a minute)", layout=w.Layout(width="auto")
+        )
+        rows = [
+            [self.method, self.steps, self.eta],
+            [self.label, self.guidance, self.seed, self.n],
+            [self.go, self.fid, self.stop],
+        ]
+        super().__init__("bench", rows, (), "A grid of generated digits")
+        self.starters = [self.go, self.fid]
+        self.method.observe(
+            lambda ch: setattr(self.eta, "disabled", ch["new"] not in WITH_ETA), "value"
+        )
+        self.label.observe(lambda ch: setattr(self.guidance, "disabled", ch["new"] < 0), "value")
+        for b, f in ((self.go, self.run), (self.fid, self.measure), (self.stop, self.halt.set)):
+            b.on_click(lambda _, f=f: f())
+
+    def sample(
+        self,
+        n: int,  # how many
         tick,  # from `background`
-    )->Tensor: # `(n,1,32,32)`
+    ) -> Tensor:  # `(n,1,32,32)`
         "Samples with the controls as they stand"
         label, k, size = label_of(self.label.value), self.steps.value, 64
-        model, sampler = pretrained(label); t0 = time.perf_counter()
-        def seen(st):
-            share = (st.start + min(size, n)*st.i/st.n)/n
-            tick(min(1., share), f'{share:.0%} done, about {(time.perf_counter() - t0)*(1/share - 1):.0f} s to go.')
-        kw = {} if label is None else dict(y=torch.full((n,), label), guidance_scale=self.guidance.value)
-        return sampler.sample(model, (n, 1, 32, 32), self.method.value, num_steps=k, eta=eta_of(self.method.value, self.eta.value),
-                              generator=self.seed.value, batch_size=size, callback=seen, **kw)
+        model, sampler = pretrained(label)
+        t0 = time.perf_counter()
 
-    def run(self,
-        wait:bool=False, # return only when it is done
+        def seen(st):
+            share = (st.start + min(size, n) * st.i / st.n) / n
+            tick(
+                min(1.0, share),
+                f"{share:.0%} done, about {(time.perf_counter() - t0) * (1 / share - 1):.0f} s to go.",
+            )
+
+        kw = (
+            {}
+            if label is None
+            else dict(y=torch.full((n,), label), guidance_scale=self.guidance.value)
+        )
+        return sampler.sample(
+            model,
+            (n, 1, 32, 32),
+            self.method.value,
+            num_steps=k,
+            eta=eta_of(self.method.value, self.eta.value),
+            generator=self.seed.value,
+            batch_size=size,
+            callback=seen,
+            **kw,
+        )
+
+    def run(
+        self,
+        wait: bool = False,  # return only when it is done
     ):
         "Sample a grid"
+
         def work(tick):
-            n, what = self.n.value, f'{self.method.value}, {self.steps.value} steps, seed {self.seed.value}'
-            t0 = time.perf_counter(); x = self.sample(n, tick); s = time.perf_counter() - t0
-            self.show(picture(x, 2), f'{what}: {n} digits in {s:.2f} s, {1000*s/n:.0f} ms each.')
+            n, what = (
+                self.n.value,
+                f"{self.method.value}, {self.steps.value} steps, seed {self.seed.value}",
+            )
+            t0 = time.perf_counter()
+            x = self.sample(n, tick)
+            s = time.perf_counter() - t0
+            self.show(
+                picture(x, 2), f"{what}: {n} digits in {s:.2f} s, {1000 * s / n:.0f} ms each."
+            )
+
         self.background(work, wait)
 
-    def measure(self,
-        wait:bool=False, # return only when it is done
+    def measure(
+        self,
+        wait: bool = False,  # return only when it is done
     ):
         "Sample more and compare them with real digits"
+
         def work(tick):
-            x = self.sample(self.fid_samples, tick); tick(1., 'Comparing with real digits …')
-            r = fid_proxy(x, _once('net', load_features))
+            x = self.sample(self.fid_samples, tick)
+            tick(1.0, "Comparing with real digits …")
+            r = fid_proxy(x, _once("net", load_features))
             says = f"{self.method.value}, {self.steps.value} steps: fid_proxy {r['value']:.1f} with n = {r['n']}; "
-            self.show(picture(x[:self.n.value], 2), says + f"real digits have {r['floor']:.1f} at the same n.")
+            self.show(
+                picture(x[: self.n.value], 2),
+                says + f"real digits have {r['floor']:.1f} at the same n.",
+            )
+
         self.background(work, wait)
 
 # %% ../nbs/14_widgets.ipynb #e2993d4b
 class TrajectoryScrubber(Panel):
     "A whole sampling run to go back and forth in: states and predicted pictures"
-    def __init__(self,
-        n:int=6, # digits side by side
-    ):
-        w = _optional('ipywidgets'); self.n = n
-        self.method = w.Dropdown(options=METHODS, value='ddim', description='method')
-        self.steps = w.SelectionSlider(options=STEPS[3:], value=20, description='steps', continuous_update=False)
-        self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description='seed')
-        self.go, self.stop = w.Button(description='Run (seconds)', button_style='primary'), w.Button(description='Stop')
-        self.moment = w.IntSlider(0, 0, 0, description='step', layout=w.Layout(width='60%', min_width='280px'))
-        self.play = w.Play(min=0, max=0, interval=200); w.jslink((self.play, 'value'), (self.moment, 'value'))
-        rows = [[self.method, self.steps, self.seed, self.go, self.stop], [self.play, self.moment]]
-        super().__init__('trajectory', rows, [self.moment], 'States of a sampling run above, predicted pictures below')
-        self.starters = [self.go]
-        self.go.on_click(lambda _: self.run()); self.stop.on_click(lambda _: self.halt.set()); self.ts = []
 
-    def run(self,
-        wait:bool=False, # return only when it is done
+    def __init__(
+        self,
+        n: int = 6,  # digits side by side
+    ):
+        w = _optional("ipywidgets")
+        self.n = n
+        self.method = w.Dropdown(options=METHODS, value="ddim", description="method")
+        self.steps = w.SelectionSlider(
+            options=STEPS[3:], value=20, description="steps", continuous_update=False
+        )
+        self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description="seed")
+        self.go, self.stop = (
+            w.Button(description="Run (seconds)", button_style="primary"),
+            w.Button(description="Stop"),
+        )
+        self.moment = w.IntSlider(
+            0, 0, 0, description="step", layout=w.Layout(width="60%", min_width="280px")
+        )
+        self.play = w.Play(min=0, max=0, interval=200)
+        w.jslink((self.play, "value"), (self.moment, "value"))
+        rows = [[self.method, self.steps, self.seed, self.go, self.stop], [self.play, self.moment]]
+        super().__init__(
+            "trajectory",
+            rows,
+            [self.moment],
+            "States of a sampling run above, predicted pictures below",
+        )
+        self.starters = [self.go]
+        self.go.on_click(lambda _: self.run())
+        self.stop.on_click(lambda _: self.halt.set())
+        self.ts = []
+
+    def run(
+        self,
+        wait: bool = False,  # return only when it is done
     ):
         "Make a new run, at most 101 moments of it kept"
+
         def work(tick):
-            model, sampler = pretrained(); k, method = self.steps.value, self.method.value; self.k, self.every = k, math.ceil(k/100)
-            out = sampler.trajectory(model, (self.n, 1, 32, 32), method, every=self.every, num_steps=k, generator=self.seed.value,
-                                     callback=lambda st: tick(st.i/st.n, f'step {st.i} of {st.n}'))
+            model, sampler = pretrained()
+            k, method = self.steps.value, self.method.value
+            self.k, self.every = k, math.ceil(k / 100)
+            out = sampler.trajectory(
+                model,
+                (self.n, 1, 32, 32),
+                method,
+                every=self.every,
+                num_steps=k,
+                generator=self.seed.value,
+                callback=lambda st: tick(st.i / st.n, f"step {st.i} of {st.n}"),
+            )
             _, self.xts, self.x0s, self.ts = out
             self.play.max = self.moment.max = len(self.ts) - 1
-            self.play.value = self.moment.value = min(len(self.ts) - 1, round(.6*len(self.ts))); self.refresh()
+            self.play.value = self.moment.value = min(len(self.ts) - 1, round(0.6 * len(self.ts)))
+            self.refresh()
+
         self.background(work, wait)
 
     def draw(self):
         "The moment that the slider points to"
-        require(self.ts, 'no run yet; press Run')
+        require(self.ts, "no run yet; press Run")
         i = min(self.moment.value, len(self.ts) - 1)
-        self.show(picture(torch.cat([self.xts[i], self.x0s[i]]), 3, self.n),
-                  f'Step {min(1 + i*self.every, self.k)} of {self.k}, t = {self.ts[i]}: x_t above, the picture predicted from it below.')
+        self.show(
+            picture(torch.cat([self.xts[i], self.x0s[i]]), 3, self.n),
+            f"Step {min(1 + i * self.every, self.k)} of {self.k}, t = {self.ts[i]}: x_t above, the picture predicted from it below.",
+        )
 
 # %% ../nbs/14_widgets.ipynb #0f4fd33b
 _ESM = """
@@ -385,205 +581,363 @@ function render({model, el}) {
 export default { render };
 """
 
+
 def canvas(
-    size:int=32, # cells per side
-):               # an anywidget with the traits `ink`, `hole` (hexadecimal) and `tool` ('pen', 'hole', 'eraser')
+    size: int = 32,  # cells per side
+):  # an anywidget with the traits `ink`, `hole` (hexadecimal) and `tool` ('pen', 'hole', 'eraser')
     "A canvas to draw on with mouse, pen or finger"
     import traitlets
-    class Canvas(_optional('anywidget').AnyWidget):
+
+    class Canvas(_optional("anywidget").AnyWidget):
         _esm = _ESM
         size = traitlets.Int(32).tag(sync=True)
         ink, hole = traitlets.Unicode().tag(sync=True), traitlets.Unicode().tag(sync=True)
-        tool = traitlets.Unicode('pen').tag(sync=True)
-    empty = '00'*size**2
+        tool = traitlets.Unicode("pen").tag(sync=True)
+
+    empty = "00" * size**2
     return Canvas(size=size, ink=empty, hole=empty)
 
+
 def to_hex(
-    x:Tensor, # image `(H,W)`, uint8
-)->str:
+    x: Tensor,  # image `(H,W)`, uint8
+) -> str:
     "An image as the canvas takes it"
     return bytes(x.flatten().tolist()).hex()
 
+
 def from_hex(
-    s:str,    # two hexadecimal digits per cell, as many cells as a square has
-)->Tensor:    # uint8 `(H,W)`
+    s: str,  # two hexadecimal digits per cell, as many cells as a square has
+) -> Tensor:  # uint8 `(H,W)`
     "What is on the canvas"
     x = torch.tensor(list(bytes.fromhex(s)), dtype=torch.uint8)
     return x.view(math.isqrt(len(x)), -1)
 
 # %% ../nbs/14_widgets.ipynb #0a349bb2
 def uploaded(
-    data:bytes,  # an image file
-)->Tensor:       # uint8 `(32,32)`, ink bright
+    data: bytes,  # an image file
+) -> Tensor:  # uint8 `(32,32)`, ink bright
     "An uploaded picture as a digit; raises `DDPMError` if it is none"
     from PIL import Image, ImageOps, UnidentifiedImageError
-    try: im = ImageOps.exif_transpose(Image.open(io.BytesIO(bytes(data)))).convert('RGBA')
+
+    try:
+        im = ImageOps.exif_transpose(Image.open(io.BytesIO(bytes(data)))).convert("RGBA")
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        raise DDPMError('upload: this file is not a picture that can be read; try a PNG or JPEG') from None
-    a = np.array(Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im).convert('L')).astype(float)
+        raise DDPMError(
+            "upload: this file is not a picture that can be read; try a PNG or JPEG"
+        ) from None
+    a = np.array(
+        Image.alpha_composite(Image.new("RGBA", im.size, "white"), im).convert("L")
+    ).astype(float)
     edge = np.concatenate([a[0], a[-1], a[:, 0], a[:, -1]])
-    if np.median(edge) > 127: a = 255 - a
-    require(a.max() - a.min() > 8, 'upload: the picture is of one colour; try another')
-    a = (a - a.min())/(a.max() - a.min())*255
+    if np.median(edge) > 127:
+        a = 255 - a
+    require(a.max() - a.min() > 8, "upload: the picture is of one colour; try another")
+    a = (a - a.min()) / (a.max() - a.min()) * 255
     return fit_image(torch.from_numpy(a.round().astype(np.uint8))[None], 32)[0]
 
 # %% ../nbs/14_widgets.ipynb #ac9046c8
 class Editor(Panel):
     "Draw, upload or pick a digit; then vary it, or fill a hole in it"
-    def __init__(self,
-        n:int=4, # answers
+
+    def __init__(
+        self,
+        n: int = 4,  # answers
     ):
-        w = _optional('ipywidgets'); self.n = n
+        w = _optional("ipywidgets")
+        self.n = n
         self.canvas = canvas()
-        self.tool = w.ToggleButtons(options=['pen', 'hole', 'eraser'], style=dict(button_width='70px'))
-        self.clear, self.upload = w.Button(description='Clear'), w.FileUpload(accept='image/*', multiple=False)
-        self.digit, self.half = w.BoundedIntText(3, 0, 99, description='digit no.'), w.Button(description='Hole: right half')
-        self.pick = w.Button(description='Take it')
-        self.what = w.ToggleButtons(options=[('vary (SDEdit)', 'edit'), ('fill the hole', 'inpaint')])
-        self.strength = w.FloatSlider(.5, min=0., max=1., step=.05, description='strength')
-        self.label = w.Dropdown(options=LABELS, description='label')
-        self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description='seed')
-        self.go, self.stop = w.Button(description='Go (seconds)', button_style='primary'), w.Button(description='Stop')
-        side = w.VBox([self.tool, w.HBox([self.clear, self.half]), w.HBox([self.digit, self.pick]), self.upload])
-        rows = [[self.canvas, side], [self.what, self.strength], [self.label, self.seed, self.go, self.stop]]
-        super().__init__('edit', rows, (), 'The drawing, and four digits made from it'); self.starters = [self.go]
-        self.tool.observe(lambda ch: setattr(self.canvas, 'tool', ch['new']), 'value')
-        self.what.observe(lambda ch: setattr(self.strength, 'disabled', ch['new'] != 'edit'), 'value')
-        self.upload.observe(lambda _: self.take_upload(), 'value')
-        does = ((self.clear, self.blank), (self.half, self.right_half), (self.pick, self.take_digit), (self.go, self.run))
-        for b, f in (*does, (self.stop, self.halt.set)): b.on_click(lambda _, f=f: f())
+        self.tool = w.ToggleButtons(
+            options=["pen", "hole", "eraser"], style=dict(button_width="70px")
+        )
+        self.clear, self.upload = (
+            w.Button(description="Clear"),
+            w.FileUpload(accept="image/*", multiple=False),
+        )
+        self.digit, self.half = (
+            w.BoundedIntText(3, 0, 99, description="digit no."),
+            w.Button(description="Hole: right half"),
+        )
+        self.pick = w.Button(description="Take it")
+        self.what = w.ToggleButtons(
+            options=[("vary (SDEdit)", "edit"), ("fill the hole", "inpaint")]
+        )
+        self.strength = w.FloatSlider(0.5, min=0.0, max=1.0, step=0.05, description="strength")
+        self.label = w.Dropdown(options=LABELS, description="label")
+        self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description="seed")
+        self.go, self.stop = (
+            w.Button(description="Go (seconds)", button_style="primary"),
+            w.Button(description="Stop"),
+        )
+        side = w.VBox(
+            [
+                self.tool,
+                w.HBox([self.clear, self.half]),
+                w.HBox([self.digit, self.pick]),
+                self.upload,
+            ]
+        )
+        rows = [
+            [self.canvas, side],
+            [self.what, self.strength],
+            [self.label, self.seed, self.go, self.stop],
+        ]
+        super().__init__("edit", rows, (), "The drawing, and four digits made from it")
+        self.starters = [self.go]
+        self.tool.observe(lambda ch: setattr(self.canvas, "tool", ch["new"]), "value")
+        self.what.observe(
+            lambda ch: setattr(self.strength, "disabled", ch["new"] != "edit"), "value"
+        )
+        self.upload.observe(lambda _: self.take_upload(), "value")
+        does = (
+            (self.clear, self.blank),
+            (self.half, self.right_half),
+            (self.pick, self.take_digit),
+            (self.go, self.run),
+        )
+        for b, f in (*does, (self.stop, self.halt.set)):
+            b.on_click(lambda _, f=f: f())
         self.take_digit()
 
     def blank(self):
         "An empty canvas"
-        self.canvas.ink = self.canvas.hole = '00'*32**2
+        self.canvas.ink = self.canvas.hole = "00" * 32**2
 
     def right_half(self):
         "A hole over the right half"
-        hole = torch.zeros(32, 32, dtype=torch.uint8); hole[:, 16:] = 255
+        hole = torch.zeros(32, 32, dtype=torch.uint8)
+        hole[:, 16:] = 255
         self.canvas.hole = to_hex(hole)
 
     def take_digit(self):
         "Put a test digit on the canvas"
-        self.canvas.ink = to_hex(((digits()[self.digit.value, 0] + 1)*127.5).round().byte())
+        self.canvas.ink = to_hex(((digits()[self.digit.value, 0] + 1) * 127.5).round().byte())
 
     def take_upload(self):
         "Put the uploaded picture on the canvas"
         with self.guard():
             for f in self.upload.value:
-                self.canvas.ink = to_hex(uploaded(f['content']))
+                self.canvas.ink = to_hex(uploaded(f["content"]))
                 self.say(f"{f['name']}: fitted to 32 by 32 pixels.")
 
-    def run(self,
-        wait:bool=False, # return only when it is done
+    def run(
+        self,
+        wait: bool = False,  # return only when it is done
     ):
         "Make `n` answers to what is on the canvas"
+
         def work(tick):
-            ink, hole, label = from_hex(self.canvas.ink), from_hex(self.canvas.hole) > 127, label_of(self.label.value)
-            edit = self.what.value == 'edit'
-            require(ink.any() or not edit, 'drawing: the canvas is empty; draw a digit, upload one or take one')
-            require(edit or hole.any(), 'hole: there is none to fill; choose the tool "hole" and mark one, or take the right half')
-            x = (ink.float()/127.5 - 1).expand(self.n, 1, 32, 32); model, sampler = pretrained(label)
-            kw = dict(generator=self.seed.value, callback=lambda st: tick(st.i/st.n, f'step {st.i} of {st.n}'))
-            if label is not None: kw.update(y=torch.full((self.n,), label), guidance_scale=2.)
-            if edit: out = sampler.edit(model, x, self.strength.value, num_steps=30, **kw)
-            else: out = sampler.inpaint(model, x, (~hole).float()[None, None].expand_as(x), num_steps=20, resample=3, **kw)
-            self.result = out; seen = x[:1].clone()
-            if not edit: seen[0, 0][hole] = 0.
-            says = f'varied with strength {self.strength.value:.2f}' if edit else f'a hole of {int(hole.sum())} pixels filled'
-            self.show(picture(torch.cat([seen, out]), 4, self.n + 1),
-                      f'The drawing, then {says}, {self.n} times (seed {self.seed.value}).')
+            ink, hole, label = (
+                from_hex(self.canvas.ink),
+                from_hex(self.canvas.hole) > 127,
+                label_of(self.label.value),
+            )
+            edit = self.what.value == "edit"
+            require(
+                ink.any() or not edit,
+                "drawing: the canvas is empty; draw a digit, upload one or take one",
+            )
+            require(
+                edit or hole.any(),
+                'hole: there is none to fill; choose the tool "hole" and mark one, or take the right half',
+            )
+            x = (ink.float() / 127.5 - 1).expand(self.n, 1, 32, 32)
+            model, sampler = pretrained(label)
+            kw = dict(
+                generator=self.seed.value,
+                callback=lambda st: tick(st.i / st.n, f"step {st.i} of {st.n}"),
+            )
+            if label is not None:
+                kw.update(y=torch.full((self.n,), label), guidance_scale=2.0)
+            if edit:
+                out = sampler.edit(model, x, self.strength.value, num_steps=30, **kw)
+            else:
+                out = sampler.inpaint(
+                    model,
+                    x,
+                    (~hole).float()[None, None].expand_as(x),
+                    num_steps=20,
+                    resample=3,
+                    **kw,
+                )
+            self.result = out
+            seen = x[:1].clone()
+            if not edit:
+                seen[0, 0][hole] = 0.0
+            says = (
+                f"varied with strength {self.strength.value:.2f}"
+                if edit
+                else f"a hole of {int(hole.sum())} pixels filled"
+            )
+            self.show(
+                picture(torch.cat([seen, out]), 4, self.n + 1),
+                f"The drawing, then {says}, {self.n} times (seed {self.seed.value}).",
+            )
+
         self.background(work, wait)
 
 # %% ../nbs/14_widgets.ipynb #7accd520
 class _Watch(Callback):
     "Shows a training in a panel, and ends it when its time is over or Stop was pressed"
-    def __init__(self,
-        panel,         # the panel
-        tick,          # from `background`
-        seconds:float, # how long the training may take
-    ): self.panel, self.tick, self.seconds = panel, tick, seconds
 
-    def before_train(self,
-        tr, # the trainer
+    def __init__(
+        self,
+        panel,  # the panel
+        tick,  # from `background`
+        seconds: float,  # how long the training may take
+    ):
+        self.panel, self.tick, self.seconds = panel, tick, seconds
+
+    def before_train(
+        self,
+        tr,  # the trainer
     ):
         "Look at the clock"
-        self.start = self.drawn = time.monotonic(); self.sampled, self.losses, self.x = self.start, [], None
+        self.start = self.drawn = time.monotonic()
+        self.sampled, self.losses, self.x = self.start, [], None
 
-    def after_step(self,
-        tr, # the trainer
+    def after_step(
+        self,
+        tr,  # the trainer
     ):
         "Draw after each second, sample now and then, stop in time"
-        self.losses.append(tr.last_loss); now = time.monotonic(); gone = now - self.start
+        self.losses.append(tr.last_loss)
+        now = time.monotonic()
+        gone = now - self.start
         over = gone > self.seconds
-        if over or self.panel.halt.is_set(): tr.stop = Stopped()
-        if over or now - self.sampled > self.panel.sample_every: self.sample(tr); self.sampled = time.monotonic()
-        if now - self.drawn < 1 and not tr.stop: return
+        if over or self.panel.halt.is_set():
+            tr.stop = Stopped()
+        if over or now - self.sampled > self.panel.sample_every:
+            self.sample(tr)
+            self.sampled = time.monotonic()
+        if now - self.drawn < 1 and not tr.stop:
+            return
         self.drawn = now
         self.panel.show(self.panel.plot(self.losses, self.x))
-        says = f'{tr.step} steps, {tr.step*tr.cfg["batch_size"]/gone:.0f} images/s, loss {np.mean(self.losses[-20:]):.3f}'
-        self.panel.say(f'{says}. ' + ('Done.' if tr.stop else f'{self.seconds - gone:.0f} s to go.'))
-        self.panel.bar.value = min(1., gone/self.seconds)
+        says = f"{tr.step} steps, {tr.step * tr.cfg['batch_size'] / gone:.0f} images/s, loss {np.mean(self.losses[-20:]):.3f}"
+        self.panel.say(
+            f"{says}. " + ("Done." if tr.stop else f"{self.seconds - gone:.0f} s to go.")
+        )
+        self.panel.bar.value = min(1.0, gone / self.seconds)
 
-    def sample(self,
-        tr, # the trainer
+    def sample(
+        self,
+        tr,  # the trainer
     ):
         "Digits from the averaged weights"
         with tr.ema.applied(tr.model):
-            self.x = DDPMSampler(tr.schedules).sample(tr.model, (16, 1, 32, 32), 'dpmpp_2m', num_steps=8, generator=0).cpu()
+            self.x = (
+                DDPMSampler(tr.schedules)
+                .sample(tr.model, (16, 1, 32, 32), "dpmpp_2m", num_steps=8, generator=0)
+                .cpu()
+            )
         tr.model.train()
+
 
 class LiveTraining(Panel):
     "A training from scratch whose loss and samples can be watched"
-    def __init__(self,
-        minutes:float=2.,         # how long
-        sample_every:float=10.,   # seconds between grids
-        config:dict=None,         # more changes to `mnist_tiny`, by dotted path
-    ):
-        w = _optional('ipywidgets'); self.sample_every, self.config = sample_every, config or {}
-        self.minutes = w.BoundedFloatText(minutes, min=.05, max=60., step=.5, description='minutes')
-        usual = load_config('mnist_tiny')['training']['learning_rate']
-        self.rate = w.FloatLogSlider(usual, base=10, min=-5, max=-1, step=.1, readout_format='.1e', description='learning rate',
-                                     style=dict(description_width='90px'))
-        self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description='seed')
-        self.go, self.stop = w.Button(description='Train (minutes)', button_style='primary'), w.Button(description='Stop')
-        rows = [[self.minutes, self.rate, self.seed, self.go, self.stop]]
-        super().__init__('live', rows, (), 'Training loss over steps, and sampled digits')
-        self.starters = [self.go]
-        self.go.on_click(lambda _: self.run()); self.stop.on_click(lambda _: self.halt.set())
-        self.show(self.plot([], None), 'Not started. Training takes all the processor it can get; '
-                  'the other panels answer more slowly meanwhile.')
 
-    def plot(self,
-        losses:list,  # one per step
-        x:Tensor,     # samples, or None
-    )->bytes:         # a PNG file
+    def __init__(
+        self,
+        minutes: float = 2.0,  # how long
+        sample_every: float = 10.0,  # seconds between grids
+        config: dict | None = None,  # more changes to `mnist_tiny`, by dotted path
+    ):
+        w = _optional("ipywidgets")
+        self.sample_every, self.config = sample_every, config or {}
+        self.minutes = w.BoundedFloatText(
+            minutes, min=0.05, max=60.0, step=0.5, description="minutes"
+        )
+        usual = load_config("mnist_tiny")["training"]["learning_rate"]
+        self.rate = w.FloatLogSlider(
+            usual,
+            base=10,
+            min=-5,
+            max=-1,
+            step=0.1,
+            readout_format=".1e",
+            description="learning rate",
+            style=dict(description_width="90px"),
+        )
+        self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description="seed")
+        self.go, self.stop = (
+            w.Button(description="Train (minutes)", button_style="primary"),
+            w.Button(description="Stop"),
+        )
+        rows = [[self.minutes, self.rate, self.seed, self.go, self.stop]]
+        super().__init__("live", rows, (), "Training loss over steps, and sampled digits")
+        self.starters = [self.go]
+        self.go.on_click(lambda _: self.run())
+        self.stop.on_click(lambda _: self.halt.set())
+        self.show(
+            self.plot([], None),
+            "Not started. Training takes all the processor it can get; "
+            "the other panels answer more slowly meanwhile.",
+        )
+
+    def plot(
+        self,
+        losses: list,  # one per step
+        x: Tensor,  # samples, or None
+    ) -> bytes:  # a PNG file
         "Loss and samples side by side"
+
         def draw(a, b):
             if losses:
-                k = max(1, len(losses)//40); m = np.convolve(losses, np.ones(k)/k, 'valid')
-                a.plot(losses, color='#bbbbbb', lw=.8); a.plot(np.arange(len(m)) + k - 1, m, color=COLORS[0])
-                if np.isfinite(losses).any(): a.set_yscale('log')
-            a.set(xlabel='step', ylabel='loss'); a.grid(alpha=.3); b.axis('off')
-            if x is not None: b.imshow(make_grid(x), interpolation='nearest'); b.set_title('samples', fontsize=9)
+                k = max(1, len(losses) // 40)
+                m = np.convolve(losses, np.ones(k) / k, "valid")
+                a.plot(losses, color="#bbbbbb", lw=0.8)
+                a.plot(np.arange(len(m)) + k - 1, m, color=COLORS[0])
+                if np.isfinite(losses).any():
+                    a.set_yscale("log")
+            a.set(xlabel="step", ylabel="loss")
+            a.grid(alpha=0.3)
+            b.axis("off")
+            if x is not None:
+                b.imshow(make_grid(x), interpolation="nearest")
+                b.set_title("samples", fontsize=9)
+
         return figure(draw, 2, (7, 3))
 
-    def run(self,
-        wait:bool=False, # return only when it is done
+    def run(
+        self,
+        wait: bool = False,  # return only when it is done
     ):
         "Train in the background"
+
         def work(tick):
-            tick(0., 'Reading 60,000 digits …')
-            cfg = load_config('mnist_tiny', {'training.learning_rate': self.rate.value, **self.config})
-            cfg['training'].update(max_steps=10**6, scheduler=dict(name='constant', warmup_steps=50))
-            for k in ('validation', 'checkpoint', 'sampling'): cfg['training'][k] = dict(every_steps=0)
+            tick(0.0, "Reading 60,000 digits …")
+            cfg = load_config(
+                "mnist_tiny", {"training.learning_rate": self.rate.value, **self.config}
+            )
+            cfg["training"].update(
+                max_steps=10**6, scheduler=dict(name="constant", warmup_steps=50)
+            )
+            for k in ("validation", "checkpoint", "sampling"):
+                cfg["training"][k] = dict(every_steps=0)
             torch.manual_seed(self.seed.value)
-            model, sch, data = UNetSmall(**cfg['model']), DDPMSchedules(**cfg['schedules']), _once('train', load_mnist)
-            watch = _Watch(self, tick, 60*self.minutes.value)
+            model, sch, data = (
+                UNetSmall(**cfg["model"]),
+                DDPMSchedules(**cfg["schedules"]),
+                _once("train", load_mnist),
+            )
+            watch = _Watch(self, tick, 60 * self.minutes.value)
             with tempfile.TemporaryDirectory() as d:
-                self.trainer = DDPMTrainer(model, sch, data, loss=DDPMLoss(sch, **cfg['loss']), config=cfg['training'], output_dir=d,
-                                           seed=self.seed.value, callbacks=[watch], progress=False)
-                try: self.trainer.train()
-                except Stopped: pass # its time was over, or the button was pressed: the last picture and sentence stand
+                self.trainer = DDPMTrainer(
+                    model,
+                    sch,
+                    data,
+                    loss=DDPMLoss(sch, **cfg["loss"]),
+                    config=cfg["training"],
+                    output_dir=d,
+                    seed=self.seed.value,
+                    callbacks=[watch],
+                    progress=False,
+                )
+                try:
+                    self.trainer.train()
+                # its time was over, or the button was pressed: the last picture and sentence stand
+                except Stopped:
+                    pass
             self.losses = watch.losses
+
         self.background(work, wait)

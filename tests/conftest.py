@@ -1,6 +1,8 @@
-import pytest, torch
+import pytest
+import torch
 
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    torch.set_num_threads(1); torch.manual_seed(0)
+    torch.set_num_threads(1)
+    torch.manual_seed(0)

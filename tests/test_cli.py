@@ -1,410 +1,971 @@
 "The command line as a stranger meets it: bad input, exit codes, kill and resume"
-import json, os, pickle, signal, subprocess, sys, time
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
-import pytest, torch
+import pytest
+import torch
 from PIL import Image
 
 from ddpm_nb.cli import main, make_trainer, parse
 from ddpm_nb.config import load_config
 from ddpm_nb.trainer import load_checkpoint, load_model
 
-SMALL = '--dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions [] --model.num_groups 4 --schedules.timesteps 20 --batch_size 8 --training.validation.num_images 16 --training.sampling.every_steps 0'.split()
-ENV = dict(os.environ, OMP_NUM_THREADS='1')
+SMALL = "--dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions [] --model.num_groups 4 --schedules.timesteps 20 --batch_size 8 --training.validation.num_images 16 --training.sampling.every_steps 0".split()
+ENV = dict(os.environ, OMP_NUM_THREADS="1")
 
 
-def proc(*a, **kw): return subprocess.run([sys.executable, '-m', 'ddpm_nb.cli', *map(str, a)], capture_output=True, text=True, env=ENV,
-                                          **kw)
-def train(out, *a): return ['train', '--config', 'mnist_tiny', '--device', 'cpu', '--output_dir', str(out), *SMALL, *map(str, a)]
+def proc(*a, **kw):
+    return subprocess.run(
+        [sys.executable, "-m", "ddpm_nb.cli", *map(str, a)],
+        capture_output=True,
+        text=True,
+        env=ENV,
+        **kw,
+    )
 
 
-@pytest.fixture(scope='module')
+def train(out, *a):
+    return [
+        "train",
+        "--config",
+        "mnist_tiny",
+        "--device",
+        "cpu",
+        "--output_dir",
+        str(out),
+        *SMALL,
+        *map(str, a),
+    ]
+
+
+@pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    d = tmp_path_factory.mktemp('run'); assert main(train(d, '--training.max_steps', 4)) == 0
+    d = tmp_path_factory.mktemp("run")
+    assert main(train(d, "--training.max_steps", 4)) == 0
     return d
 
 
 def refused(capsys, says, *a):
     "One line on stderr, exit code 2"
     assert main([str(x) for x in a]) == 2
-    err = [l for l in capsys.readouterr().err.replace('\r', '\n').split('\n') if l.strip()]
-    assert len([l for l in err if l.startswith('ddpm-nb: error: ')]) == 1 and err[-1].startswith('ddpm-nb: error: ') and 'Traceback' not in '\n'.join(err), err
+    err = [l for l in capsys.readouterr().err.replace("\r", "\n").split("\n") if l.strip()]
+    assert (
+        len([l for l in err if l.startswith("ddpm-nb: error: ")]) == 1
+        and err[-1].startswith("ddpm-nb: error: ")
+        and "Traceback" not in "\n".join(err)
+    ), err
     assert says in err[-1], err[-1]
 
 
 def test_help_imports_nothing_heavy():
     code = "import sys; from ddpm_nb.cli import main; main(['--help']); main(['train', '--help']); print(sorted({'torch', 'numpy', 'matplotlib', 'yaml'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stdout.strip().endswith('[]')
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        .stdout.strip()
+        .endswith("[]")
+    )
 
 
-@pytest.mark.parametrize('says, args', [
-    ('neither a packaged config', ['--config', 'mnits']), ('did you mean training.learning_rate?', ['--training.learning_ratee', '1']),
-    ('training.batch_size', ['--batch_size', 'many']),
-    ('cannot be halved', ['--model.image_size', '33', '--dataset.image_size', '33']), ('model.num_groups', ['--model.base_channels', '10']),
-    ('schedules.timesteps', ['--schedules.timesteps', '1']),
-    ('model.parameterization', ['--model.parameterization', 'noise']), ('dataset.name', ['--dataset.name', 'minst']),
-    ('training.scheduler.name', ['--training.scheduler.name', 'cosin']), ('device', ['--device', 'gpu']),
-    ('training.ema.decay', ['--training.ema.decay', '1.5']), ('loss.type', ['--loss.type', 'l3']),
-    ('mirrored digit', ['--dataset.flip', 'true']), ('unknown flag', ['--confg', 'x']),
-    ('needs model.parameterization', ['--schedules.zero_terminal_snr', 'true', '--model.parameterization', 'eps'])])
+@pytest.mark.parametrize(
+    "says, args",
+    [
+        ("neither a packaged config", ["--config", "mnits"]),
+        ("did you mean training.learning_rate?", ["--training.learning_ratee", "1"]),
+        ("training.batch_size", ["--batch_size", "many"]),
+        ("cannot be halved", ["--model.image_size", "33", "--dataset.image_size", "33"]),
+        ("model.num_groups", ["--model.base_channels", "10"]),
+        ("schedules.timesteps", ["--schedules.timesteps", "1"]),
+        ("model.parameterization", ["--model.parameterization", "noise"]),
+        ("dataset.name", ["--dataset.name", "minst"]),
+        ("training.scheduler.name", ["--training.scheduler.name", "cosin"]),
+        ("device", ["--device", "gpu"]),
+        ("training.ema.decay", ["--training.ema.decay", "1.5"]),
+        ("loss.type", ["--loss.type", "l3"]),
+        ("mirrored digit", ["--dataset.flip", "true"]),
+        ("unknown flag", ["--confg", "x"]),
+        (
+            "needs model.parameterization",
+            ["--schedules.zero_terminal_snr", "true", "--model.parameterization", "eps"],
+        ),
+    ],
+)
 def test_bad_training_input(tmp_path, capsys, says, args):
-    out = tmp_path/'o'; refused(capsys, says, *train(out), *args)
-    assert not list(out.rglob('*.pt')) if out.exists() else True
+    out = tmp_path / "o"
+    refused(capsys, says, *train(out), *args)
+    assert not list(out.rglob("*.pt")) if out.exists() else True
 
 
 def test_exit_code_and_one_line_in_a_real_process():
-    r = proc('train', '--config', 'mnits'); assert r.returncode == 2 and r.stdout == '' and len(r.stderr.strip().split('\n')) == 1
-    assert proc('trian').returncode == 2
+    r = proc("train", "--config", "mnits")
+    assert r.returncode == 2 and r.stdout == "" and len(r.stderr.strip().split("\n")) == 1
+    assert proc("trian").returncode == 2
 
 
 def test_bad_checkpoints(tmp_path, capsys, run):
-    good = (run/'ckpts'/'ema.pt').read_bytes()
+    good = (run / "ckpts" / "ema.pt").read_bytes()
+
     class Evil:
-        def __reduce__(self): return os.system, (f'touch {tmp_path}/owned',)
-    (tmp_path/'cut.pt').write_bytes(good[:len(good)//2])
-    torch.save(dict(format='ddpm_nb', model=Evil()), tmp_path/'evil.pt')
-    torch.save({'state_dict': torch.zeros(2)}, tmp_path/'foreign.pt')
-    (tmp_path/'old.pt').write_bytes(pickle.dumps(Evil())); (tmp_path/'folder.pt').mkdir()
-    for name, says in (('cut', 'damaged'), ('evil', 'could run code'), ('foreign', 'not written by ddpm_nb'), ('old', 'refused'),
-                       ('missing', 'does not exist'), ('folder', 'does not exist')):
-        refused(capsys, says, 'sample.grid', '--output_dir', tmp_path/'o', '--checkpoint', tmp_path/f'{name}.pt')
-    assert not (tmp_path/'owned').exists() and not (tmp_path/'o').exists()
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/owned",)
+
+    (tmp_path / "cut.pt").write_bytes(good[: len(good) // 2])
+    torch.save(dict(format="ddpm_nb", model=Evil()), tmp_path / "evil.pt")
+    torch.save({"state_dict": torch.zeros(2)}, tmp_path / "foreign.pt")
+    (tmp_path / "old.pt").write_bytes(pickle.dumps(Evil()))
+    (tmp_path / "folder.pt").mkdir()
+    for name, says in (
+        ("cut", "damaged"),
+        ("evil", "could run code"),
+        ("foreign", "not written by ddpm_nb"),
+        ("old", "refused"),
+        ("missing", "does not exist"),
+        ("folder", "does not exist"),
+    ):
+        refused(
+            capsys,
+            says,
+            "sample.grid",
+            "--output_dir",
+            tmp_path / "o",
+            "--checkpoint",
+            tmp_path / f"{name}.pt",
+        )
+    assert not (tmp_path / "owned").exists() and not (tmp_path / "o").exists()
 
 
 def test_bit_flips_never_load_silently(tmp_path, run):
     from ddpm_nb.core import DDPMError
     from ddpm_nb.trainer import load_checkpoint
-    good = bytearray((run/'ckpts'/'ema.pt').read_bytes())
-    for at in (10, 2000, len(good)//3, len(good) - 30):
-        bad = bytearray(good); bad[at] ^= 0x55; (tmp_path/'b.pt').write_bytes(bad)
-        try: ck = load_checkpoint(tmp_path/'b.pt')
-        except DDPMError: continue
-        assert ck['format'] == 'ddpm_nb' # padding between records may change without harm
+
+    good = bytearray((run / "ckpts" / "ema.pt").read_bytes())
+    for at in (10, 2000, len(good) // 3, len(good) - 30):
+        bad = bytearray(good)
+        bad[at] ^= 0x55
+        (tmp_path / "b.pt").write_bytes(bad)
+        try:
+            ck = load_checkpoint(tmp_path / "b.pt")
+        except DDPMError:
+            continue
+        assert ck["format"] == "ddpm_nb"  # padding between records may change without harm
 
 
 def test_folders(tmp_path, capsys):
-    (tmp_path/'empty').mkdir(); folder = ['--dataset.name', 'folder', '--model.in_channels', '3', '--dataset.limit', '8']
-    refused(capsys, 'no readable images', *train(tmp_path/'o'), *folder, '--dataset.root', tmp_path/'empty')
-    refused(capsys, 'not a folder', *train(tmp_path/'o'), *folder, '--dataset.root', tmp_path/'nowhere')
-    (tmp_path/'im').mkdir()
-    [Image.new('RGB', (40, 50), (20*i, 0, 0)).save(tmp_path/'im'/f'{i}.png') for i in range(12)]
-    (tmp_path/'im'/'x.png').write_text('no')
-    assert main(train(tmp_path/'p', *folder, '--dataset.root', tmp_path/'im', '--training.max_steps', 2, '--training.num_workers', 0)) == 0
-    assert 'skipping x.png' in capsys.readouterr().out
+    (tmp_path / "empty").mkdir()
+    folder = ["--dataset.name", "folder", "--model.in_channels", "3", "--dataset.limit", "8"]
+    refused(
+        capsys,
+        "no readable images",
+        *train(tmp_path / "o"),
+        *folder,
+        "--dataset.root",
+        tmp_path / "empty",
+    )
+    refused(
+        capsys,
+        "not a folder",
+        *train(tmp_path / "o"),
+        *folder,
+        "--dataset.root",
+        tmp_path / "nowhere",
+    )
+    (tmp_path / "im").mkdir()
+    [
+        Image.new("RGB", (40, 50), (20 * i, 0, 0)).save(tmp_path / "im" / f"{i}.png")
+        for i in range(12)
+    ]
+    (tmp_path / "im" / "x.png").write_text("no")
+    assert (
+        main(
+            train(
+                tmp_path / "p",
+                *folder,
+                "--dataset.root",
+                tmp_path / "im",
+                "--training.max_steps",
+                2,
+                "--training.num_workers",
+                0,
+            )
+        )
+        == 0
+    )
+    assert "skipping x.png" in capsys.readouterr().out
 
 
 def test_unwritable_output(tmp_path, capsys):
-    (tmp_path/'file').write_text(''); refused(capsys, '--output_dir', *train(tmp_path/'file'/'o'))
+    (tmp_path / "file").write_text("")
+    refused(capsys, "--output_dir", *train(tmp_path / "file" / "o"))
 
 
 def test_a_run_is_not_overwritten(capsys, run):
-    before = (run/'ckpts'/'latest.pt').read_bytes()
-    refused(capsys, '--resume latest', *train(run))
-    assert (run/'ckpts'/'latest.pt').read_bytes() == before
+    before = (run / "ckpts" / "latest.pt").read_bytes()
+    refused(capsys, "--resume latest", *train(run))
+    assert (run / "ckpts" / "latest.pt").read_bytes() == before
 
 
-def test_resume_into_another_model(capsys, run): refused(capsys, 'model.dropout',
-                                                         *train(run, '--resume', 'latest', '--model.dropout', '0.5'))
+def test_resume_into_another_model(capsys, run):
+    refused(capsys, "model.dropout", *train(run, "--resume", "latest", "--model.dropout", "0.5"))
 
 
 def test_bad_sampling_input(capsys, run):
-    for says, args in (('method', ['--method', 'euler']), ('num_steps', ['--num_steps', '21']), ('eta', ['--eta', '-1']),
-                       ('knows no classes', ['--guidance_scale', '3']), ('spacing', ['--sampling.spacing', 'log']),
-                       ('sampling.label', ['--label', '3']), ('num_samples', ['--num_samples', '0'])):
-        refused(capsys, says, 'sample.grid', '--output_dir', run, '--num_steps', '4', *args)
-    refused(capsys, 'evaluation.metrics', 'eval', '--output_dir', run, '--metrics', 'fid')
-    refused(capsys, 'expected one of', 'sample.grid', '--pretrained', 'cats')
+    for says, args in (
+        ("method", ["--method", "euler"]),
+        ("num_steps", ["--num_steps", "21"]),
+        ("eta", ["--eta", "-1"]),
+        ("knows no classes", ["--guidance_scale", "3"]),
+        ("spacing", ["--sampling.spacing", "log"]),
+        ("sampling.label", ["--label", "3"]),
+        ("num_samples", ["--num_samples", "0"]),
+    ):
+        refused(capsys, says, "sample.grid", "--output_dir", run, "--num_steps", "4", *args)
+    refused(capsys, "evaluation.metrics", "eval", "--output_dir", run, "--metrics", "fid")
+    refused(capsys, "expected one of", "sample.grid", "--pretrained", "cats")
 
 
 def test_seed_checkpoint_and_names(run, tmp_path):
     def grid(*a):
-        assert main(['sample.grid', '--output_dir', str(run), '--num_samples', '4', '--num_steps', '3', '--output_name', 'g', *a]) == 0
-        return (run/'grids'/'g.png').read_bytes()
-    assert grid('--seed', '1') == grid('--seed', '1') != grid('--seed', '2')
-    assert grid('--checkpoint', str(run/'ckpts'/'best.pt')) and grid('--checkpoint', 'latest', '--sampling.weights',
-                                                                     'raw') != grid('--checkpoint', 'latest')
+        assert (
+            main(
+                [
+                    "sample.grid",
+                    "--output_dir",
+                    str(run),
+                    "--num_samples",
+                    "4",
+                    "--num_steps",
+                    "3",
+                    "--output_name",
+                    "g",
+                    *a,
+                ]
+            )
+            == 0
+        )
+        return (run / "grids" / "g.png").read_bytes()
+
+    assert grid("--seed", "1") == grid("--seed", "1") != grid("--seed", "2")
+    assert grid("--checkpoint", str(run / "ckpts" / "best.pt")) and grid(
+        "--checkpoint", "latest", "--sampling.weights", "raw"
+    ) != grid("--checkpoint", "latest")
 
 
 def test_every_sampling_command(run):
-    for cmd, out in (('sample.interpolate', 'grids/interpolate.png'), ('sample.inpaint', 'grids/inpaint.png'),
-                     ('sample.edit', 'grids/edit.png'), ('sample.traj', 'animations/trajectory.gif')):
-        assert main([cmd, '--output_dir', str(run), '--num_samples', '3', '--num_steps', '4']) == 0 and (run/out).stat().st_size > 100
-    for cmd, out in (('viz.curves', 'curves/training_curves.png'),
-                     ('viz.schedules', 'curves/snr.png')): assert main([cmd, '--output_dir', str(run)]) == 0 and (run/out).is_file()
+    for cmd, out in (
+        ("sample.interpolate", "grids/interpolate.png"),
+        ("sample.inpaint", "grids/inpaint.png"),
+        ("sample.edit", "grids/edit.png"),
+        ("sample.traj", "animations/trajectory.gif"),
+    ):
+        assert (
+            main([cmd, "--output_dir", str(run), "--num_samples", "3", "--num_steps", "4"]) == 0
+            and (run / out).stat().st_size > 100
+        )
+    for cmd, out in (
+        ("viz.curves", "curves/training_curves.png"),
+        ("viz.schedules", "curves/snr.png"),
+    ):
+        assert main([cmd, "--output_dir", str(run)]) == 0 and (run / out).is_file()
 
 
 def test_eval_all_methods_goes_on(run, capsys):
-    args = ['eval', '--output_dir', str(run), '--num_samples', '8', '--metrics', 'kid', '--all_methods', '--evaluation.methods',
-            '[ddim, heun]', '--evaluation.steps', '[2, 3]']
-    assert main(args) == 0; f = run/'logs'/'evaluation_results.json'; first = json.loads(f.read_text())['results']
-    assert [r['name'] for r in first] == ['ddim-2', 'ddim-3', 'heun-2',
-                                          'heun-3'] and all(r['n'] == 8 and r['checkpoint_sha256'] for r in first)
-    assert main(args) == 0 and json.loads(f.read_text())['results'] == first # nothing was done twice: times are the same
+    args = [
+        "eval",
+        "--output_dir",
+        str(run),
+        "--num_samples",
+        "8",
+        "--metrics",
+        "kid",
+        "--all_methods",
+        "--evaluation.methods",
+        "[ddim, heun]",
+        "--evaluation.steps",
+        "[2, 3]",
+    ]
+    assert main(args) == 0
+    f = run / "logs" / "evaluation_results.json"
+    first = json.loads(f.read_text())["results"]
+    assert [r["name"] for r in first] == ["ddim-2", "ddim-3", "heun-2", "heun-3"] and all(
+        r["n"] == 8 and r["checkpoint_sha256"] for r in first
+    )
+    # nothing was done twice: times are the same
+    assert main(args) == 0 and json.loads(f.read_text())["results"] == first
 
 
 def test_the_readme_trains_what_the_command_trains(tmp_path, monkeypatch):
     "Its Python example, up to the training, builds the trainer of `ddpm-nb train --config mnist`"
-    monkeypatch.chdir(tmp_path); text = (Path(__file__).parent.parent/'README.md').read_text(encoding='utf-8')
-    code, = (c for c in text.split('```') if c.startswith('python\n') and 'trainer.train()' in c); names = {}
-    exec(code.removeprefix('python\n').split('trainer.train()')[0], names)
-    a, b = names['trainer'], make_trainer(load_config('mnist'), tmp_path, torch.device('cpu'))
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (code,) = (c for c in text.split("```") if c.startswith("python\n") and "trainer.train()" in c)
+    names = {}
+    exec(code.removeprefix("python\n").split("trainer.train()")[0], names)
+    a, b = names["trainer"], make_trainer(load_config("mnist"), tmp_path, torch.device("cpu"))
     assert a.cfg == b.cfg and a.total_steps == b.total_steps and a.model.config == b.model.config
-    assert a.loss.type == b.loss.type and torch.equal(a.loss.weights['v'], b.loss.weights['v']) and len(a.data) == len(b.data) == 60_000
+    assert (
+        a.loss.type == b.loss.type
+        and torch.equal(a.loss.weights["v"], b.loss.weights["v"])
+        and len(a.data) == len(b.data) == 60_000
+    )
 
 
 def test_training_deletes_only_what_training_wrote(tmp_path, capsys):
-    ck = tmp_path/'ckpts'; ck.mkdir()
-    for n in ('mine.pt', 'best.pt', 'step_00000003.pt', 'ema.pt'): (ck/n).write_text(n)
-    refused(capsys, f"go on with --resume {ck/'best.pt'}", *train(tmp_path))
-    assert sorted(p.name for p in ck.iterdir()) == ['best.pt', 'ema.pt', 'mine.pt', 'step_00000003.pt']
-    assert main(train(tmp_path, '--overwrite', '--training.max_steps', 2, '--training.checkpoint.keep', 0)) == 0
-    assert sorted(p.name for p in ck.iterdir()) == ['best.pt', 'ema.pt', 'latest.pt', 'mine.pt'] and (ck/'mine.pt').read_text() == 'mine.pt'
-    assert load_checkpoint(ck/'best.pt')['step'] == 2
+    ck = tmp_path / "ckpts"
+    ck.mkdir()
+    for n in ("mine.pt", "best.pt", "step_00000003.pt", "ema.pt"):
+        (ck / n).write_text(n)
+    refused(capsys, f"go on with --resume {ck / 'best.pt'}", *train(tmp_path))
+    assert sorted(p.name for p in ck.iterdir()) == [
+        "best.pt",
+        "ema.pt",
+        "mine.pt",
+        "step_00000003.pt",
+    ]
+    assert (
+        main(
+            train(
+                tmp_path, "--overwrite", "--training.max_steps", 2, "--training.checkpoint.keep", 0
+            )
+        )
+        == 0
+    )
+    assert (
+        sorted(p.name for p in ck.iterdir()) == ["best.pt", "ema.pt", "latest.pt", "mine.pt"]
+        and (ck / "mine.pt").read_text() == "mine.pt"
+    )
+    assert load_checkpoint(ck / "best.pt")["step"] == 2
 
 
 def test_a_finished_run_may_move(tmp_path, run, capsys):
     "Resumed into another folder, it is saved there; never over another run"
-    src, out = run/'ckpts'/'latest.pt', tmp_path/'o'; n = load_checkpoint(src)['step']
-    assert main(train(out, '--resume', src, '--training.max_steps', n)) == 0
-    for f in capsys.readouterr().out.split('wrote ')[1:]: assert Path(f.split()[0]).is_file()
-    assert load_checkpoint(out/'ckpts'/'latest.pt')['step'] == n
-    refused(capsys, 'of another run', *train(out, '--resume', src))
+    src, out = run / "ckpts" / "latest.pt", tmp_path / "o"
+    n = load_checkpoint(src)["step"]
+    assert main(train(out, "--resume", src, "--training.max_steps", n)) == 0
+    for f in capsys.readouterr().out.split("wrote ")[1:]:
+        assert Path(f.split()[0]).is_file()
+    assert load_checkpoint(out / "ckpts" / "latest.pt")["step"] == n
+    refused(capsys, "of another run", *train(out, "--resume", src))
 
 
 def test_demo_hands_on_what_each_part_uses(tmp_path, monkeypatch):
     "Also where the training was done before: its config is not the one of today's command line"
     seen = {}
-    note = lambda flags, over, cmd='eval': seen.update({cmd: over}) or []
-    for f in ('train', 'sample', 'eval', 'viz'): monkeypatch.setattr(f'ddpm_nb.cli.cmd_{f}', note)
-    assert main(['demo', '--output_dir', str(tmp_path), '--sampling.num_steps', '7', '--evaluation.num_samples', '33', '--seed', '3']) == 0
-    assert seen['sample.grid']['sampling.num_steps'] == seen['eval']['sampling.num_steps'] == '7'
-    assert seen['eval']['evaluation.num_samples'] == '33'
-    assert all(o['output.dir'] == str(tmp_path) and o['seed'] == '3' for o in seen.values()) and 'evaluation.num_samples' not in seen['sample.grid']
+
+    def note(flags, over, cmd="eval"):
+        return seen.update({cmd: over}) or []
+
+    for f in ("train", "sample", "eval", "viz"):
+        monkeypatch.setattr(f"ddpm_nb.cli.cmd_{f}", note)
+    assert (
+        main(
+            [
+                "demo",
+                "--output_dir",
+                str(tmp_path),
+                "--sampling.num_steps",
+                "7",
+                "--evaluation.num_samples",
+                "33",
+                "--seed",
+                "3",
+            ]
+        )
+        == 0
+    )
+    assert seen["sample.grid"]["sampling.num_steps"] == seen["eval"]["sampling.num_steps"] == "7"
+    assert seen["eval"]["evaluation.num_samples"] == "33"
+    assert (
+        all(o["output.dir"] == str(tmp_path) and o["seed"] == "3" for o in seen.values())
+        and "evaluation.num_samples" not in seen["sample.grid"]
+    )
 
 
 def test_training_starts_from_trained_weights(tmp_path, run, capsys):
-    src, out = run/'ckpts'/'ema.pt', tmp_path/'o'; theirs = load_model(src)[0].state_dict()
-    c = load_config('mnist_tiny', parse(train(out, '--init_from', src, '--model.dropout', .1))[2])
-    ours = make_trainer(c, out, torch.device('cpu')).model.state_dict(); assert all(torch.equal(v, theirs[k]) for k, v in ours.items())
-    assert main(train(out, '--init_from', src, '--training.max_steps', 2)) == 0
-    ck = load_checkpoint(out/'ckpts'/'latest.pt'); assert ck['config']['init_from'] == str(src) and ck['step'] == 2
-    moved = lambda k: (ck['model'][k] - theirs[k]).abs().max(); assert 0 < max(map(moved, theirs)) < .05    # two steps away, not elsewhere
-    refused(capsys, "init_from: mnist has model.base_channels 16, this run 8", *train(tmp_path/'p', '--init_from', 'mnist'))
-    refused(capsys, "'nothing'", *train(tmp_path/'p', '--init_from', 'nothing')); assert not list(tmp_path.glob('p/**/*.pt'))
-    src.rename(tmp_path/'gone.pt')                      # what a run began with is not needed to go on
-    try: assert main(train(out, '--resume', 'latest', '--training.max_steps', 3)) == 0
-    finally: (tmp_path/'gone.pt').rename(src)
+    src, out = run / "ckpts" / "ema.pt", tmp_path / "o"
+    theirs = load_model(src)[0].state_dict()
+    c = load_config("mnist_tiny", parse(train(out, "--init_from", src, "--model.dropout", 0.1))[2])
+    ours = make_trainer(c, out, torch.device("cpu")).model.state_dict()
+    assert all(torch.equal(v, theirs[k]) for k, v in ours.items())
+    assert main(train(out, "--init_from", src, "--training.max_steps", 2)) == 0
+    ck = load_checkpoint(out / "ckpts" / "latest.pt")
+    assert ck["config"]["init_from"] == str(src) and ck["step"] == 2
+    # two steps away, not elsewhere
+    moved = lambda k: (ck["model"][k] - theirs[k]).abs().max()
+    assert 0 < max(map(moved, theirs)) < 0.05
+    refused(
+        capsys,
+        "init_from: mnist has model.base_channels 16, this run 8",
+        *train(tmp_path / "p", "--init_from", "mnist"),
+    )
+    refused(capsys, "'nothing'", *train(tmp_path / "p", "--init_from", "nothing"))
+    assert not list(tmp_path.glob("p/**/*.pt"))
+    src.rename(tmp_path / "gone.pt")  # what a run began with is not needed to go on
+    try:
+        assert main(train(out, "--resume", "latest", "--training.max_steps", 3)) == 0
+    finally:
+        (tmp_path / "gone.pt").rename(src)
 
 
-STEPS = ['--training.max_steps', 60, '--training.checkpoint.every_steps', 3, '--training.validation.every_steps', 0,
-         '--training.log_every', 5]
+STEPS = [
+    "--training.max_steps",
+    60,
+    "--training.checkpoint.every_steps",
+    3,
+    "--training.validation.every_steps",
+    0,
+    "--training.log_every",
+    5,
+]
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    d = tmp_path_factory.mktemp('whole'); assert proc(*train(d, *STEPS)).returncode == 0
+    d = tmp_path_factory.mktemp("whole")
+    assert proc(*train(d, *STEPS)).returncode == 0
     return d
 
 
-@pytest.mark.parametrize('sig, code', [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    "sig, code", [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
+)
 def test_killed_and_resumed_is_as_if_never_killed(tmp_path, whole, sig, code):
-    p = subprocess.Popen([sys.executable, '-m', 'ddpm_nb.cli', *train(tmp_path/'cut', *STEPS)], env=ENV, stdout=subprocess.DEVNULL,
-                         stderr=subprocess.DEVNULL)
-    latest = tmp_path/'cut'/'ckpts'/'latest.pt'
-    while not latest.exists() and p.poll() is None: time.sleep(.005)
-    p.send_signal(sig); assert p.wait() == code
-    assert proc(*train(tmp_path/'cut', *STEPS, '--resume', 'latest')).returncode == 0
-    a, b = (torch.load(d/'ckpts'/'latest.pt', weights_only=True) for d in (whole, tmp_path/'cut'))
-    assert all(torch.equal(v, b['model'][k]) for k, v in a['model'].items()) and all(torch.equal(v, b['ema']['shadow'][k]) for k,
-                                                                                     v in a['ema']['shadow'].items())
-    la, lb = ([(s['step'], s['loss']) for s in json.loads((d/'logs'/'training_metrics.json').read_text())['steps']] for d in (whole,
-                                                                                                                              tmp_path/'cut'))
-    assert la == lb and b['history']['resumes'] and b['step'] == 60
+    p = subprocess.Popen(
+        [sys.executable, "-m", "ddpm_nb.cli", *train(tmp_path / "cut", *STEPS)],
+        env=ENV,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    latest = tmp_path / "cut" / "ckpts" / "latest.pt"
+    while not latest.exists() and p.poll() is None:
+        time.sleep(0.005)
+    p.send_signal(sig)
+    assert p.wait() == code
+    assert proc(*train(tmp_path / "cut", *STEPS, "--resume", "latest")).returncode == 0
+    a, b = (
+        torch.load(d / "ckpts" / "latest.pt", weights_only=True) for d in (whole, tmp_path / "cut")
+    )
+    assert all(torch.equal(v, b["model"][k]) for k, v in a["model"].items()) and all(
+        torch.equal(v, b["ema"]["shadow"][k]) for k, v in a["ema"]["shadow"].items()
+    )
+    la, lb = (
+        [
+            (s["step"], s["loss"])
+            for s in json.loads((d / "logs" / "training_metrics.json").read_text())["steps"]
+        ]
+        for d in (whole, tmp_path / "cut")
+    )
+    assert la == lb and b["history"]["resumes"] and b["step"] == 60
 
 
-def files(d): return sorted(str(p.relative_to(d)) for p in d.rglob('*') if p.is_file())
+def files(d):
+    return sorted(str(p.relative_to(d)) for p in d.rglob("*") if p.is_file())
 
 
 def test_what_a_command_would_ignore_is_refused(run, capsys):
-    for cmd, args, says in (('sample.grid', ['--model.base_channels', '8'], 'the checkpoint decides it'),
-                            ('sample.grid', ['--fps', '3'], 'sample.grid has no use for it'),
-                            ('sample.inpaint', ['--method', 'ddpm'], 'sample.inpaint has no use for it'),
-                            ('eval', ['--label', '3'], 'eval has no use for it'),
-                            ('sample.traj', ['--batch_size', '2'], 'sample.traj has no use for it'),
-                            ('report', ['--sampling.fps', '3'], 'report has no use for it'),
-                            ('eval', ['--all_methods', '--method', 'ddim'], '--all_methods'),
-                            ('eval', ['--method', 'heun', '--num_steps', '4', '--eta', '1'], 'has no eta'),
-                            ('train', ['--resume', 'latest', '--overwrite'], 'both given'),
-                            ('sample.grid', ['--pretrained', 'mnist', '--checkpoint', 'best'], 'both given')):
-        refused(capsys, says, cmd, '--output_dir', run, *args)
+    for cmd, args, says in (
+        ("sample.grid", ["--model.base_channels", "8"], "the checkpoint decides it"),
+        ("sample.grid", ["--fps", "3"], "sample.grid has no use for it"),
+        ("sample.inpaint", ["--method", "ddpm"], "sample.inpaint has no use for it"),
+        ("eval", ["--label", "3"], "eval has no use for it"),
+        ("sample.traj", ["--batch_size", "2"], "sample.traj has no use for it"),
+        ("report", ["--sampling.fps", "3"], "report has no use for it"),
+        ("eval", ["--all_methods", "--method", "ddim"], "--all_methods"),
+        ("eval", ["--method", "heun", "--num_steps", "4", "--eta", "1"], "has no eta"),
+        ("train", ["--resume", "latest", "--overwrite"], "both given"),
+        ("sample.grid", ["--pretrained", "mnist", "--checkpoint", "best"], "both given"),
+    ):
+        refused(capsys, says, cmd, "--output_dir", run, *args)
 
 
 def test_output_dir_in_the_config_file_is_found_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path/'own.yaml').write_text('output: {dir: runs/own}\nmodel: {base_channels: 8, channel_mults: [1, 2], attention_resolutions: [], num_groups: 4}\nschedules: {timesteps: 20}\ndataset: {limit: 32, image_size: 16}\ntraining: {max_steps: 2, batch_size: 8}')
-    assert main(['train', '--config', 'own.yaml', '--device', 'cpu']) == 0 and (tmp_path/'runs/own/ckpts/ema.pt').is_file()
-    assert main(['sample.grid', '--config', 'own.yaml', '--num_samples', '2', '--num_steps',
-                 '2']) == 0 and (tmp_path/'runs/own/grids/samples.png').is_file()
-    assert not (tmp_path/'outputs').exists()
+    (tmp_path / "own.yaml").write_text(
+        "output: {dir: runs/own}\nmodel: {base_channels: 8, channel_mults: [1, 2], attention_resolutions: [], num_groups: 4}\nschedules: {timesteps: 20}\ndataset: {limit: 32, image_size: 16}\ntraining: {max_steps: 2, batch_size: 8}"
+    )
+    assert (
+        main(["train", "--config", "own.yaml", "--device", "cpu"]) == 0
+        and (tmp_path / "runs/own/ckpts/ema.pt").is_file()
+    )
+    assert (
+        main(["sample.grid", "--config", "own.yaml", "--num_samples", "2", "--num_steps", "2"]) == 0
+        and (tmp_path / "runs/own/grids/samples.png").is_file()
+    )
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_resume_needs_no_config(tmp_path):
-    d = tmp_path/'r'; assert main(train(d, '--training.max_steps', 2)) == 0
-    assert main(['train', '--output_dir', str(d), '--resume', 'latest', '--training.max_steps', '4']) == 0
-    assert torch.load(d/'ckpts'/'latest.pt',
-                      weights_only=True)['step'] == 4 and json.loads((d/'logs'/'training_metrics.json').read_text())['resumes'] == [2]
+    d = tmp_path / "r"
+    assert main(train(d, "--training.max_steps", 2)) == 0
+    assert (
+        main(["train", "--output_dir", str(d), "--resume", "latest", "--training.max_steps", "4"])
+        == 0
+    )
+    assert torch.load(d / "ckpts" / "latest.pt", weights_only=True)["step"] == 4 and json.loads(
+        (d / "logs" / "training_metrics.json").read_text()
+    )["resumes"] == [2]
 
 
-def test_another_config_than_the_checkpoints(run, capsys): refused(capsys, 'leave --config out', 'sample.grid', '--output_dir', run,
-                                                                   '--config', 'mnist')
+def test_another_config_than_the_checkpoints(run, capsys):
+    refused(capsys, "leave --config out", "sample.grid", "--output_dir", run, "--config", "mnist")
 
 
 def test_print_config_is_a_config(run, tmp_path, capsys):
-    assert main(['sample.grid', '--output_dir', str(run), '--eta', '.5', '--print_config']) == 0
-    text = capsys.readouterr().out; (tmp_path/'c.yaml').write_text(text)
+    assert main(["sample.grid", "--output_dir", str(run), "--eta", ".5", "--print_config"]) == 0
+    text = capsys.readouterr().out
+    (tmp_path / "c.yaml").write_text(text)
     from ddpm_nb.config import load_config
-    c = load_config(tmp_path/'c.yaml')
-    assert c['sampling']['eta'] == .5 and c['model']['base_channels'] == 8 and c['output']['dir'] == str(run)
-    assert (run/'logs'/'config.yaml').read_text().startswith('seed: 0') and load_config(run/'logs'/'config.yaml')['model'] == c['model']
+
+    c = load_config(tmp_path / "c.yaml")
+    assert (
+        c["sampling"]["eta"] == 0.5
+        and c["model"]["base_channels"] == 8
+        and c["output"]["dir"] == str(run)
+    )
+    assert (run / "logs" / "config.yaml").read_text().startswith("seed: 0") and load_config(
+        run / "logs" / "config.yaml"
+    )["model"] == c["model"]
 
 
-@pytest.mark.parametrize('text', ['{', '[]', '{"results": [{}]}', ''])
+@pytest.mark.parametrize("text", ["{", "[]", '{"results": [{}]}', ""])
 def test_damaged_results_are_named(run, tmp_path, capsys, text):
-    (tmp_path/'logs').mkdir(); (tmp_path/'logs'/'evaluation_results.json').write_text(text)
-    refused(capsys, 'damaged', 'eval', '--output_dir', tmp_path, '--checkpoint', run/'ckpts'/'ema.pt', '--num_samples', '2', '--num_steps',
-            '2')
-    assert (tmp_path/'logs'/'evaluation_results.json').read_text() == text
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "evaluation_results.json").write_text(text)
+    refused(
+        capsys,
+        "damaged",
+        "eval",
+        "--output_dir",
+        tmp_path,
+        "--checkpoint",
+        run / "ckpts" / "ema.pt",
+        "--num_samples",
+        "2",
+        "--num_steps",
+        "2",
+    )
+    assert (tmp_path / "logs" / "evaluation_results.json").read_text() == text
 
 
 def test_a_changed_setting_is_measured_again(run):
-    args = ['eval', '--output_dir', str(run), '--num_samples', '8', '--metrics', 'kid', '--all_methods', '--evaluation.methods', 'ddim',
-            '--evaluation.steps', '2']
-    f = run/'logs'/'evaluation_results.json'
-    get = lambda: {r['name']: r for r in json.loads(f.read_text())['results']}
-    assert main(args) == 0; a = get()['ddim-2']; assert main([*args, '--sampling.spacing', 'leading']) == 0; b = get()['ddim-2']
-    assert a['metrics'] != b['metrics'] and a['how']['spacing'] == 'trailing' and b['how']['spacing'] == 'leading'
-    assert main([*args, '--eta', '1']) == 0 and {'ddim-2', 'ddim-2-eta1'} <= set(get())
+    args = [
+        "eval",
+        "--output_dir",
+        str(run),
+        "--num_samples",
+        "8",
+        "--metrics",
+        "kid",
+        "--all_methods",
+        "--evaluation.methods",
+        "ddim",
+        "--evaluation.steps",
+        "2",
+    ]
+    f = run / "logs" / "evaluation_results.json"
+
+    def get():
+        return {r["name"]: r for r in json.loads(f.read_text())["results"]}
+
+    assert main(args) == 0
+    a = get()["ddim-2"]
+    assert main([*args, "--sampling.spacing", "leading"]) == 0
+    b = get()["ddim-2"]
+    assert (
+        a["metrics"] != b["metrics"]
+        and a["how"]["spacing"] == "trailing"
+        and b["how"]["spacing"] == "leading"
+    )
+    assert main([*args, "--eta", "1"]) == 0 and {"ddim-2", "ddim-2-eta1"} <= set(get())
 
 
 def test_unwritable_is_found_before_computing(run, tmp_path, capsys, monkeypatch):
-    (tmp_path/'file').write_text('')
-    ck = ['--checkpoint', run/'ckpts'/'ema.pt', '--output_dir', tmp_path/'file'/'o']
-    boom = lambda *a, **k: pytest.fail('computed first')
-    monkeypatch.setattr('ddpm_nb.sampler.DDPMSampler.sample', boom); monkeypatch.setattr('ddpm_nb.eval.evaluate', boom)
-    for cmd in ('sample.grid', 'sample.traj', 'eval'): refused(capsys, '--output_dir', cmd, *ck)
-    for name in ('../x', '/x.png', 'a/b', 'x.jpg'): refused(capsys, '--output_name', 'sample.grid', '--output_dir', run, '--output_name',
-                                                            name)
-    (tmp_path/'d').mkdir()
-    (tmp_path/'d'/'grids').write_text('')
-    refused(capsys, 'not a folder', 'sample.grid', '--checkpoint', run/'ckpts'/'ema.pt', '--output_dir', tmp_path/'d')
+    (tmp_path / "file").write_text("")
+    ck = ["--checkpoint", run / "ckpts" / "ema.pt", "--output_dir", tmp_path / "file" / "o"]
+
+    def boom(*a, **k):
+        return pytest.fail("computed first")
+
+    monkeypatch.setattr("ddpm_nb.sampler.DDPMSampler.sample", boom)
+    monkeypatch.setattr("ddpm_nb.eval.evaluate", boom)
+    for cmd in ("sample.grid", "sample.traj", "eval"):
+        refused(capsys, "--output_dir", cmd, *ck)
+    for name in ("../x", "/x.png", "a/b", "x.jpg"):
+        refused(capsys, "--output_name", "sample.grid", "--output_dir", run, "--output_name", name)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "grids").write_text("")
+    refused(
+        capsys,
+        "not a folder",
+        "sample.grid",
+        "--checkpoint",
+        run / "ckpts" / "ema.pt",
+        "--output_dir",
+        tmp_path / "d",
+    )
 
 
 def test_checkpoints_that_lie(run, tmp_path, capsys):
-    ck = torch.load(run/'ckpts'/'ema.pt', weights_only=True)
-    for i, (bad,
-            says) in enumerate(((dict(version=9), 'version'),
-                                (dict(model_config={**ck['model_config'], 'base_channels': 16}), 'does not fit'),
-                                (dict(config={'nonsense': 1}), 'nonsense'))):
-        torch.save(ck | bad, tmp_path/f'{i}.pt')
-        refused(capsys, says, 'sample.grid', '--output_dir', tmp_path/'o', '--checkpoint', tmp_path/f'{i}.pt')
-    assert not (tmp_path/'o').exists()
+    ck = torch.load(run / "ckpts" / "ema.pt", weights_only=True)
+    for i, (bad, says) in enumerate(
+        (
+            (dict(version=9), "version"),
+            (dict(model_config={**ck["model_config"], "base_channels": 16}), "does not fit"),
+            (dict(config={"nonsense": 1}), "nonsense"),
+        )
+    ):
+        torch.save(ck | bad, tmp_path / f"{i}.pt")
+        refused(
+            capsys,
+            says,
+            "sample.grid",
+            "--output_dir",
+            tmp_path / "o",
+            "--checkpoint",
+            tmp_path / f"{i}.pt",
+        )
+    assert not (tmp_path / "o").exists()
 
 
 def test_our_own_bugs_keep_their_traceback(run, monkeypatch):
-    def bug(*a, **k): raise ZeroDivisionError('ours')
-    monkeypatch.setattr('ddpm_nb.sampler.DDPMSampler.sample', bug)
-    with pytest.raises(ZeroDivisionError, match='ours'): main(['sample.grid', '--output_dir', str(run)])
+    def bug(*a, **k):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr("ddpm_nb.sampler.DDPMSampler.sample", bug)
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        main(["sample.grid", "--output_dir", str(run)])
 
 
 def test_sigterm_while_sampling_leaves_nothing_half_written(run):
     before = files(run)
-    p = subprocess.Popen([sys.executable, '-m', 'ddpm_nb.cli', 'sample.grid', '--output_dir', str(run), '--num_samples', '20000',
-                          '--num_steps', '20', '--output_name', 'never'], env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                          text=True)
-    while '%' not in p.stderr.read(1): assert p.poll() is None
-    p.send_signal(signal.SIGTERM); p.stderr.read(); assert p.wait() == 143 and files(run) == before
+    p = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "ddpm_nb.cli",
+            "sample.grid",
+            "--output_dir",
+            str(run),
+            "--num_samples",
+            "20000",
+            "--num_steps",
+            "20",
+            "--output_name",
+            "never",
+        ],
+        env=ENV,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while "%" not in p.stderr.read(1):
+        assert p.poll() is None
+    p.send_signal(signal.SIGTERM)
+    p.stderr.read()
+    assert p.wait() == 143 and files(run) == before
 
 
 def test_a_reader_that_stops_early():
-    assert subprocess.run(f'{sys.executable} -m ddpm_nb.cli train --help | head -1; echo ${{PIPESTATUS[0]}}', shell=True,
-                          executable='/bin/bash', capture_output=True, text=True, env=ENV).stderr == ''
+    assert (
+        subprocess.run(
+            f"{sys.executable} -m ddpm_nb.cli train --help | head -1; echo ${{PIPESTATUS[0]}}",
+            shell=True,
+            executable="/bin/bash",
+            capture_output=True,
+            text=True,
+            env=ENV,
+        ).stderr
+        == ""
+    )
 
 
 def test_classes(tmp_path, capsys):
-    d = tmp_path/'c'; assert main(train(d, '--model.num_classes', '10', '--training.max_steps', 2)) == 0
-    grid = lambda *a: main(['sample.grid', '--output_dir', str(d), '--num_samples', '3', '--num_steps', '2', *a])
-    assert grid('--label', '7', '--guidance_scale', '2') == 0 and grid() == 0
-    refused(capsys, 'sampling.label', 'sample.grid', '--output_dir', d, '--label', '11')
-    for cmd in ('sample.interpolate', 'sample.inpaint', 'sample.edit',
-                'sample.traj'): assert main([cmd, '--output_dir', str(d), '--num_samples', '2', '--num_steps', '2']) == 0
-    assert main(['eval', '--output_dir', str(d), '--num_samples', '8', '--num_steps', '2', '--metrics', 'classes']) == 0
-    r, = json.loads((d/'logs'/'evaluation_results.json').read_text())['results']; assert 'accuracy' in r['metrics']['classes']
+    d = tmp_path / "c"
+    assert main(train(d, "--model.num_classes", "10", "--training.max_steps", 2)) == 0
+
+    def grid(*a):
+        return main(
+            ["sample.grid", "--output_dir", str(d), "--num_samples", "3", "--num_steps", "2", *a]
+        )
+
+    assert grid("--label", "7", "--guidance_scale", "2") == 0 and grid() == 0
+    refused(capsys, "sampling.label", "sample.grid", "--output_dir", d, "--label", "11")
+    for cmd in ("sample.interpolate", "sample.inpaint", "sample.edit", "sample.traj"):
+        assert main([cmd, "--output_dir", str(d), "--num_samples", "2", "--num_steps", "2"]) == 0
+    assert (
+        main(
+            [
+                "eval",
+                "--output_dir",
+                str(d),
+                "--num_samples",
+                "8",
+                "--num_steps",
+                "2",
+                "--metrics",
+                "classes",
+            ]
+        )
+        == 0
+    )
+    (r,) = json.loads((d / "logs" / "evaluation_results.json").read_text())["results"]
+    assert "accuracy" in r["metrics"]["classes"]
 
 
 def test_demo_is_the_whole_path(tmp_path, capsys):
-    a = ['demo',
-         *train(tmp_path/'d', '--training.max_steps', 2, '--sampling.num_steps', 2, '--sampling.num_samples', 4, '--evaluation.num_samples',
-                8, '--evaluation.metrics', 'fid_proxy')[1:]]
-    assert main(a) == 0; out = capsys.readouterr().out; made = files(tmp_path/'d')
-    for f in ('ckpts/ema.pt', 'ckpts/latest.pt', 'grids/samples.png', 'animations/trajectory.gif', 'logs/evaluation_results.json',
-              'reports/report.md', 'reports/report.html'): assert f in made and f'wrote {tmp_path/"d"/f}' in out, f
-    assert all(f'\n{n} ' in out for n in ('train', 'sample.grid', 'sample.traj', 'eval', 'report', 'all'))
-    assert main(a) == 0 # again: goes on from the end, and makes the rest anew
+    a = [
+        "demo",
+        *train(
+            tmp_path / "d",
+            "--training.max_steps",
+            2,
+            "--sampling.num_steps",
+            2,
+            "--sampling.num_samples",
+            4,
+            "--evaluation.num_samples",
+            8,
+            "--evaluation.metrics",
+            "fid_proxy",
+        )[1:],
+    ]
+    assert main(a) == 0
+    out = capsys.readouterr().out
+    made = files(tmp_path / "d")
+    for f in (
+        "ckpts/ema.pt",
+        "ckpts/latest.pt",
+        "grids/samples.png",
+        "animations/trajectory.gif",
+        "logs/evaluation_results.json",
+        "reports/report.md",
+        "reports/report.html",
+    ):
+        assert f in made and f"wrote {tmp_path / 'd' / f}" in out, f
+    assert all(
+        f"\n{n} " in out for n in ("train", "sample.grid", "sample.traj", "eval", "report", "all")
+    )
+    assert main(a) == 0  # again: goes on from the end, and makes the rest anew
 
 
 def test_features_train(tmp_path, capsys):
-    assert main(['features.train', '--output_dir', str(tmp_path), '--dataset.limit', '64', '--epochs', '1', '--batch_size', '32']) == 0
+    assert (
+        main(
+            [
+                "features.train",
+                "--output_dir",
+                str(tmp_path),
+                "--dataset.limit",
+                "64",
+                "--epochs",
+                "1",
+                "--batch_size",
+                "32",
+            ]
+        )
+        == 0
+    )
     from ddpm_nb.eval import load_features
-    net = load_features(str(tmp_path/'features'/'mnist-cnn.safetensors'))
-    assert net.card['epochs'] == 1 and net.card['batch_size'] == 32 and 'features.train' in net.card['command']
+
+    net = load_features(str(tmp_path / "features" / "mnist-cnn.safetensors"))
+    assert (
+        net.card["epochs"] == 1
+        and net.card["batch_size"] == 32
+        and "features.train" in net.card["command"]
+    )
 
 
 def test_tensorboard(tmp_path, capsys):
-    ev = pytest.importorskip('tensorboard.backend.event_processing.event_accumulator'); d = tmp_path/'t'
-    assert main(train(d, '--training.max_steps', 4, '--training.log_every', 2, '--logging.tensorboard', 'true')) == 0
-    acc = ev.EventAccumulator(str(d/'logs'/'tensorboard'))
+    ev = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    d = tmp_path / "t"
+    assert (
+        main(
+            train(
+                d,
+                "--training.max_steps",
+                4,
+                "--training.log_every",
+                2,
+                "--logging.tensorboard",
+                "true",
+            )
+        )
+        == 0
+    )
+    acc = ev.EventAccumulator(str(d / "logs" / "tensorboard"))
     acc.Reload()
-    got = [(s.step, round(s.value, 5)) for s in acc.Scalars('train/loss')]
-    assert got == [(s['step'],
-                    round(s['loss'],
-                          5)) for s in json.loads((d/'logs'/'training_metrics.json').read_text())['steps']] and len(got) == 2 and {'val/loss_ema', 'train/grad_norm', 'train/images_per_s', 'train/seconds_left', 'train/peak_memory_mib'} <= set(acc.Tags()['scalars'])
+    got = [(s.step, round(s.value, 5)) for s in acc.Scalars("train/loss")]
+    assert (
+        got
+        == [
+            (s["step"], round(s["loss"], 5))
+            for s in json.loads((d / "logs" / "training_metrics.json").read_text())["steps"]
+        ]
+        and len(got) == 2
+        and {
+            "val/loss_ema",
+            "train/grad_norm",
+            "train/images_per_s",
+            "train/seconds_left",
+            "train/peak_memory_mib",
+        }
+        <= set(acc.Tags()["scalars"])
+    )
 
 
 def test_export_and_import(run, tmp_path):
-    pytest.importorskip('diffusers'); o = ['--output_dir', str(run)]
-    assert main(['export', *o, '--output_name', str(tmp_path/'dif')]) == 0 and main(['import', '--source', str(tmp_path/'dif'),
-                                                                                     '--output_name',
-                                                                                     str(tmp_path/'back.safetensors')]) == 0
-    small = ['--num_samples', '2', '--num_steps', '3']
-    assert main(['sample.grid', *o, *small, '--output_name', 'a']) == 0 and main(['sample.grid', *o, *small, '--output_name', 'b',
-                                                                                  '--pretrained', str(tmp_path/'back.safetensors')]) == 0
-    from PIL import Image; import numpy as np
-    a, b = (np.asarray(Image.open(run/'grids'/f'{n}.png')).astype(int) for n in 'ab'); assert abs(a - b).max() <= 1
+    pytest.importorskip("diffusers")
+    o = ["--output_dir", str(run)]
+    assert (
+        main(["export", *o, "--output_name", str(tmp_path / "dif")]) == 0
+        and main(
+            [
+                "import",
+                "--source",
+                str(tmp_path / "dif"),
+                "--output_name",
+                str(tmp_path / "back.safetensors"),
+            ]
+        )
+        == 0
+    )
+    small = ["--num_samples", "2", "--num_steps", "3"]
+    assert (
+        main(["sample.grid", *o, *small, "--output_name", "a"]) == 0
+        and main(
+            [
+                "sample.grid",
+                *o,
+                *small,
+                "--output_name",
+                "b",
+                "--pretrained",
+                str(tmp_path / "back.safetensors"),
+            ]
+        )
+        == 0
+    )
+    import numpy as np
+    from PIL import Image
+
+    a, b = (np.asarray(Image.open(run / "grids" / f"{n}.png")).astype(int) for n in "ab")
+    assert abs(a - b).max() <= 1
 
 
 def test_wandb_offline(tmp_path, monkeypatch):
-    pytest.importorskip('wandb', reason='extra `track` is not installed')
-    monkeypatch.setenv('WANDB_SILENT', 'true')
-    assert main(train(tmp_path, '--logging.wandb', 'true', '--logging.wandb_mode', 'offline', '--training.max_steps', 2)) == 0
-    run, = (tmp_path/'logs'/'wandb').glob('offline-run-*'); assert next(run.glob('*.wandb')).stat().st_size > 500
+    pytest.importorskip("wandb", reason="extra `track` is not installed")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    assert (
+        main(
+            train(
+                tmp_path,
+                "--logging.wandb",
+                "true",
+                "--logging.wandb_mode",
+                "offline",
+                "--training.max_steps",
+                2,
+            )
+        )
+        == 0
+    )
+    (run,) = (tmp_path / "logs" / "wandb").glob("offline-run-*")
+    assert next(run.glob("*.wandb")).stat().st_size > 500
 
 
 def test_one_of_several_averages_is_chosen_when_sampling(tmp_path, capsys):
-    assert main(train(tmp_path, '--training.max_steps', 4, '--training.ema.decay', '0.9', '--training.ema.extra_decays', '[0.0, 0.5]',
-                      '--training.ema.warmup', 'false')) == 0
+    assert (
+        main(
+            train(
+                tmp_path,
+                "--training.max_steps",
+                4,
+                "--training.ema.decay",
+                "0.9",
+                "--training.ema.extra_decays",
+                "[0.0, 0.5]",
+                "--training.ema.warmup",
+                "false",
+            )
+        )
+        == 0
+    )
+
     def grid(*a):
-        assert main(['sample.grid', '--output_dir', str(tmp_path), '--num_samples', '4', '--num_steps', '3', *a]) == 0
-        return (tmp_path/'grids'/'samples.png').read_bytes()
-    a, b, c = grid(), grid('--sampling.weights', 'ema:0.5'), grid('--sampling.weights', 'ema:0.0'); assert len({a, b, c}) == 3
-    assert c == grid('--checkpoint', 'latest', '--sampling.weights', 'raw') # decay 0 is a copy of the weights
-    refused(capsys, 'it holds ema, ema:0.0, ema:0.5', 'sample.grid', '--output_dir', tmp_path, '--sampling.weights', 'ema:0.7')
-    refused(capsys, 'sampling.weights', 'sample.grid', '--output_dir', tmp_path, '--sampling.weights', 'mean')
+        assert (
+            main(
+                [
+                    "sample.grid",
+                    "--output_dir",
+                    str(tmp_path),
+                    "--num_samples",
+                    "4",
+                    "--num_steps",
+                    "3",
+                    *a,
+                ]
+            )
+            == 0
+        )
+        return (tmp_path / "grids" / "samples.png").read_bytes()
+
+    a, b, c = grid(), grid("--sampling.weights", "ema:0.5"), grid("--sampling.weights", "ema:0.0")
+    assert len({a, b, c}) == 3
+    # decay 0 is a copy of the weights
+    assert c == grid("--checkpoint", "latest", "--sampling.weights", "raw")
+    refused(
+        capsys,
+        "it holds ema, ema:0.0, ema:0.5",
+        "sample.grid",
+        "--output_dir",
+        tmp_path,
+        "--sampling.weights",
+        "ema:0.7",
+    )
+    refused(
+        capsys,
+        "sampling.weights",
+        "sample.grid",
+        "--output_dir",
+        tmp_path,
+        "--sampling.weights",
+        "mean",
+    )
 
 
 def test_early_stopping_from_the_command_line(tmp_path):
-    assert main(train(tmp_path, '--training.max_steps', 50, '--training.validation.every_steps', 2, '--training.early_stop.patience', 2,
-                      '--training.early_stop.min_delta', 9)) == 0
-    log = json.loads((tmp_path/'logs'/'training_metrics.json').read_text())
-    assert log['finished'] and [v['step'] for v in log['val']] == [2, 4, 6]
-    assert main(['train', '--output_dir', str(tmp_path), '--resume', 'latest']) == 0 and torch.load(tmp_path/'ckpts'/'latest.pt',
-                                                                                                    weights_only=True)['step'] == 6 # it is still over
+    assert (
+        main(
+            train(
+                tmp_path,
+                "--training.max_steps",
+                50,
+                "--training.validation.every_steps",
+                2,
+                "--training.early_stop.patience",
+                2,
+                "--training.early_stop.min_delta",
+                9,
+            )
+        )
+        == 0
+    )
+    log = json.loads((tmp_path / "logs" / "training_metrics.json").read_text())
+    assert log["finished"] and [v["step"] for v in log["val"]] == [2, 4, 6]
+    assert (
+        main(["train", "--output_dir", str(tmp_path), "--resume", "latest"]) == 0
+        and torch.load(
+            tmp_path / "ckpts" / "latest.pt",
+            # it
+            # is
+            # still
+            # over
+            weights_only=True,
+        )["step"]
+        == 6
+    )

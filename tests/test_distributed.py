@@ -1,84 +1,145 @@
 "Several processes, really started by torchrun (gloo, on the CPU): the weights of one, the same decisions, a killed one replaced"
-import json, os, subprocess, sys
+
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
-import pytest, torch
+import pytest
+import torch
 
 from ddpm_nb.cli import main
 from ddpm_nb.trainer import load_checkpoint
 
-sys.path.insert(0, str(Path(__file__).parent)); from worker import trainer
+sys.path.insert(0, str(Path(__file__).parent))
+from worker import trainer
 
-HERE, ENV = Path(__file__).parent, dict(os.environ, OMP_NUM_THREADS='1')
-SMALL = ('--config mnist_tiny --device cpu --dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] '
-         '--model.attention_resolutions [] --model.num_groups 4 --schedules.timesteps 20 --batch_size 8 '
-         '--training.validation.every_steps 0 --training.sampling.every_steps 0 '
-         '--training.max_steps 8 --training.checkpoint.every_steps 3 --training.optimizer.name adamw --training.optimizer.eps 1e-4').split()
+HERE, ENV = Path(__file__).parent, dict(os.environ, OMP_NUM_THREADS="1")
+SMALL = (
+    "--config mnist_tiny --device cpu --dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] "
+    "--model.attention_resolutions [] --model.num_groups 4 --schedules.timesteps 20 --batch_size 8 "
+    "--training.validation.every_steps 0 --training.sampling.every_steps 0 "
+    "--training.max_steps 8 --training.checkpoint.every_steps 3 --training.optimizer.name adamw --training.optimizer.eps 1e-4"
+).split()
 
 
 def torchrun(*a, **kw):
-    cmd = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node', '2', '--master_addr', '127.0.0.1', '--master_port', '0',
-           '--rdzv_backend', 'c10d', '--rdzv_endpoint', '127.0.0.1:0', *map(str, a)]
+    cmd = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        "--master_addr",
+        "127.0.0.1",
+        "--master_port",
+        "0",
+        "--rdzv_backend",
+        "c10d",
+        "--rdzv_endpoint",
+        "127.0.0.1:0",
+        *map(str, a),
+    ]
     return subprocess.run(cmd, env=ENV, capture_output=True, text=True, **kw)
 
 
 def close(a, b, tol=1e-6):
-    sets = lambda ck: [ck['model'], ck['ema']['shadow'], *[e['shadow'] for e in ck['extra_ema'].values()]]
+    def sets(ck):
+        return [ck["model"], ck["ema"]["shadow"], *[e["shadow"] for e in ck["extra_ema"].values()]]
+
     for x, y in zip(sets(a), sets(b), strict=True):
-        for k in x: torch.testing.assert_close(x[k], y[k], atol=tol, rtol=0)
+        for k in x:
+            torch.testing.assert_close(x[k], y[k], atol=tol, rtol=0)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def out(tmp_path_factory):
-    d = tmp_path_factory.mktemp('many'); one = trainer(d/'one', checkpoint=dict(every_steps=3, keep=5)); one.train()
-    r = torchrun(HERE/'worker.py', 'many', d); assert r.returncode == 0, r.stderr[-4000:]
+    d = tmp_path_factory.mktemp("many")
+    one = trainer(d / "one", checkpoint=dict(every_steps=3, keep=5))
+    one.train()
+    r = torchrun(HERE / "worker.py", "many", d)
+    assert r.returncode == 0, r.stderr[-4000:]
     return d
 
 
-@pytest.fixture(scope='module')
-def seen(out): return [json.loads((out/f'{r}.json').read_text()) for r in (0, 1)]
+@pytest.fixture(scope="module")
+def seen(out):
+    return [json.loads((out / f"{r}.json").read_text()) for r in (0, 1)]
 
 
 def test_two_processes_give_the_weights_of_one(out, seen):
     """At the same global batch of 10, in two parts each: noise, timesteps, mirrored images and hidden labels are those of the whole batch.
     The model predicts v, which the loss must learn through the wrapper"""
-    a, b = (load_checkpoint(out/d/'ckpts'/'latest.pt') for d in ('one', 'two')); assert a['step'] == b['step'] == 8; close(a, b)
-    for x, y in zip(a['history']['steps'] + a['history']['val'], b['history']['steps'] + b['history']['val']):
-        for k in ('loss', 'loss_ema', 'lr', 'grad_norm'): assert x.get(k) == pytest.approx(y.get(k), abs=1e-5) if k in x else k not in y
-    assert json.loads((out/'two'/'logs'/'training_metrics.json').read_text())['processes'] == 2
+    a, b = (load_checkpoint(out / d / "ckpts" / "latest.pt") for d in ("one", "two"))
+    assert a["step"] == b["step"] == 8
+    close(a, b)
+    for x, y in zip(
+        a["history"]["steps"] + a["history"]["val"], b["history"]["steps"] + b["history"]["val"]
+    ):
+        for k in ("loss", "loss_ema", "lr", "grad_norm"):
+            assert x.get(k) == pytest.approx(y.get(k), abs=1e-5) if k in x else k not in y
+    assert (
+        json.loads((out / "two" / "logs" / "training_metrics.json").read_text())["processes"] == 2
+    )
 
 
 def test_a_resume_may_change_the_number_of_processes(out, seen):
-    close(load_checkpoint(out/'one'/'ckpts'/'latest.pt'), load_checkpoint(out/'one-two'/'ckpts'/'latest.pt'))
-    assert seen[0]['resumed'] == seen[1]['resumed'] == [8, [3]]
-    t = trainer(out/'two-one').resume(out/'two'/'ckpts'/'step_00000006.pt'); t.train()
-    close(load_checkpoint(out/'one'/'ckpts'/'latest.pt'), load_checkpoint(out/'two-one'/'ckpts'/'latest.pt'))
+    close(
+        load_checkpoint(out / "one" / "ckpts" / "latest.pt"),
+        load_checkpoint(out / "one-two" / "ckpts" / "latest.pt"),
+    )
+    assert seen[0]["resumed"] == seen[1]["resumed"] == [8, [3]]
+    t = trainer(out / "two-one").resume(out / "two" / "ckpts" / "step_00000006.pt")
+    t.train()
+    close(
+        load_checkpoint(out / "one" / "ckpts" / "latest.pt"),
+        load_checkpoint(out / "two-one" / "ckpts" / "latest.pt"),
+    )
 
 
-def test_one_fetches_the_data_and_the_others_find_it(seen): assert [s['found'] for s in seen] == [False, True]
+def test_one_fetches_the_data_and_the_others_find_it(seen):
+    assert [s["found"] for s in seen] == [False, True]
 
 
-def test_all_skip_a_step_that_is_bad_in_one(out, seen): assert seen[0]['nan'] == seen[1]['nan'] == [8, [3], True]
+def test_all_skip_a_step_that_is_bad_in_one(out, seen):
+    assert seen[0]["nan"] == seen[1]["nan"] == [8, [3], True]
 
 
 def test_all_give_up_together(out, seen):
-    assert seen[0]['nans'] == seen[1]['nans'] == [6, True] and load_checkpoint(out/'nans'/'ckpts'/'latest.pt')['step'] == 3
+    assert (
+        seen[0]["nans"] == seen[1]["nans"] == [6, True]
+        and load_checkpoint(out / "nans" / "ckpts" / "latest.pt")["step"] == 3
+    )
 
 
 def test_all_stop_after_the_same_step_when_one_is_told(out, seen):
-    assert seen[0]['term'] == seen[1]['term'] == [4, 143] and load_checkpoint(out/'term'/'ckpts'/'latest.pt')['step'] == 4
-    assert seen[0]['stop'] == seen[1]['stop'] == load_checkpoint(out/'stop'/'ckpts'/'latest.pt')['step'] == 5
-    assert seen[0]['early'] == seen[1]['early'] == 2 # only the first one validates
+    assert (
+        seen[0]["term"] == seen[1]["term"] == [4, 143]
+        and load_checkpoint(out / "term" / "ckpts" / "latest.pt")["step"] == 4
+    )
+    assert (
+        seen[0]["stop"]
+        == seen[1]["stop"]
+        == load_checkpoint(out / "stop" / "ckpts" / "latest.pt")["step"]
+        == 5
+    )
+    assert seen[0]["early"] == seen[1]["early"] == 2  # only the first one validates
 
 
-def test_weights_are_equal_to_the_bit_in_both(seen): assert seen[0]['same'] and seen[1]['same']
+def test_weights_are_equal_to_the_bit_in_both(seen):
+    assert seen[0]["same"] and seen[1]["same"]
 
 
 def test_a_killed_process_is_replaced_and_the_run_goes_on_from_latest(tmp_path):
-    assert main(['train', *SMALL, '--output_dir', str(tmp_path/'one')]) == 0
-    r = torchrun('--max_restarts', 1, HERE/'worker.py', 'dies', *SMALL, '--output_dir', tmp_path/'two')
+    assert main(["train", *SMALL, "--output_dir", str(tmp_path / "one")]) == 0
+    r = torchrun(
+        "--max_restarts", 1, HERE / "worker.py", "dies", *SMALL, "--output_dir", tmp_path / "two"
+    )
     assert r.returncode == 0, r.stderr[-4000:]
-    ck = load_checkpoint(tmp_path/'two'/'ckpts'/'latest.pt')
-    assert ck['history']['resumes'] in ([3], [4]) and ck['step'] == 8 # 4 if the first process could still save what both had
-    close(load_checkpoint(tmp_path/'one'/'ckpts'/'latest.pt'), ck)
-    assert r.stdout.count(' 2 processes') == 2 and 'steps 0 to 8' in r.stdout # both starts, told by the first process alone
+    ck = load_checkpoint(tmp_path / "two" / "ckpts" / "latest.pt")
+    # 4 if the first process could still save what both had
+    assert ck["history"]["resumes"] in ([3], [4]) and ck["step"] == 8
+    close(load_checkpoint(tmp_path / "one" / "ckpts" / "latest.pt"), ck)
+    # both starts, told by the first process alone
+    assert r.stdout.count(" 2 processes") == 2 and "steps 0 to 8" in r.stdout

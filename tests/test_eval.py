@@ -1,10 +1,15 @@
 "Metrics against other implementations, with random weights where the real ones would have to be fetched; evaluation from the command line"
-import hashlib, json, shutil, warnings
+
+import hashlib
+import json
+import shutil
+import warnings
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
-import pytest, torch
+import pytest
+import torch
 from PIL import Image
 
 from ddpm_nb import eval as E
@@ -14,364 +19,810 @@ from ddpm_nb.data import ImageData, load_data, load_mnist
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.schedules import DDPMSchedules
 
-G = lambda seed=0: torch.Generator().manual_seed(seed)
-SMALL = ('--dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions [] --model.num_groups 4 '
-         '--schedules.timesteps 20 --batch_size 8 --training.validation.num_images 16 --training.sampling.every_steps 0').split()
+
+def G(seed=0):
+    return torch.Generator().manual_seed(seed)
 
 
-def train(out, *a): return main(['train', '--config', 'mnist_tiny', '--device', 'cpu', '--output_dir', str(out), *SMALL, *map(str, a)])
-def results(d): return json.loads((Path(d)/'logs'/'evaluation_results.json').read_text())
+SMALL = (
+    "--dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions [] --model.num_groups 4 "
+    "--schedules.timesteps 20 --batch_size 8 --training.validation.num_images 16 --training.sampling.every_steps 0"
+).split()
+
+
+def train(out, *a):
+    return main(
+        [
+            "train",
+            "--config",
+            "mnist_tiny",
+            "--device",
+            "cpu",
+            "--output_dir",
+            str(out),
+            *SMALL,
+            *map(str, a),
+        ]
+    )
+
+
+def results(d):
+    return json.loads((Path(d) / "logs" / "evaluation_results.json").read_text())
 
 
 def refused(capsys, says, *a):
     "Exit code 2 and one line that names the ways out"
     assert main([str(x) for x in a]) == 2
-    err = [l for l in capsys.readouterr().err.replace('\r', '\n').split('\n') if l.strip()]
-    assert len([l for l in err if l.startswith('ddpm-nb: error: ')]) == 1 and err[-1].startswith('ddpm-nb: error: '), err
-    for s in ([says] if isinstance(says, str) else says): assert s in err[-1], err[-1]
+    err = [l for l in capsys.readouterr().err.replace("\r", "\n").split("\n") if l.strip()]
+    assert len([l for l in err if l.startswith("ddpm-nb: error: ")]) == 1 and err[-1].startswith(
+        "ddpm-nb: error: "
+    ), err
+    for s in [says] if isinstance(says, str) else says:
+        assert s in err[-1], err[-1]
 
 
 @pytest.fixture
 def offline(monkeypatch, tmp_path):
     "No network, and an empty cache of torch's"
-    def gone(*a, **k): raise OSError('no network')
-    monkeypatch.setattr(torch.hub, 'download_url_to_file', gone); old = torch.hub.get_dir(); torch.hub.set_dir(str(tmp_path/'hub'))
-    yield tmp_path/'hub'/'checkpoints'
+
+    def gone(*a, **k):
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", gone)
+    old = torch.hub.get_dir()
+    torch.hub.set_dir(str(tmp_path / "hub"))
+    yield tmp_path / "hub" / "checkpoints"
     torch.hub.set_dir(old)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    d = tmp_path_factory.mktemp('run'); assert train(d, '--training.max_steps', 4) == 0
+    d = tmp_path_factory.mktemp("run")
+    assert train(d, "--training.max_steps", 4) == 0
     return d
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def inception_file(tmp_path_factory):
     "Random weights in the form of Inception's ported ones"
-    import_torchvision(); F = pytest.importorskip('torch_fidelity.feature_extractor_inceptionv3'); C = F.FeatureExtractorInceptionV3
-    with mock.patch.object(F, 'load_state_dict_from_url', return_value={}), mock.patch.object(C, 'load_state_dict'):
-        sd = C('inception-v3-compat', ['2048']).state_dict()
+    import_torchvision()
+    F = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+    C = F.FeatureExtractorInceptionV3
+    with (
+        mock.patch.object(F, "load_state_dict_from_url", return_value={}),
+        mock.patch.object(C, "load_state_dict"),
+    ):
+        sd = C("inception-v3-compat", ["2048"]).state_dict()
     for v in sd.values():
-        if v.ndim == 4: v.copy_(torch.randn(v.shape, generator=G(v[0].numel()))*(2/v[0].numel())**.5)
-    p = tmp_path_factory.mktemp('w')/'inc.pth'; torch.save(sd, p)
+        if v.ndim == 4:
+            v.copy_(torch.randn(v.shape, generator=G(v[0].numel())) * (2 / v[0].numel()) ** 0.5)
+    p = tmp_path_factory.mktemp("w") / "inc.pth"
+    torch.save(sd, p)
     return p
 
 
 @pytest.fixture
 def standard(inception_file, monkeypatch):
     "Let the random weights count as the ported ones"
-    monkeypatch.setattr(E, 'INCEPTION_HASH', hashlib.sha256(inception_file.read_bytes()).hexdigest()[:8])
+    monkeypatch.setattr(
+        E, "INCEPTION_HASH", hashlib.sha256(inception_file.read_bytes()).hexdigest()[:8]
+    )
 
 
-# Fréchet distance ----------------------------------------------------------------------------------------------------------
+# Fréchet distance
+# ----------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize('n', [5, 40, 400])
+
+@pytest.mark.parametrize("n", [5, 40, 400])
 def test_frechet_of_samples_with_n_below_and_above_d(n):
     "With X and Y centred, tr(Σ₁Σ₂)^½ is the nuclear norm of XYᵀ over n-1, also where both are singular"
     d = 30
-    X, Y = torch.randn(n, d, generator=G(1)).double(), torch.randn(n, d, generator=G(2)).double()@torch.randn(d, d, generator=G(3)).double()
-    a, b = (E.FeatureStats(d).add(z).result() for z in (X, Y)); Xc, Yc = X - X.mean(0), Y - Y.mean(0)
-    want = ((a[0] - b[0])**2).sum() + a[1].trace() + b[1].trace() - 2*torch.linalg.matrix_norm(Xc@Yc.T, 'nuc')/(n - 1)
+    X, Y = (
+        torch.randn(n, d, generator=G(1)).double(),
+        torch.randn(n, d, generator=G(2)).double() @ torch.randn(d, d, generator=G(3)).double(),
+    )
+    a, b = (E.FeatureStats(d).add(z).result() for z in (X, Y))
+    Xc, Yc = X - X.mean(0), Y - Y.mean(0)
+    want = (
+        ((a[0] - b[0]) ** 2).sum()
+        + a[1].trace()
+        + b[1].trace()
+        - 2 * torch.linalg.matrix_norm(Xc @ Yc.T, "nuc") / (n - 1)
+    )
     assert E.frechet_distance(*a, *b) == pytest.approx(want.item(), rel=1e-5)
 
 
 def test_frechet_against_scipy_and_torch_fidelity():
     from scipy.linalg import sqrtm
-    A, B = torch.randn(2, 12, 12, generator=G(0)).double(); A, B, m = A@A.T, B@B.T, torch.randn(12, generator=G(1)).double()
-    want = (m**2).sum() + A.trace() + B.trace() - 2*np.trace(sqrtm((A@B).numpy()).real)
-    assert E.frechet_distance(m, A, 0*m, B) == pytest.approx(want.item(), rel=1e-8)
-    import_torchvision(); fid = pytest.importorskip('torch_fidelity.metric_fid')
-    theirs = fid.fid_statistics_to_metric(dict(mu=m.numpy(), sigma=A.numpy()), dict(mu=0*m.numpy(), sigma=B.numpy()), False)
-    assert E.frechet_distance(m, A, 0*m, B) == pytest.approx(theirs['frechet_inception_distance'], rel=1e-8)
+
+    A, B = torch.randn(2, 12, 12, generator=G(0)).double()
+    A, B, m = A @ A.T, B @ B.T, torch.randn(12, generator=G(1)).double()
+    want = (m**2).sum() + A.trace() + B.trace() - 2 * np.trace(sqrtm((A @ B).numpy()).real)
+    assert E.frechet_distance(m, A, 0 * m, B) == pytest.approx(want.item(), rel=1e-8)
+    import_torchvision()
+    fid = pytest.importorskip("torch_fidelity.metric_fid")
+    theirs = fid.fid_statistics_to_metric(
+        dict(mu=m.numpy(), sigma=A.numpy()), dict(mu=0 * m.numpy(), sigma=B.numpy()), False
+    )
+    assert E.frechet_distance(m, A, 0 * m, B) == pytest.approx(
+        theirs["frechet_inception_distance"], rel=1e-8
+    )
 
 
 def test_frechet_closed_form_where_everything_commutes():
-    s, t = torch.tensor([0., 1, 4, 9, 0]), torch.tensor([0., 9, 4, 0, 1])
-    assert E.frechet_distance(torch.zeros(5), torch.diag(s), torch.ones(5),
-                              torch.diag(t)) == pytest.approx(5 + ((s**.5 - t**.5)**2).sum().item(), rel=1e-9)
-    with pytest.raises(DDPMError, match='NaN'): E.frechet_distance(torch.full((1,), torch.nan), torch.ones(1, 1), torch.zeros(1),
-                                                                   torch.ones(1, 1))
+    s, t = torch.tensor([0.0, 1, 4, 9, 0]), torch.tensor([0.0, 9, 4, 0, 1])
+    assert E.frechet_distance(
+        torch.zeros(5), torch.diag(s), torch.ones(5), torch.diag(t)
+    ) == pytest.approx(5 + ((s**0.5 - t**0.5) ** 2).sum().item(), rel=1e-9)
+    with pytest.raises(DDPMError, match="NaN"):
+        E.frechet_distance(
+            torch.full((1,), torch.nan), torch.ones(1, 1), torch.zeros(1), torch.ones(1, 1)
+        )
 
 
-# Inception -----------------------------------------------------------------------------------------------------------------
+# Inception
+# -----------------------------------------------------------------------------------------------------------------
+
 
 class Pics(torch.utils.data.Dataset):
-    def __init__(self, x): self.x = x
-    def __len__(self): return len(self.x)
-    def __getitem__(self, i): return self.x[i]
+    def __init__(self, x):
+        self.x = x
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, i):
+        return self.x[i]
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def clouds():
-    real, fake = ((torch.rand(k, 3, 32, 32, generator=G(k))*255).byte() for k in (9, 8)); fake[:, :, :16] //= 3
+    real, fake = ((torch.rand(k, 3, 32, 32, generator=G(k)) * 255).byte() for k in (9, 8))
+    fake[:, :, :16] //= 3
     return real, fake
 
 
 def test_fid_is_torch_fidelitys_and_torchmetrics(inception_file, standard, clouds):
-    import_torchvision(); tf, real, fake = pytest.importorskip('torch_fidelity'), *clouds; net = E.load_features(inception_file)
-    ref, st = (E.FeatureStats(2048).add(E.extract_features(z, net)) for z in (real, to_float(fake))) # one from bytes, one from floats
+    import_torchvision()
+    tf, real, fake = pytest.importorskip("torch_fidelity"), *clouds
+    net = E.load_features(inception_file)
+    # one from bytes, one from floats
+    ref, st = (E.FeatureStats(2048).add(E.extract_features(z, net)) for z in (real, to_float(fake)))
     ours = E.distance_result(st, net, ref.result())
-    assert (net.name, E.distance_name(net)) == ('inception', 'fid') and 'fewer than 2049' in ours['note']
-    theirs = tf.calculate_metrics(input1=Pics(real), input2=Pics(fake), fid=True, cuda=False, cache=False, verbose=False, save_cpu_ram=True,
-                                  feature_extractor='inception-v3-compat',
-                                  feature_extractor_weights_path=str(inception_file), batch_size=9)['frechet_inception_distance']
-    assert ours['value'] == pytest.approx(theirs, rel=1e-3)
-    FID = pytest.importorskip('torchmetrics.image.fid').FrechetInceptionDistance
-    tm = FID(2048, feature_extractor_weights_path=str(inception_file), antialias=False).set_dtype(torch.float64)
+    assert (net.name, E.distance_name(net)) == ("inception", "fid") and "fewer than 2049" in ours[
+        "note"
+    ]
+    theirs = tf.calculate_metrics(
+        input1=Pics(real),
+        input2=Pics(fake),
+        fid=True,
+        cuda=False,
+        cache=False,
+        verbose=False,
+        save_cpu_ram=True,
+        feature_extractor="inception-v3-compat",
+        feature_extractor_weights_path=str(inception_file),
+        batch_size=9,
+    )["frechet_inception_distance"]
+    assert ours["value"] == pytest.approx(theirs, rel=1e-3)
+    FID = pytest.importorskip("torchmetrics.image.fid").FrechetInceptionDistance
+    tm = FID(2048, feature_extractor_weights_path=str(inception_file), antialias=False).set_dtype(
+        torch.float64
+    )
     tm.update(real, True)
     tm.update(fake, False)
-    assert ours['value'] == pytest.approx(tm.compute().item(), rel=1e-3)
+    assert ours["value"] == pytest.approx(tm.compute().item(), rel=1e-3)
 
 
 def test_inception_takes_grey_and_floats(inception_file):
     net = E.load_features(inception_file)
-    grey = (torch.rand(2, 1, 40, 40, generator=G())*255).byte()
+    grey = (torch.rand(2, 1, 40, 40, generator=G()) * 255).byte()
     want = net.net(grey.expand(-1, 3, -1, -1))[0]
-    for x in (grey, to_float(grey)): assert torch.allclose(E.extract_features(x, net), want, atol=1e-5)
+    for x in (grey, to_float(grey)):
+        assert torch.allclose(E.extract_features(x, net), want, atol=1e-5)
 
 
 def test_only_the_ported_weights_make_it_fid(inception_file):
-    net = E.load_features(inception_file); assert E.distance_name(net) == 'fid_proxy' and net.name.startswith('inception-')
-    with pytest.raises(DDPMError, match='--evaluation.features inception'): E.check_metrics(['fid'], net)
+    net = E.load_features(inception_file)
+    assert E.distance_name(net) == "fid_proxy" and net.name.startswith("inception-")
+    with pytest.raises(DDPMError, match="--evaluation.features inception"):
+        E.check_metrics(["fid"], net)
 
 
 def test_inception_file_that_would_run_code(tmp_path):
     import os
+
     class Evil:
-        def __reduce__(self): return os.system, (f'touch {tmp_path}/owned',)
-    torch.save(dict(x=Evil()), tmp_path/'evil.pth')
-    with pytest.raises(DDPMError, match='does not hold'): E.InceptionFeatures(tmp_path/'evil.pth')
-    assert not (tmp_path/'owned').exists()
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/owned",)
+
+    torch.save(dict(x=Evil()), tmp_path / "evil.pth")
+    with pytest.raises(DDPMError, match="does not hold"):
+        E.InceptionFeatures(tmp_path / "evil.pth")
+    assert not (tmp_path / "owned").exists()
 
 
 def test_evaluate_calls_it_fid(inception_file, standard):
-    net = E.load_features(inception_file); data = ImageData(load_mnist('test').images[:6], name='mnist'); s = DDPMSchedules('cosine', 20)
-    r = E.evaluate(lambda x, t: torch.zeros_like(x), s, data, num_steps=1, num_samples=4, metrics=['fid_proxy', 'kid', 'classes'], net=net)
-    assert set(r['metrics']) == {'fid', 'kid'} and r['metrics']['fid']['features'] == 'inception' and r['features']['card']['sha256']
-    assert r['reference']['split'] == 'held-out' and json.dumps(r)
+    net = E.load_features(inception_file)
+    data = ImageData(load_mnist("test").images[:6], name="mnist")
+    s = DDPMSchedules("cosine", 20)
+    r = E.evaluate(
+        lambda x, t: torch.zeros_like(x),
+        s,
+        data,
+        num_steps=1,
+        num_samples=4,
+        metrics=["fid_proxy", "kid", "classes"],
+        net=net,
+    )
+    assert (
+        set(r["metrics"]) == {"fid", "kid"}
+        and r["metrics"]["fid"]["features"] == "inception"
+        and r["features"]["card"]["sha256"]
+    )
+    assert r["reference"]["split"] == "held-out" and json.dumps(r)
 
 
-# KID, precision and recall, pictures ---------------------------------------------------------------------------------------
+# KID, precision and recall, pictures
+# ---------------------------------------------------------------------------------------
+
 
 def test_kid_and_precision_recall_are_torch_fidelitys():
-    import_torchvision(); K, P = (pytest.importorskip(f'torch_fidelity.metric_{m}') for m in ('kid', 'prc'))
-    real, fake = torch.rand(90, 20, generator=G(1)).double(), torch.rand(90, 20, generator=G(2)).double()*.8
+    import_torchvision()
+    K, P = (pytest.importorskip(f"torch_fidelity.metric_{m}") for m in ("kid", "prc"))
+    real, fake = (
+        torch.rand(90, 20, generator=G(1)).double(),
+        torch.rand(90, 20, generator=G(2)).double() * 0.8,
+    )
     ours = E.kid(real, fake)
     theirs = K.kid_features_to_metric(real, fake, kid_subsets=1, kid_subset_size=90, verbose=False)
-    assert ours['value'] == pytest.approx(theirs['kernel_inception_distance_mean'], rel=1e-9)
-    pr = E.precision_recall(real, fake); theirs = P.prc_features_to_metric(fake, real, verbose=False)
-    assert (pr['precision'], pr['recall']) == pytest.approx((theirs['precision'], theirs['recall']),
-                                                            abs=1e-6) and 0 < pr['recall'] < pr['precision']
+    assert ours["value"] == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
+    pr = E.precision_recall(real, fake)
+    theirs = P.prc_features_to_metric(fake, real, verbose=False)
+    assert (pr["precision"], pr["recall"]) == pytest.approx(
+        (theirs["precision"], theirs["recall"]), abs=1e-6
+    ) and 0 < pr["recall"] < pr["precision"]
 
 
-@pytest.mark.parametrize('shift', [0, .5])
+@pytest.mark.parametrize("shift", [0, 0.5])
 def test_kid_is_unbiased_and_its_error_is_right(shift):
     "Over many draws the mean does not depend on n, and the spread is what each draw says its error is"
-    def many(n): return [E.kid(*torch.randn(2, n, 5, generator=G(i)) + torch.tensor([0., shift]).view(2, 1, 1), seed=i) for i in range(150)]
-    small, large = many(40), many(160); mean, sd = ([f([k['value'] for k in ks]) for ks in (small, large)] for f in (np.mean, np.std))
-    assert abs(mean[0] - mean[1]) < 3*(sd[0]**2 + sd[1]**2)**.5/150**.5 and (shift > 0) == (mean[1] > 5*sd[1]/150**.5)
-    for s, ks in zip(sd, (small, large)): assert .75 < np.sqrt(np.mean([k['standard_error']**2 for k in ks]))/s < 1.7 # too large where the two are one, never too small
+
+    def many(n):
+        return [
+            E.kid(
+                *torch.randn(2, n, 5, generator=G(i)) + torch.tensor([0.0, shift]).view(2, 1, 1),
+                seed=i,
+            )
+            for i in range(150)
+        ]
+
+    small, large = many(40), many(160)
+    mean, sd = ([f([k["value"] for k in ks]) for ks in (small, large)] for f in (np.mean, np.std))
+    assert abs(mean[0] - mean[1]) < 3 * (sd[0] ** 2 + sd[1] ** 2) ** 0.5 / 150**0.5 and (
+        shift > 0
+    ) == (mean[1] > 5 * sd[1] / 150**0.5)
+    # too large where the two are one, never too small
+    for s, ks in zip(sd, (small, large)):
+        assert 0.75 < np.sqrt(np.mean([k["standard_error"] ** 2 for k in ks])) / s < 1.7
 
 
-@pytest.mark.parametrize('channels', [1, 3])
-@pytest.mark.parametrize('kind', ['uint8', 'float'])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", ["uint8", "float"])
 def test_psnr_and_ssim_are_scikit_images(channels, kind):
     from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-    a, b = (torch.rand(2, 3, channels, 24, 24, generator=G())*255).byte(); x, y = (a, b) if kind == 'uint8' else (to_float(a), to_float(b))
+
+    a, b = (torch.rand(2, 3, channels, 24, 24, generator=G()) * 255).byte()
+    x, y = (a, b) if kind == "uint8" else (to_float(a), to_float(b))
     for i in range(3):
-        p, q = (z[i].permute(1, 2, 0).numpy() for z in (a, b)); p, q = (p[..., 0], q[..., 0]) if channels == 1 else (p, q)
-        assert E.psnr(x, y)[i].item() == pytest.approx(peak_signal_noise_ratio(p, q, data_range=255), abs=1e-4)
-        want = structural_similarity(p, q, data_range=255, channel_axis=None if channels == 1 else 2)
+        p, q = (z[i].permute(1, 2, 0).numpy() for z in (a, b))
+        p, q = (p[..., 0], q[..., 0]) if channels == 1 else (p, q)
+        assert E.psnr(x, y)[i].item() == pytest.approx(
+            peak_signal_noise_ratio(p, q, data_range=255), abs=1e-4
+        )
+        want = structural_similarity(
+            p, q, data_range=255, channel_axis=None if channels == 1 else 2
+        )
         assert E.ssim(x, y)[i].item() == pytest.approx(want, abs=1e-5)
 
 
-@pytest.mark.parametrize('channels', [1, 3])
+@pytest.mark.parametrize("channels", [1, 3])
 def test_lpips_is_the_packages(channels, offline):
     "Through the same door as real weights: a file in torch's cache"
-    tv = import_torchvision(); import lpips, torchvision.models as M
+    import_torchvision()
+    import lpips
+    import torchvision.models as M
+
     offline.mkdir(parents=True)
     torch.manual_seed(0)
     net = M.squeezenet1_1(weights=None)
-    torch.save(net.state_dict(), offline/'squeezenet1_1-b8a52dc0.pth')
-    ours = E.load_lpips('squeeze'); a, b = (torch.rand(2, 3, channels, 40, 40, generator=G())*255).byte()
+    torch.save(net.state_dict(), offline / "squeezenet1_1-b8a52dc0.pth")
+    ours = E.load_lpips("squeeze")
+    a, b = (torch.rand(2, 3, channels, 40, 40, generator=G()) * 255).byte()
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore'); theirs = lpips.LPIPS(net='squeeze', verbose=False)
-    want = theirs(*(to_float(z).expand(-1, 3, -1, -1) for z in (a, b))).detach().flatten(); assert (want > 0).all()
-    for x, y in ((a, b), (to_float(a), to_float(b))): assert torch.allclose(E.lpips_distance(x, y, model=ours), want, atol=1e-5)
+        warnings.simplefilter("ignore")
+        theirs = lpips.LPIPS(net="squeeze", verbose=False)
+    want = theirs(*(to_float(z).expand(-1, 3, -1, -1) for z in (a, b))).detach().flatten()
+    assert (want > 0).all()
+    for x, y in ((a, b), (to_float(a), to_float(b))):
+        assert torch.allclose(E.lpips_distance(x, y, model=ours), want, atol=1e-5)
 
 
-# Evaluate: memory, batches, cache --------------------------------------------------------------------------------------------
+# Evaluate: memory, batches, cache
+# --------------------------------------------------------------------------------------------
+
 
 def test_many_samples_in_bounded_memory(monkeypatch):
     "No more pictures alive than two batches, no more features kept than asked for, whatever the number of samples"
     import weakref
-    live, most, sizes = set(), [0], []; real = DDPMSampler.sample
+
+    live, most, sizes = set(), [0], []
+    real = DDPMSampler.sample
+
     def counted(self, model, shape, *a, **k):
-        sizes.append(shape[0]); out = real(self, model, shape, *a, **k); key = len(sizes); live.add(key); most[0] = max(most[0], len(live))
-        weakref.finalize(out, live.discard, key); return out
-    monkeypatch.setattr(DDPMSampler, 'sample', counted)
-    r = E.evaluate(lambda x, t: torch.zeros_like(x), DDPMSchedules('cosine', 20), load_mnist('test'), num_steps=1, num_samples=3010,
-                   batch_size=100, keep=150,
-                   metrics=['fid_proxy', 'kid', 'precision_recall', 'diversity'])
-    assert most[0] <= 2 and max(sizes) == 100 and sum(sizes) == 3010 and r['kept'] == r['metrics']['precision_recall']['n'] == 150 and r['metrics']['fid_proxy']['n'] == 3010
+        sizes.append(shape[0])
+        out = real(self, model, shape, *a, **k)
+        key = len(sizes)
+        live.add(key)
+        most[0] = max(most[0], len(live))
+        weakref.finalize(out, live.discard, key)
+        return out
+
+    monkeypatch.setattr(DDPMSampler, "sample", counted)
+    r = E.evaluate(
+        lambda x, t: torch.zeros_like(x),
+        DDPMSchedules("cosine", 20),
+        load_mnist("test"),
+        num_steps=1,
+        num_samples=3010,
+        batch_size=100,
+        keep=150,
+        metrics=["fid_proxy", "kid", "precision_recall", "diversity"],
+    )
+    assert (
+        most[0] <= 2
+        and max(sizes) == 100
+        and sum(sizes) == 3010
+        and r["kept"] == r["metrics"]["precision_recall"]["n"] == 150
+        and r["metrics"]["fid_proxy"]["n"] == 3010
+    )
 
 
 def test_bits_per_dim_of_many_images_a_few_at_a_time():
-    seen = []; model = lambda x, t: seen.append(len(x)) or torch.zeros_like(x)
-    r = E.evaluate(model, DDPMSchedules('cosine', 10), load_mnist('test'), num_steps=1, num_samples=2, metrics=['bits_per_dim'],
-                   num_images=50, num_bits=40)
-    b = r['metrics']['bits_per_dim']
-    assert b['n'] == 40 and max(seen) == 16 and b['standard_error'] > 0 and set(r['metrics']) == {'bits_per_dim'}
+    seen = []
+    model = lambda x, t: seen.append(len(x)) or torch.zeros_like(x)
+    r = E.evaluate(
+        model,
+        DDPMSchedules("cosine", 10),
+        load_mnist("test"),
+        num_steps=1,
+        num_samples=2,
+        metrics=["bits_per_dim"],
+        num_images=50,
+        num_bits=40,
+    )
+    b = r["metrics"]["bits_per_dim"]
+    assert (
+        b["n"] == 40
+        and max(seen) == 16
+        and b["standard_error"] > 0
+        and set(r["metrics"]) == {"bits_per_dim"}
+    )
 
 
 def test_statistics_of_folders_are_never_stale(tmp_path):
-    (tmp_path/'im').mkdir(); rng = np.random.default_rng(0)
-    for i in range(8): Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(tmp_path/'im'/f'{i}.png')
-    load = lambda **k: load_data('folder', root=str(tmp_path/'im'), image_size=32, **k); net = E.load_features(); c = tmp_path/'cache'
-    first = E.reference_stats(load(), net, c); kept = list(c.iterdir()); again = E.reference_stats(load(), net, c)
+    (tmp_path / "im").mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(
+            tmp_path / "im" / f"{i}.png"
+        )
+    load = lambda **k: load_data("folder", root=str(tmp_path / "im"), image_size=32, **k)
+    net = E.load_features()
+    c = tmp_path / "cache"
+    first = E.reference_stats(load(), net, c)
+    kept = list(c.iterdir())
+    again = E.reference_stats(load(), net, c)
     assert len(kept) == 1 and torch.equal(first[1], again[1]) and list(c.iterdir()) == kept
-    E.reference_stats(load(channels=1), net, c); E.reference_stats(load(limit=5), net, c); assert len(list(c.iterdir())) == 3
-    Image.new('RGB', (40, 40), 'red').save(load().files[0]); changed = E.reference_stats(load(), net, c)
+    E.reference_stats(load(channels=1), net, c)
+    E.reference_stats(load(limit=5), net, c)
+    assert len(list(c.iterdir())) == 3
+    Image.new("RGB", (40, 40), "red").save(load().files[0])
+    changed = E.reference_stats(load(), net, c)
     assert len(list(c.iterdir())) == 4 and not torch.equal(changed[0], first[0])
-    other = E.FeatureNet(); E.reference_stats(load(), other.eval(), c); assert len(list(c.iterdir())) == 5
-    kept[0].write_bytes(b'x'); shutil.copy(sorted(c.iterdir())[-1], kept[0]) # a file under another's name
+    other = E.FeatureNet()
+    E.reference_stats(load(), other.eval(), c)
+    assert len(list(c.iterdir())) == 5
+    # a file under another's name
+    kept[0].write_bytes(b"x")
+    shutil.copy(sorted(c.iterdir())[-1], kept[0])
 
 
 def test_a_file_under_anothers_name_is_not_believed(tmp_path):
-    a, b = (ImageData(load_mnist('test').images[k:k + 20], name='d') for k in (0, 20)); net = E.FeatureNet().eval()
+    a, b = (ImageData(load_mnist("test").images[k : k + 20], name="d") for k in (0, 20))
+    net = E.FeatureNet().eval()
     E.reference_stats(a, net, tmp_path)
-    fa, = tmp_path.iterdir()
+    (fa,) = tmp_path.iterdir()
     want = E.reference_stats(b, net, tmp_path)
-    fb, = set(tmp_path.iterdir()) - {fa}
-    shutil.copy(fa, fb); assert torch.equal(E.reference_stats(b, net, tmp_path)[0], want[0])
+    (fb,) = set(tmp_path.iterdir()) - {fa}
+    shutil.copy(fa, fb)
+    assert torch.equal(E.reference_stats(b, net, tmp_path)[0], want[0])
 
 
-# From the command line -------------------------------------------------------------------------------------------------------
+# From the command line
+# -------------------------------------------------------------------------------------------------------
+
 
 def test_a_result_says_all_about_itself(run):
-    a = ['eval', '--output_dir', str(run), '--num_samples', '8', '--num_steps', '3', '--metrics',
-         'fid_proxy,kid,precision_recall,psnr,ssim,perceptual_proxy,diversity,bits_per_dim,calibration,classes',
-         '--evaluation.num_images', '6', '--evaluation.num_bits', '4']
-    assert main(a) == 0; j = results(run); r, m = j['results'][0], j['results'][0]['metrics']
-    assert r['n'] == 8 and r['seed'] == 0 and len(r['checkpoint_sha256']) == len(r['model_hash']) == 64 and j['config']['evaluation']['num_images'] == 6
-    assert r['reference'] == dict(data='mnist', split='train', n=64) and r['features']['name'] == 'mnist-cnn' and r['seconds_per_image'] > 0
-    assert m['psnr']['t'] == [5, 10,
-                              15] and m['psnr']['n'] == m['calibration']['n'] == 6 and m['bits_per_dim']['n'] == 4 and m['perceptual_proxy']['features'] == 'mnist-cnn'
-    assert list((run/'features').glob('mnist-mnist-cnn-*.safetensors')) # statistics of the 64 images it was trained on, not those packaged
-    assert j['evolution'][0]['step'] == 4 and j['evolution'][0]['fid_proxy'] == m['fid_proxy']['value']
+    a = [
+        "eval",
+        "--output_dir",
+        str(run),
+        "--num_samples",
+        "8",
+        "--num_steps",
+        "3",
+        "--metrics",
+        "fid_proxy,kid,precision_recall,psnr,ssim,perceptual_proxy,diversity,bits_per_dim,calibration,classes",
+        "--evaluation.num_images",
+        "6",
+        "--evaluation.num_bits",
+        "4",
+    ]
+    assert main(a) == 0
+    j = results(run)
+    r, m = j["results"][0], j["results"][0]["metrics"]
+    assert (
+        r["n"] == 8
+        and r["seed"] == 0
+        and len(r["checkpoint_sha256"]) == len(r["model_hash"]) == 64
+        and j["config"]["evaluation"]["num_images"] == 6
+    )
+    assert (
+        r["reference"] == dict(data="mnist", split="train", n=64)
+        and r["features"]["name"] == "mnist-cnn"
+        and r["seconds_per_image"] > 0
+    )
+    assert (
+        m["psnr"]["t"] == [5, 10, 15]
+        and m["psnr"]["n"] == m["calibration"]["n"] == 6
+        and m["bits_per_dim"]["n"] == 4
+        and m["perceptual_proxy"]["features"] == "mnist-cnn"
+    )
+    # statistics of the 64 images it was trained on, not those packaged
+    assert list((run / "features").glob("mnist-mnist-cnn-*.safetensors"))
+    assert (
+        j["evolution"][0]["step"] == 4 and j["evolution"][0]["fid_proxy"] == m["fid_proxy"]["value"]
+    )
 
 
 def test_few_samples_are_labelled(run, capsys):
-    assert main(['eval', '--output_dir', str(run), '--num_samples', '8', '--num_steps', '2', '--metrics', 'fid_proxy']) == 0
+    assert (
+        main(
+            [
+                "eval",
+                "--output_dir",
+                str(run),
+                "--num_samples",
+                "8",
+                "--num_steps",
+                "2",
+                "--metrics",
+                "fid_proxy",
+            ]
+        )
+        == 0
+    )
     out = capsys.readouterr().out
-    assert 'note: fid_proxy: 8 samples are fewer than 65' in out and '--num_samples 65' in out and 'kid' in out
+    assert (
+        "note: fid_proxy: 8 samples are fewer than 65" in out
+        and "--num_samples 65" in out
+        and "kid" in out
+    )
 
 
 def test_lpips_from_the_command_line(run, offline):
-    import_torchvision(); import torchvision.models as M
-    offline.mkdir(parents=True); torch.save(M.squeezenet1_1(weights=None).state_dict(), offline/'squeezenet1_1-b8a52dc0.pth')
-    a = ['eval', '--output_dir', str(run), '--num_samples', '4', '--num_steps', '2', '--metrics', 'lpips,diversity', '--evaluation.lpips',
-         'squeeze', '--evaluation.num_images', '3']
+    import_torchvision()
+    import torchvision.models as M
+
+    offline.mkdir(parents=True)
+    torch.save(M.squeezenet1_1(weights=None).state_dict(), offline / "squeezenet1_1-b8a52dc0.pth")
+    a = [
+        "eval",
+        "--output_dir",
+        str(run),
+        "--num_samples",
+        "4",
+        "--num_steps",
+        "2",
+        "--metrics",
+        "lpips,diversity",
+        "--evaluation.lpips",
+        "squeeze",
+        "--evaluation.num_images",
+        "3",
+    ]
     assert main(a) == 0
-    m = results(run)['results'][-1]['metrics']
-    assert m['lpips']['backbone'] == m['diversity']['lpips_backbone'] == 'squeeze' and len(m['lpips']['value']) == 3
+    m = results(run)["results"][-1]["metrics"]
+    assert (
+        m["lpips"]["backbone"] == m["diversity"]["lpips_backbone"] == "squeeze"
+        and len(m["lpips"]["value"]) == 3
+    )
 
 
 def test_missing_weights_without_network(run, capsys, offline):
-    few = ['--output_dir', run, '--num_samples', 4, '--num_steps', 2]
-    refused(capsys, ['alexnet-owt-7be5be79.pth', str(offline), 'perceptual_proxy'], 'eval', *few, '--metrics', 'lpips')
-    refused(capsys, ['pt_inception-2015-12-05-6726825d.pth', str(offline), '--evaluation.features mnist-cnn'], 'eval', *few,
-            '--evaluation.features', 'inception')
-    before = (run/'logs'/'evaluation_results.json').read_bytes() if (run/'logs'/'evaluation_results.json').is_file() else None
-    with mock.patch.dict('sys.modules', {'torch_fidelity.feature_extractor_inceptionv3': None}):
-        offline.mkdir(parents=True, exist_ok=True); (offline/'pt_inception-2015-12-05-6726825d.pth').write_bytes(b'x')
-        refused(capsys, ["pip install 'ddpm_nb[fid]'", '--evaluation.features mnist-cnn'], 'eval', *few, '--evaluation.features',
-                'inception')
-    refused(capsys, 'damaged', 'eval', *few, '--evaluation.features', offline/'pt_inception-2015-12-05-6726825d.pth')
-    assert before is None or (run/'logs'/'evaluation_results.json').read_bytes() == before
+    few = ["--output_dir", run, "--num_samples", 4, "--num_steps", 2]
+    refused(
+        capsys,
+        ["alexnet-owt-7be5be79.pth", str(offline), "perceptual_proxy"],
+        "eval",
+        *few,
+        "--metrics",
+        "lpips",
+    )
+    refused(
+        capsys,
+        ["pt_inception-2015-12-05-6726825d.pth", str(offline), "--evaluation.features mnist-cnn"],
+        "eval",
+        *few,
+        "--evaluation.features",
+        "inception",
+    )
+    before = (
+        (run / "logs" / "evaluation_results.json").read_bytes()
+        if (run / "logs" / "evaluation_results.json").is_file()
+        else None
+    )
+    with mock.patch.dict("sys.modules", {"torch_fidelity.feature_extractor_inceptionv3": None}):
+        offline.mkdir(parents=True, exist_ok=True)
+        (offline / "pt_inception-2015-12-05-6726825d.pth").write_bytes(b"x")
+        refused(
+            capsys,
+            ["pip install 'ddpm_nb[fid]'", "--evaluation.features mnist-cnn"],
+            "eval",
+            *few,
+            "--evaluation.features",
+            "inception",
+        )
+    refused(
+        capsys,
+        "damaged",
+        "eval",
+        *few,
+        "--evaluation.features",
+        offline / "pt_inception-2015-12-05-6726825d.pth",
+    )
+    assert before is None or (run / "logs" / "evaluation_results.json").read_bytes() == before
 
 
 def test_bad_evaluations(run, tmp_path, capsys):
-    few = ['eval', '--output_dir', run, '--num_samples', 4, '--num_steps', 2]
-    refused(capsys, ['features', 'ddpm-nb features.train'], *few, '--evaluation.features', tmp_path/'no.safetensors')
-    refused(capsys, ['fid', '--evaluation.features inception', 'fid_proxy'], *few, '--metrics', 'fid')
-    refused(capsys, 'evaluation.metrics', *few, '--metrics', 'fd')
-    refused(capsys, 'evaluation.num_samples', *few[:3], '--num_samples', 1)
-    refused(capsys, 'evaluation.lpips', *few, '--evaluation.lpips', 'resnet')
-    (tmp_path/'bad.safetensors').write_bytes(b'x'*99); refused(capsys, 'damaged', *few, '--evaluation.features', tmp_path/'bad.safetensors')
+    few = ["eval", "--output_dir", run, "--num_samples", 4, "--num_steps", 2]
+    refused(
+        capsys,
+        ["features", "ddpm-nb features.train"],
+        *few,
+        "--evaluation.features",
+        tmp_path / "no.safetensors",
+    )
+    refused(
+        capsys, ["fid", "--evaluation.features inception", "fid_proxy"], *few, "--metrics", "fid"
+    )
+    refused(capsys, "evaluation.metrics", *few, "--metrics", "fd")
+    refused(capsys, "evaluation.num_samples", *few[:3], "--num_samples", 1)
+    refused(capsys, "evaluation.lpips", *few, "--evaluation.lpips", "resnet")
+    (tmp_path / "bad.safetensors").write_bytes(b"x" * 99)
+    refused(capsys, "damaged", *few, "--evaluation.features", tmp_path / "bad.safetensors")
 
 
 def test_a_diverged_model_is_named(run, tmp_path, capsys):
-    (tmp_path/'ckpts').mkdir(); ck = torch.load(run/'ckpts'/'ema.pt', weights_only=True)
-    for k, v in ck['model'].items(): v.fill_(torch.nan) if v.is_floating_point() else None
-    torch.save(ck, tmp_path/'ckpts'/'ema.pt')
-    refused(capsys, 'NaN', 'eval', '--output_dir', tmp_path, '--num_samples', 4, '--num_steps', 2)
-    assert not (tmp_path/'logs'/'evaluation_results.json').exists()
+    (tmp_path / "ckpts").mkdir()
+    ck = torch.load(run / "ckpts" / "ema.pt", weights_only=True)
+    for k, v in ck["model"].items():
+        v.fill_(torch.nan) if v.is_floating_point() else None
+    torch.save(ck, tmp_path / "ckpts" / "ema.pt")
+    refused(capsys, "NaN", "eval", "--output_dir", tmp_path, "--num_samples", 4, "--num_steps", 2)
+    assert not (tmp_path / "logs" / "evaluation_results.json").exists()
 
 
-@pytest.mark.parametrize('f, says', [
-    (lambda x: E.fid_proxy(x[:, :, :16, :16]), 'fit_image'), (lambda x: E.fid_proxy(x[:0]), '2 or more'),
-    (lambda x: E.fid_proxy(x*torch.nan), 'NaN'),
-    (lambda x: E.precision_recall(torch.rand(9, 4), torch.rand(8, 4)), 'first 8'),
-    (lambda x: E.kid(torch.rand(9, 4), torch.rand(1, 4)), '2 or more'),
-    (lambda x: E.diversity(x[:1]), '2 or more'), (lambda x: E.psnr(x, x*torch.nan), 'NaN'), (lambda x: E.ssim(x, x[:, :, :16]), 'differ'),
-    (lambda x: E.nearest_neighbours(x, to_uint8(x)[..., :16]), 'fit_image'), (lambda x: E.perceptual_proxy(x[:0], x[:0]), 'non-empty')])
+@pytest.mark.parametrize(
+    "f, says",
+    [
+        (lambda x: E.fid_proxy(x[:, :, :16, :16]), "fit_image"),
+        (lambda x: E.fid_proxy(x[:0]), "2 or more"),
+        (lambda x: E.fid_proxy(x * torch.nan), "NaN"),
+        (lambda x: E.precision_recall(torch.rand(9, 4), torch.rand(8, 4)), "first 8"),
+        (lambda x: E.kid(torch.rand(9, 4), torch.rand(1, 4)), "2 or more"),
+        (lambda x: E.diversity(x[:1]), "2 or more"),
+        (lambda x: E.psnr(x, x * torch.nan), "NaN"),
+        (lambda x: E.ssim(x, x[:, :, :16]), "differ"),
+        (lambda x: E.nearest_neighbours(x, to_uint8(x)[..., :16]), "fit_image"),
+        (lambda x: E.perceptual_proxy(x[:0], x[:0]), "non-empty"),
+    ],
+)
 def test_bad_pictures_are_refused_in_words(f, says):
-    with pytest.raises(DDPMError, match=says): f(torch.zeros(4, 1, 32, 32))
+    with pytest.raises(DDPMError, match=says):
+        f(torch.zeros(4, 1, 32, 32))
 
 
 def test_features_of_a_colour_folder(tmp_path, capsys):
     "Any labelled set: train a net, evaluate with it, on its own training images as reference"
     rng = np.random.default_rng(0)
     for i in range(48):
-        (tmp_path/'im'/'ab'[i % 2]).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "im" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
         a = rng.integers(0, 90, (24, 24, 3), dtype=np.uint8)
-        a[..., 2*(i % 2)] += 120 # red or blue
-        Image.fromarray(a).save(tmp_path/'im'/'ab'[i % 2]/f'{i}.png')
-    data = ['--dataset.name', 'folder', '--dataset.root', str(tmp_path/'im'), '--dataset.val_fraction', '.25', '--dataset.image_size', '16']
-    out = str(tmp_path/'o')
-    assert main(['features.train', *data, '--epochs', '6', '--batch_size', '12', '--output_dir', out]) == 0
-    p = tmp_path/'o'/'features'/'im-cnn.safetensors'
-    says = capsys.readouterr().out; assert 'test accuracy' in says and f'--evaluation.features {p}' in says
-    net = E.load_features(str(p)); assert net.in_channels == 3 and net.card['test_accuracy'] > .9 and net.card['num_classes'] == 2
-    assert main(['train', '--config', 'mnist_tiny', '--device', 'cpu', '--output_dir', out, *SMALL[2:], *data, '--model.in_channels', '3',
-                 '--model.image_size', '16', '--training.max_steps', '2', '--training.num_workers', '0']) == 0
-    assert main(['eval', '--output_dir', out, '--num_samples', '8', '--num_steps', '2', '--evaluation.features', str(p)]) == 0
-    r = results(out)['results'][0]
-    assert r['features']['name'] == 'im-cnn' and r['reference'] == dict(data='im', split='train',
-                                                                        n=36) and r['metrics']['classes']['classifier_accuracy'] > .9
-    assert [q.name for q in (tmp_path/'o'/'features').iterdir()] == ['im-cnn.safetensors'] # its own statistics were used
+        a[..., 2 * (i % 2)] += 120  # red or blue
+        Image.fromarray(a).save(tmp_path / "im" / "ab"[i % 2] / f"{i}.png")
+    data = [
+        "--dataset.name",
+        "folder",
+        "--dataset.root",
+        str(tmp_path / "im"),
+        "--dataset.val_fraction",
+        ".25",
+        "--dataset.image_size",
+        "16",
+    ]
+    out = str(tmp_path / "o")
+    assert (
+        main(["features.train", *data, "--epochs", "6", "--batch_size", "12", "--output_dir", out])
+        == 0
+    )
+    p = tmp_path / "o" / "features" / "im-cnn.safetensors"
+    says = capsys.readouterr().out
+    assert "test accuracy" in says and f"--evaluation.features {p}" in says
+    net = E.load_features(str(p))
+    assert net.in_channels == 3 and net.card["test_accuracy"] > 0.9 and net.card["num_classes"] == 2
+    assert (
+        main(
+            [
+                "train",
+                "--config",
+                "mnist_tiny",
+                "--device",
+                "cpu",
+                "--output_dir",
+                out,
+                *SMALL[2:],
+                *data,
+                "--model.in_channels",
+                "3",
+                "--model.image_size",
+                "16",
+                "--training.max_steps",
+                "2",
+                "--training.num_workers",
+                "0",
+            ]
+        )
+        == 0
+    )
+    assert (
+        main(
+            [
+                "eval",
+                "--output_dir",
+                out,
+                "--num_samples",
+                "8",
+                "--num_steps",
+                "2",
+                "--evaluation.features",
+                str(p),
+            ]
+        )
+        == 0
+    )
+    r = results(out)["results"][0]
+    assert (
+        r["features"]["name"] == "im-cnn"
+        and r["reference"] == dict(data="im", split="train", n=36)
+        and r["metrics"]["classes"]["classifier_accuracy"] > 0.9
+    )
+    # its own statistics were used
+    assert [q.name for q in (tmp_path / "o" / "features").iterdir()] == ["im-cnn.safetensors"]
 
 
 def test_features_need_labels(tmp_path, capsys):
-    (tmp_path/'im').mkdir(); [Image.new('RGB', (20, 20)).save(tmp_path/'im'/f'{i}.png') for i in range(4)]
-    refused(capsys, ['no labels', '--evaluation.features inception'], 'features.train', '--dataset.name', 'folder', '--dataset.root',
-            tmp_path/'im', '--output_dir', tmp_path/'o')
+    (tmp_path / "im").mkdir()
+    [Image.new("RGB", (20, 20)).save(tmp_path / "im" / f"{i}.png") for i in range(4)]
+    refused(
+        capsys,
+        ["no labels", "--evaluation.features inception"],
+        "features.train",
+        "--dataset.name",
+        "folder",
+        "--dataset.root",
+        tmp_path / "im",
+        "--output_dir",
+        tmp_path / "o",
+    )
 
 
 def test_all_methods_stops_and_goes_on(run, capsys, monkeypatch):
-    other = ['eval', '--output_dir', str(run), '--num_samples', '8', '--num_steps', '3', '--metrics', 'fid_proxy']
-    assert main(other) == 0 # of another n, so that the advice has to say which ones it compares
-    a = ['eval', '--output_dir', str(run), '--num_samples', '70', '--metrics', 'fid_proxy', '--all_methods', '--evaluation.methods',
-         '[ddim, dpmpp_2m]', '--evaluation.steps', '[2, 4]', '--seed', '3']
+    other = [
+        "eval",
+        "--output_dir",
+        str(run),
+        "--num_samples",
+        "8",
+        "--num_steps",
+        "3",
+        "--metrics",
+        "fid_proxy",
+    ]
+    assert main(other) == 0  # of another n, so that the advice has to say which ones it compares
+    a = [
+        "eval",
+        "--output_dir",
+        str(run),
+        "--num_samples",
+        "70",
+        "--metrics",
+        "fid_proxy",
+        "--all_methods",
+        "--evaluation.methods",
+        "[ddim, dpmpp_2m]",
+        "--evaluation.steps",
+        "[2, 4]",
+        "--seed",
+        "3",
+    ]
     calls, real = [], E.evaluate
+
     def third_fails(*k, **kw):
         calls.append(1)
-        if len(calls) == 3: raise KeyboardInterrupt
+        if len(calls) == 3:
+            raise KeyboardInterrupt
         return real(*k, **kw)
-    monkeypatch.setattr(E, 'evaluate', third_fails); assert main(a) == 130
-    two = [r['name'] for r in results(run)['results']]; assert {'ddim-2', 'ddim-4'} <= set(two) and 'dpmpp_2m-2' not in two
-    assert main(a) == 0 and len(calls) == 5 # the two that were missing
+
+    monkeypatch.setattr(E, "evaluate", third_fails)
+    assert main(a) == 130
+    two = [r["name"] for r in results(run)["results"]]
+    assert {"ddim-2", "ddim-4"} <= set(two) and "dpmpp_2m-2" not in two
+    assert main(a) == 0 and len(calls) == 5  # the two that were missing
     out = capsys.readouterr().out
-    assert all(w in out for w in ('sampler', 'steps', 's/image', 'fid_proxy', 'floor', 'KID', 'precision', 'recall',
-                                  'Smallest fid_proxy of those with n=70'))
-    assert all(r['seed'] == 3 and r['checkpoint_sha256'] for r in results(run)['results'] if r['how']['seed'] == 3)
+    assert all(
+        w in out
+        for w in (
+            "sampler",
+            "steps",
+            "s/image",
+            "fid_proxy",
+            "floor",
+            "KID",
+            "precision",
+            "recall",
+            "Smallest fid_proxy of those with n=70",
+        )
+    )
+    assert all(
+        r["seed"] == 3 and r["checkpoint_sha256"]
+        for r in results(run)["results"]
+        if r["how"]["seed"] == 3
+    )
 
 
 def test_metrics_of_later_checkpoints_become_a_curve(tmp_path):
-    assert train(tmp_path, '--training.max_steps', 2) == 0
-    ev = ['eval', '--output_dir', str(tmp_path), '--num_samples', '6', '--num_steps', '2', '--metrics', 'fid_proxy']
-    assert main(ev) == 0 and train(tmp_path, '--resume', 'latest', '--training.max_steps', 4) == 0 and main(ev) == 0; j = results(tmp_path)
-    assert [e['step'] for e in j['evolution']] == [2, 4] and len(j['results']) == 1
-    assert main(['viz.curves', '--output_dir', str(tmp_path)]) == 0 and (tmp_path/'curves'/'speed_quality.png').is_file()
+    assert train(tmp_path, "--training.max_steps", 2) == 0
+    ev = [
+        "eval",
+        "--output_dir",
+        str(tmp_path),
+        "--num_samples",
+        "6",
+        "--num_steps",
+        "2",
+        "--metrics",
+        "fid_proxy",
+    ]
+    assert (
+        main(ev) == 0
+        and train(tmp_path, "--resume", "latest", "--training.max_steps", 4) == 0
+        and main(ev) == 0
+    )
+    j = results(tmp_path)
+    assert [e["step"] for e in j["evolution"]] == [2, 4] and len(j["results"]) == 1
+    assert (
+        main(["viz.curves", "--output_dir", str(tmp_path)]) == 0
+        and (tmp_path / "curves" / "speed_quality.png").is_file()
+    )

@@ -75,4 +75,6 @@ def test_weights_of_0_1_give_the_same_samples(tmp_path):
     then = torch.load(OLD / "samples.pt", weights_only=True)
     assert now.keys() == then.keys()
     for method, x in then.items():
-        torch.testing.assert_close(now[method], x, rtol=0, atol=1e-6, msg=lambda m, k=method: f"{k}: {m}")
+        torch.testing.assert_close(
+            now[method], x, rtol=0, atol=1e-6, msg=lambda m, k=method: f"{k}: {m}"
+        )

@@ -1,141 +1,313 @@
 "The report: whatever is missing, whole and self-contained; and as a browser shows it"
-import html.parser, itertools, json, os, re, shutil, subprocess
+
+import html.parser
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
 from urllib.parse import unquote
 
 import numpy as np
-import pytest, torch
+import pytest
+import torch
 
 from ddpm_nb.cli import main
 from ddpm_nb.report import make_report
 from ddpm_nb.viz import save_gif, save_grid, save_mp4
 
-PARTS = dict(log='logs/training_metrics.json', ev='logs/evaluation_results.json', grid='grids/samples.png',
-             film='animations/trajectory.gif',
-             near='grids/neighbours.png', walk='grids/interpolate.png', ckpt='ckpts/ema.pt', config='logs/config.yaml')
-CHROME = next((p for p in map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome')) if p), None)
+PARTS = dict(
+    log="logs/training_metrics.json",
+    ev="logs/evaluation_results.json",
+    grid="grids/samples.png",
+    film="animations/trajectory.gif",
+    near="grids/neighbours.png",
+    walk="grids/interpolate.png",
+    ckpt="ckpts/ema.pt",
+    config="logs/config.yaml",
+)
+CHROME = next(
+    (p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None
+)
 
 
 def evaluation():
-    fp = lambda v: dict(value=v, features='mnist-cnn', n=500, floor=1.5, ratio=v/1.5)
-    cal = dict(t=[0, 10, 19], eps_mse=[.5, .1, .01], x0_mse=[.01, .1, .9], psnr=[30., 20, 9], ssim=[.9, .5, .1], n=8, seed=0)
-    r = lambda m, n, v: dict(name=f'{m}-{n}', method=m, num_steps=n, n=500, seed=0, seconds_per_image=n/1000, checkpoint_sha256='ab'*32,
-                             weights='ema',
-        features=dict(name='mnist-cnn', hash='cd'*8), reference=dict(data='mnist', split='train', n=60000),
-        metrics=dict(fid_proxy=fp(v), kid=dict(value=.1, standard_error=.01, n=100, features='mnist-cnn'), calibration=cal,
-                     precision_recall=dict(precision=.8, recall=.7, k=3, n=500, features='mnist-cnn'),
-                     psnr=dict(t=[5, 10], value=[20., 12.], n=8, seed=0)))
-    return dict(results=[r(m, n, 2 + 50/n + (m == 'ddpm')) for m in ('ddpm', 'ddim', 'dpmpp_2m') for n in (10, 20, 50)],
-                evolution=[dict(name='ddim-50', step=s, fid_proxy=9/s) for s in (2, 4)], config=dict(dataset=dict(name='mnist'), seed=0))
+    def fp(v):
+        return dict(value=v, features="mnist-cnn", n=500, floor=1.5, ratio=v / 1.5)
+
+    cal = dict(
+        t=[0, 10, 19],
+        eps_mse=[0.5, 0.1, 0.01],
+        x0_mse=[0.01, 0.1, 0.9],
+        psnr=[30.0, 20, 9],
+        ssim=[0.9, 0.5, 0.1],
+        n=8,
+        seed=0,
+    )
+
+    def r(m, n, v):
+        return dict(
+            name=f"{m}-{n}",
+            method=m,
+            num_steps=n,
+            n=500,
+            seed=0,
+            seconds_per_image=n / 1000,
+            checkpoint_sha256="ab" * 32,
+            weights="ema",
+            features=dict(name="mnist-cnn", hash="cd" * 8),
+            reference=dict(data="mnist", split="train", n=60000),
+            metrics=dict(
+                fid_proxy=fp(v),
+                kid=dict(value=0.1, standard_error=0.01, n=100, features="mnist-cnn"),
+                calibration=cal,
+                precision_recall=dict(precision=0.8, recall=0.7, k=3, n=500, features="mnist-cnn"),
+                psnr=dict(t=[5, 10], value=[20.0, 12.0], n=8, seed=0),
+            ),
+        )
+
+    return dict(
+        results=[
+            r(m, n, 2 + 50 / n + (m == "ddpm"))
+            for m in ("ddpm", "ddim", "dpmpp_2m")
+            for n in (10, 20, 50)
+        ],
+        evolution=[dict(name="ddim-50", step=s, fid_proxy=9 / s) for s in (2, 4)],
+        config=dict(dataset=dict(name="mnist"), seed=0),
+    )
 
 
 def training():
-    row = lambda i: dict(step=i, epoch=i/10, loss=1/i, lr=.1, grad_norm=1., ema_decay=.5, images_per_s=100., seconds=float(i))
-    config = dict(seed=0, dataset=dict(name='mnist', root='a|b *c* `d`'), schedules=dict(schedule='cosine', timesteps=20),
-                  model=dict(image_size=32))
-    return dict(config=config, model_config=dict(image_size=32, attention_resolutions=[4]), num_params=1234, total_steps=4, finished=True,
-                device='cpu',
-                amp='torch.float32', steps=[row(i) for i in (1, 2, 3, 4)], val=[dict(step=4, epoch=.4, loss_raw=.5, loss_ema=.4)],
-                resumes=[2], skipped=[])
+    def row(i):
+        return dict(
+            step=i,
+            epoch=i / 10,
+            loss=1 / i,
+            lr=0.1,
+            grad_norm=1.0,
+            ema_decay=0.5,
+            images_per_s=100.0,
+            seconds=float(i),
+        )
+
+    config = dict(
+        seed=0,
+        dataset=dict(name="mnist", root="a|b *c* `d`"),
+        schedules=dict(schedule="cosine", timesteps=20),
+        model=dict(image_size=32),
+    )
+    return dict(
+        config=config,
+        model_config=dict(image_size=32, attention_resolutions=[4]),
+        num_params=1234,
+        total_steps=4,
+        finished=True,
+        device="cpu",
+        amp="torch.float32",
+        steps=[row(i) for i in (1, 2, 3, 4)],
+        val=[dict(step=4, epoch=0.4, loss_raw=0.5, loss_ema=0.4)],
+        resumes=[2],
+        skipped=[],
+    )
 
 
 def make(d, parts):
-    x = torch.linspace(-1, 1, 16*32*32).view(16, 1, 32, 32)
+    x = torch.linspace(-1, 1, 16 * 32 * 32).view(16, 1, 32, 32)
     for k in parts:
-        p = d/PARTS[k]; p.parent.mkdir(parents=True, exist_ok=True)
-        if k in ('log', 'ev'): p.write_text(json.dumps(training() if k == 'log' else evaluation()))
-        elif k == 'film': save_gif([np.full((64, 128, 3), v, np.uint8) for v in (0, 99, 200)], p)
-        elif k in ('ckpt', 'config'): p.write_text('x')
-        else: save_grid(x, p, scale=2)
-    if 'ckpt' in parts: os.utime(d/PARTS['ckpt'], (1, 1))
+        p = d / PARTS[k]
+        p.parent.mkdir(parents=True, exist_ok=True)
+        if k in ("log", "ev"):
+            p.write_text(json.dumps(training() if k == "log" else evaluation()))
+        elif k == "film":
+            save_gif([np.full((64, 128, 3), v, np.uint8) for v in (0, 99, 200)], p)
+        elif k in ("ckpt", "config"):
+            p.write_text("x")
+        else:
+            save_grid(x, p, scale=2)
+    if "ckpt" in parts:
+        os.utime(d / PARTS["ckpt"], (1, 1))
     return d
 
 
 class Page(html.parser.HTMLParser):
     "Collects references and texts; every tag that opens must close"
-    VOID = {'meta', 'img', 'br', 'hr'}
-    def __init__(self): super().__init__(); self.stack, self.refs, self.alts, self.heads = [], [], [], []
+
+    VOID = {"meta", "img", "br", "hr"}
+
+    def __init__(self):
+        super().__init__()
+        self.stack, self.refs, self.alts, self.heads = [], [], [], []
+
     def handle_starttag(self, tag, attrs):
-        a = dict(attrs); self.refs += [a[k] for k in ('src', 'href', 'srcset', 'action', 'poster') if k in a]
-        if tag == 'img': self.alts.append(a.get('alt'))
-        if tag not in self.VOID: self.stack.append(tag)
-    def handle_endtag(self, tag): assert self.stack.pop() == tag
-    def handle_data(self, s): self.heads += [s] if self.stack and self.stack[-1] in ('h1', 'h2', 'h3') else []
+        a = dict(attrs)
+        self.refs += [a[k] for k in ("src", "href", "srcset", "action", "poster") if k in a]
+        if tag == "img":
+            self.alts.append(a.get("alt"))
+        if tag not in self.VOID:
+            self.stack.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.stack.pop() == tag
+
+    def handle_data(self, s):
+        self.heads += [s] if self.stack and self.stack[-1] in ("h1", "h2", "h3") else []
 
 
 def check(d):
-    md, page = (p.read_text() for p in make_report(d)); q = Page(); q.feed(page); q.close()
-    assert not q.stack and page.startswith('<!doctype html>') and all(r.startswith('data:') for r in q.refs) and all(q.alts)
-    assert not re.search(r'https?://|@import|url\(', page)
-    links = re.findall(r'!?\[[^\]]*\]\(([^)]*)\)', md); assert len(links) == len(q.refs)
-    for l in links: assert not re.match(r'/|\w+:', l) and (d/'reports'/unquote(l)).resolve().is_file(), l
-    assert q.heads == [l.lstrip('# ') for l in re.sub(r'```.*?```', '', md, flags=re.S).split('\n') if l.startswith('#')]
+    md, page = (p.read_text() for p in make_report(d))
+    q = Page()
+    q.feed(page)
+    q.close()
+    assert (
+        not q.stack
+        and page.startswith("<!doctype html>")
+        and all(r.startswith("data:") for r in q.refs)
+        and all(q.alts)
+    )
+    assert not re.search(r"https?://|@import|url\(", page)
+    links = re.findall(r"!?\[[^\]]*\]\(([^)]*)\)", md)
+    assert len(links) == len(q.refs)
+    for l in links:
+        assert not re.match(r"/|\w+:", l) and (d / "reports" / unquote(l)).resolve().is_file(), l
+    assert q.heads == [
+        l.lstrip("# ")
+        for l in re.sub(r"```.*?```", "", md, flags=re.S).split("\n")
+        if l.startswith("#")
+    ]
     return md, page
 
 
 def test_whatever_is_missing_is_said(tmp_path, monkeypatch):
     "All 256 subsets of the inputs; the curves are tiny here, drawing them is tested elsewhere"
     from ddpm_nb import report as R
-    dot = lambda d, *names: [save_grid(torch.zeros(1, 1, 8, 8), d/f'{n}.png') for n in names]
-    monkeypatch.setattr(R, 'save_all_curves', lambda logs,
-                        out: dot(out, *['training_curves']*(logs/'training_metrics.json').is_file(),
-                                 *['speed_quality', 'calibration']*(logs/'evaluation_results.json').is_file()))
-    monkeypatch.setattr(R, 'save_schedule_plots', lambda s, out: dot(out, 'schedules', 'snr')); full = make(tmp_path/'full', PARTS)
-    says = dict(log='No training log yet', ev='No evaluation yet', grid='No sample grid yet', film='No reverse trajectory yet',
-                near='No figure of nearest', walk='No interpolation yet')
+
+    def dot(d, *names):
+        return [save_grid(torch.zeros(1, 1, 8, 8), d / f"{n}.png") for n in names]
+
+    monkeypatch.setattr(
+        R,
+        "save_all_curves",
+        lambda logs, out: dot(
+            out,
+            *["training_curves"] * (logs / "training_metrics.json").is_file(),
+            *["speed_quality", "calibration"] * (logs / "evaluation_results.json").is_file(),
+        ),
+    )
+    monkeypatch.setattr(R, "save_schedule_plots", lambda s, out: dot(out, "schedules", "snr"))
+    full = make(tmp_path / "full", PARTS)
+    says = dict(
+        log="No training log yet",
+        ev="No evaluation yet",
+        grid="No sample grid yet",
+        film="No reverse trajectory yet",
+        near="No figure of nearest",
+        walk="No interpolation yet",
+    )
     for n in range(len(PARTS) + 1):
         for there in itertools.combinations(PARTS, n):
-            d = tmp_path/'d'; shutil.rmtree(d, ignore_errors=True); d.mkdir()
-            for k in there: (d/PARTS[k]).parent.mkdir(parents=True, exist_ok=True); shutil.copy2(full/PARTS[k], d/PARTS[k])
-            md, _ = check(d); assert {k for k in says if says[k] in md} == set(says) - set(there), there
+            d = tmp_path / "d"
+            shutil.rmtree(d, ignore_errors=True)
+            d.mkdir()
+            for k in there:
+                (d / PARTS[k]).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(full / PARTS[k], d / PARTS[k])
+            md, _ = check(d)
+            assert {k for k in says if says[k] in md} == set(says) - set(there), there
 
 
-@pytest.mark.parametrize('only', ['', 'log', 'ev', 'ckpt'])
-def test_alone_it_is_a_report_too(tmp_path, only): check(make(tmp_path, [only] if only else []))
+@pytest.mark.parametrize("only", ["", "log", "ev", "ckpt"])
+def test_alone_it_is_a_report_too(tmp_path, only):
+    check(make(tmp_path, [only] if only else []))
 
 
 def test_the_whole_report(tmp_path):
-    md, page = check(make(tmp_path, PARTS)); heads = [l[3:] for l in md.split('\n') if l.startswith('## ')]
-    assert heads[0] == 'Samplers' and {'Samples', 'From noise to picture', 'Speed and quality', 'Is it memorising?', 'Training curves',
-                                       'Schedule', 'Model', 'Config', 'Files', 'Reproduce'} <= set(heads)
-    assert md.index('| sampler |') < md.index('## Samples\n') and md.count('\n| dd') == 6 and 'Smallest fid_proxy' in md
-    for says in ('floor', 'not comparable with published FID', 'features mnist-cnn (cdcdcdcd)', 'against 60,000 train images of mnist',
-                 'abababababab', '1,234 parameters', '20 dB at t=5', 'resumed at'): assert says in md, says
-    assert '<code>a|b *c* </code>' in page.replace('`d`', '') or 'a|b *c*' in page # no mark-up from values
-    assert page.count('<img') == 9 and len(page) < 2e6
+    md, page = check(make(tmp_path, PARTS))
+    heads = [l[3:] for l in md.split("\n") if l.startswith("## ")]
+    assert heads[0] == "Samplers" and {
+        "Samples",
+        "From noise to picture",
+        "Speed and quality",
+        "Is it memorising?",
+        "Training curves",
+        "Schedule",
+        "Model",
+        "Config",
+        "Files",
+        "Reproduce",
+    } <= set(heads)
+    assert (
+        md.index("| sampler |") < md.index("## Samples\n")
+        and md.count("\n| dd") == 6
+        and "Smallest fid_proxy" in md
+    )
+    for says in (
+        "floor",
+        "not comparable with published FID",
+        "features mnist-cnn (cdcdcdcd)",
+        "against 60,000 train images of mnist",
+        "abababababab",
+        "1,234 parameters",
+        "20 dB at t=5",
+        "resumed at",
+    ):
+        assert says in md, says
+    # no mark-up from values
+    assert "<code>a|b *c* </code>" in page.replace("`d`", "") or "a|b *c*" in page
+    assert page.count("<img") == 9 and len(page) < 2e6
 
 
 def test_stale_and_odd_names(tmp_path):
     make(tmp_path, PARTS)
-    os.utime(tmp_path/PARTS['ckpt'], (2e9, 2e9))
-    shutil.move(tmp_path/PARTS['grid'], tmp_path/'grids'/'my grid (2).png')
-    md, _ = check(tmp_path); assert md.count('Older than the checkpoint') >= 4 and 'my%20grid%20%282%29.png' in md
+    os.utime(tmp_path / PARTS["ckpt"], (2e9, 2e9))
+    shutil.move(tmp_path / PARTS["grid"], tmp_path / "grids" / "my grid (2).png")
+    md, _ = check(tmp_path)
+    assert md.count("Older than the checkpoint") >= 4 and "my%20grid%20%282%29.png" in md
 
 
 def test_only_a_film_in_mp4(tmp_path):
-    pytest.importorskip('imageio_ffmpeg')
-    make(tmp_path, ['grid'])
-    save_mp4([np.zeros((32, 32, 3), np.uint8)]*3, tmp_path/'animations'/'t.mp4')
+    pytest.importorskip("imageio_ffmpeg")
+    make(tmp_path, ["grid"])
+    save_mp4([np.zeros((32, 32, 3), np.uint8)] * 3, tmp_path / "animations" / "t.mp4")
     md, page = check(tmp_path)
-    assert '[reverse trajectory](../animations/t.mp4)' in md and '<video controls' in page and 'data:video/mp4' in page
+    assert (
+        "[reverse trajectory](../animations/t.mp4)" in md
+        and "<video controls" in page
+        and "data:video/mp4" in page
+    )
 
 
 def test_neighbours_are_no_samples(tmp_path):
-    md, _ = check(make(tmp_path, ['near', 'walk'])); assert 'No sample grid yet' in md and 'neighbours.png' in md
+    md, _ = check(make(tmp_path, ["near", "walk"]))
+    assert "No sample grid yet" in md and "neighbours.png" in md
 
 
 def test_from_the_command_line(tmp_path, capsys):
-    make(tmp_path/'a b', PARTS); assert main(['report', '--output_dir', str(tmp_path/'a b')]) in (0, 2)
-    (tmp_path/'a b'/PARTS['config']).unlink(); assert main(['report', '--output_dir', str(tmp_path/'a b')]) == 0
-    assert f"--output_dir '{tmp_path}/a b'" in (tmp_path/'a b'/'reports'/'report.md').read_text() # commands can be pasted
-    (tmp_path/'a b'/PARTS['ev']).write_text('{'); assert main(['report', '--output_dir', str(tmp_path/'a b')]) == 2
-    assert 'evaluation_results.json is not valid JSON' in capsys.readouterr().err
+    make(tmp_path / "a b", PARTS)
+    assert main(["report", "--output_dir", str(tmp_path / "a b")]) in (0, 2)
+    (tmp_path / "a b" / PARTS["config"]).unlink()
+    assert main(["report", "--output_dir", str(tmp_path / "a b")]) == 0
+    # commands can be pasted
+    assert (
+        f"--output_dir '{tmp_path}/a b'" in (tmp_path / "a b" / "reports" / "report.md").read_text()
+    )
+    (tmp_path / "a b" / PARTS["ev"]).write_text("{")
+    assert main(["report", "--output_dir", str(tmp_path / "a b")]) == 2
+    assert "evaluation_results.json is not valid JSON" in capsys.readouterr().err
 
 
-# In a browser ----------------------------------------------------------------------------------------------------------------
+# In a browser
+# ----------------------------------------------------------------------------------------------------------------
+
 
 def chrome(tmp_path, *args):
-    quiet = '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --hide-scrollbars'.split()
-    return subprocess.run([CHROME, *quiet, f'--user-data-dir={tmp_path/"profile"}', *args], capture_output=True, text=True, timeout=120)
+    quiet = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --hide-scrollbars".split()
+    return subprocess.run(
+        [CHROME, *quiet, f"--user-data-dir={tmp_path / 'profile'}", *args],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 PROBE = """<script>addEventListener('load', () => { const imgs = [...document.images], d = document.documentElement;
@@ -144,24 +316,40 @@ wide: [...document.querySelectorAll('body > *')].filter(e => e.getBoundingClient
 small: Math.min(...[...document.querySelectorAll('p,td')].map(e => parseFloat(getComputedStyle(e).fontSize)))}) })</script>"""
 
 
-@pytest.mark.skipif(CHROME is None, reason='needs chromium')
-@pytest.mark.parametrize('width', [390, 1200])
+@pytest.mark.skipif(CHROME is None, reason="needs chromium")
+@pytest.mark.parametrize("width", [390, 1200])
 def test_in_a_browser(tmp_path, width):
     "No picture broken, nothing wider than the screen, text readable; the page is framed, as windows do not get as narrow as phones"
-    page = check(make(tmp_path, PARTS))[1]; (tmp_path/'probe.html').write_text(page.replace('</body>', PROBE + '</body>'))
+    page = check(make(tmp_path, PARTS))[1]
+    (tmp_path / "probe.html").write_text(page.replace("</body>", PROBE + "</body>"))
     frame = f"""<iframe src="probe.html" width="{width}" height="900" style="border:0"></iframe><p id="out"></p>
 <script>setInterval(() => {{ const t = frames[0].document.title; if (t[0] == '{{') document.getElementById('out').textContent = t }}, 50)</script>"""
-    (tmp_path/'frame.html').write_text('<!doctype html>' + frame)
-    dom = chrome(tmp_path, '--allow-file-access-from-files', '--virtual-time-budget=10000', '--window-size=1300,1000', '--dump-dom',
-                 (tmp_path/'frame.html').as_uri()).stdout
-    got = json.loads(re.search(r'id="out">(\{.*?\})<', dom)[1]); assert got['images'] == got['drawn'] == 9, got
-    assert got['scroll'] <= got['width'] == width and got['wide'] == 0 and got['small'] >= 13, got
+    (tmp_path / "frame.html").write_text("<!doctype html>" + frame)
+    dom = chrome(
+        tmp_path,
+        "--allow-file-access-from-files",
+        "--virtual-time-budget=10000",
+        "--window-size=1300,1000",
+        "--dump-dom",
+        (tmp_path / "frame.html").as_uri(),
+    ).stdout
+    got = json.loads(re.search(r'id="out">(\{.*?\})<', dom)[1])
+    assert got["images"] == got["drawn"] == 9, got
+    assert got["scroll"] <= got["width"] == width and got["wide"] == 0 and got["small"] >= 13, got
 
 
-@pytest.mark.skipif(CHROME is None, reason='needs chromium')
+@pytest.mark.skipif(CHROME is None, reason="needs chromium")
 def test_screenshot(tmp_path):
     from PIL import Image
+
     check(make(tmp_path, PARTS))
-    p = tmp_path/'shot.png'
-    chrome(tmp_path, f'--screenshot={p}', '--window-size=1200,1600', (tmp_path/'reports'/'report.html').as_uri())
-    with Image.open(p) as im: a = np.asarray(im.convert('L')); assert a.std() > 20 and im.size == (1200, 1600)
+    p = tmp_path / "shot.png"
+    chrome(
+        tmp_path,
+        f"--screenshot={p}",
+        "--window-size=1200,1600",
+        (tmp_path / "reports" / "report.html").as_uri(),
+    )
+    with Image.open(p) as im:
+        a = np.asarray(im.convert("L"))
+        assert a.std() > 20 and im.size == (1200, 1600)

@@ -1,8 +1,12 @@
 "Pictures from the command line and from files as they are while a run goes on"
-import importlib.util, json, math
+
+import importlib.util
+import json
+import math
 
 import numpy as np
-import pytest, torch
+import pytest
+import torch
 from PIL import Image
 
 from ddpm_nb import viz as V
@@ -10,102 +14,209 @@ from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError, to_uint8
 from ddpm_nb.data import load_mnist
 
-SMALL = ('--dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions [] --model.num_groups 4 '
-         '--schedules.timesteps 20 --batch_size 8 --training.validation.num_images 16 --training.sampling.every_steps 0').split()
+SMALL = (
+    "--dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions [] --model.num_groups 4 "
+    "--schedules.timesteps 20 --batch_size 8 --training.validation.num_images 16 --training.sampling.every_steps 0"
+).split()
 
 
 @pytest.fixture(autouse=True)
 def _close():
-    import matplotlib; matplotlib.use('Agg'); yield
-    import matplotlib.pyplot as plt; plt.close('all')
+    import matplotlib
+
+    matplotlib.use("Agg")
+    yield
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    d = tmp_path_factory.mktemp('run')
-    assert main(['train', '--config', 'mnist_tiny', '--device', 'cpu', '--output_dir', str(d), *SMALL, '--training.max_steps', '4',
-                 '--training.log_every', '2']) == 0
+    d = tmp_path_factory.mktemp("run")
+    assert (
+        main(
+            [
+                "train",
+                "--config",
+                "mnist_tiny",
+                "--device",
+                "cpu",
+                "--output_dir",
+                str(d),
+                *SMALL,
+                "--training.max_steps",
+                "4",
+                "--training.log_every",
+                "2",
+            ]
+        )
+        == 0
+    )
     return d
 
 
 def test_film_shows_state_and_prediction(run):
-    a = ['sample.traj', '--output_dir', str(run), '--num_samples', '4', '--num_steps', '5', '--output_name']
-    assert main([*a, 'both.gif']) == 0 and main([*a, 'one.gif', '--predicted']) == 0
-    both, one = (Image.open(run/'animations'/f'{n}.gif') for n in ('both', 'one'))
-    assert both.width == 2*one.width and both.height == one.height
+    a = [
+        "sample.traj",
+        "--output_dir",
+        str(run),
+        "--num_samples",
+        "4",
+        "--num_steps",
+        "5",
+        "--output_name",
+    ]
+    assert main([*a, "both.gif"]) == 0 and main([*a, "one.gif", "--predicted"]) == 0
+    both, one = (Image.open(run / "animations" / f"{n}.gif") for n in ("both", "one"))
+    assert both.width == 2 * one.width and both.height == one.height
     both.seek(both.n_frames - 1)
-    f = np.array(both.convert('L')).astype(int)
-    w = f.shape[1]//2
-    assert abs(f[:, :w] - f[:, w:]).max() < 40 # in the end both are the sample
+    f = np.array(both.convert("L")).astype(int)
+    w = f.shape[1] // 2
+    assert abs(f[:, :w] - f[:, w:]).max() < 40  # in the end both are the sample
 
 
-@pytest.mark.skipif(importlib.util.find_spec('imageio_ffmpeg') is None, reason='needs the extra `video`')
+@pytest.mark.skipif(
+    importlib.util.find_spec("imageio_ffmpeg") is None, reason="needs the extra `video`"
+)
 def test_mp4_is_an_mp4(run):
     import imageio_ffmpeg
-    assert main(['sample.traj', '--output_dir', str(run), '--num_samples', '4', '--num_steps', '5', '--fps', '7', '--output_name',
-                 'film.mp4']) == 0
-    p = run/'animations'/'film.mp4'; frames = imageio_ffmpeg.read_frames(str(p)); meta = next(frames); n = sum(1 for _ in frames)
-    assert p.read_bytes()[4:8] == b'ftyp' and meta['fps'] == 7 and n == 6 and meta['size'][0] > 1.5*meta['size'][1] > 0
+
+    assert (
+        main(
+            [
+                "sample.traj",
+                "--output_dir",
+                str(run),
+                "--num_samples",
+                "4",
+                "--num_steps",
+                "5",
+                "--fps",
+                "7",
+                "--output_name",
+                "film.mp4",
+            ]
+        )
+        == 0
+    )
+    p = run / "animations" / "film.mp4"
+    frames = imageio_ffmpeg.read_frames(str(p))
+    meta = next(frames)
+    n = sum(1 for _ in frames)
+    assert (
+        p.read_bytes()[4:8] == b"ftyp"
+        and meta["fps"] == 7
+        and n == 6
+        and meta["size"][0] > 1.5 * meta["size"][1] > 0
+    )
 
 
 def test_mp4_of_odd_size_loses_nothing(tmp_path):
-    imageio_ffmpeg = pytest.importorskip('imageio_ffmpeg'); frames = [np.full((33, 35, 3), v, np.uint8) for v in (0, 128, 255)]
-    back = imageio_ffmpeg.read_frames(str(V.save_mp4(frames, tmp_path/'a.mp4'))); assert next(back)['size'] == (36, 34)
-    shown = [np.frombuffer(b, np.uint8).reshape(34, 36, 3)[:33, :35].mean() for b in back]; assert np.allclose(shown, [0, 128, 255], atol=6)
+    imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    frames = [np.full((33, 35, 3), v, np.uint8) for v in (0, 128, 255)]
+    back = imageio_ffmpeg.read_frames(str(V.save_mp4(frames, tmp_path / "a.mp4")))
+    assert next(back)["size"] == (36, 34)
+    shown = [np.frombuffer(b, np.uint8).reshape(34, 36, 3)[:33, :35].mean() for b in back]
+    assert np.allclose(shown, [0, 128, 255], atol=6)
 
 
 def test_neighbours_from_the_command_line(run, capsys):
-    assert main(['viz.neighbours', '--output_dir', str(run), '--num_samples', '3', '--num_steps', '3']) == 0
-    im = Image.open(run/'grids'/'neighbours.png')
+    assert (
+        main(["viz.neighbours", "--output_dir", str(run), "--num_samples", "3", "--num_steps", "3"])
+        == 0
+    )
+    im = Image.open(run / "grids" / "neighbours.png")
     assert min(im.size) > 100
-    assert main(['viz.neighbours', '--output_dir', str(run/'nowhere')]) == 2 and 'does not exist' in capsys.readouterr().err
+    assert (
+        main(["viz.neighbours", "--output_dir", str(run / "nowhere")]) == 2
+        and "does not exist" in capsys.readouterr().err
+    )
 
 
 def test_a_copy_is_found():
-    data = load_mnist('train'); data.images, data.labels = data.images[:500], data.labels[:500]
+    data = load_mnist("train")
+    data.images, data.labels = data.images[:500], data.labels[:500]
     near = V.plot_neighbours(data.batch(torch.tensor([7, 400]))[0], data, 4)
-    assert near.distances.shape == (2, 4) and near.distances[:, 0].max() < 1e-3 < near.distances[:, 1].min()
-    shown = near.images[0].get_array(); assert np.array_equal(shown[2:34, 2:34], shown[2:34, 36:68]) # the sample and its copy, side by side
+    assert (
+        near.distances.shape == (2, 4)
+        and near.distances[:, 0].max() < 1e-3 < near.distances[:, 1].min()
+    )
+    # the sample and its copy, side by side
+    shown = near.images[0].get_array()
+    assert np.array_equal(shown[2:34, 2:34], shown[2:34, 36:68])
 
 
 def test_curves_while_a_run_goes_on(run, tmp_path):
     "From the first log entry on, with whatever is missing or not finite yet"
-    log = json.loads((run/'logs'/'training_metrics.json').read_text()); (tmp_path/'logs').mkdir()
-    for change in (dict(finished=False, val=[]), dict(steps=log['steps'][:1], val=[]),
-                   dict(steps=[log['steps'][0] | dict(loss=math.nan, grad_norm=None)] + log['steps'][1:])):
-        (tmp_path/'logs'/'training_metrics.json').write_text(json.dumps(log | change))
-        assert main(['viz.curves', '--output_dir', str(tmp_path)]) == 0 and (tmp_path/'curves'/'training_curves.png').stat().st_size > 5000
-    (tmp_path/'logs'/'training_metrics.json').write_text(json.dumps(log | dict(steps=[])))
-    assert main(['viz.curves', '--output_dir', str(tmp_path)]) == 2
+    log = json.loads((run / "logs" / "training_metrics.json").read_text())
+    (tmp_path / "logs").mkdir()
+    for change in (
+        dict(finished=False, val=[]),
+        dict(steps=log["steps"][:1], val=[]),
+        dict(steps=[log["steps"][0] | dict(loss=math.nan, grad_norm=None)] + log["steps"][1:]),
+    ):
+        (tmp_path / "logs" / "training_metrics.json").write_text(json.dumps(log | change))
+        assert (
+            main(["viz.curves", "--output_dir", str(tmp_path)]) == 0
+            and (tmp_path / "curves" / "training_curves.png").stat().st_size > 5000
+        )
+    (tmp_path / "logs" / "training_metrics.json").write_text(json.dumps(log | dict(steps=[])))
+    assert main(["viz.curves", "--output_dir", str(tmp_path)]) == 2
 
 
 def test_lines_are_told_apart_without_colour():
     from ddpm_nb.schedules import DDPMSchedules
-    axs = V.plot_schedules([DDPMSchedules(k, 50) for k in ('linear', 'cosine', 'sigmoid')])
-    for ax in axs: assert len({str(l.get_linestyle()) + str(l._unscaled_dash_pattern) for l in ax.lines}) == 3
+
+    axs = V.plot_schedules([DDPMSchedules(k, 50) for k in ("linear", "cosine", "sigmoid")])
+    for ax in axs:
+        assert len({str(l.get_linestyle()) + str(l._unscaled_dash_pattern) for l in ax.lines}) == 3
     assert len(set(V.COLORS)) == len(set(V.MARKERS)) == 6
 
 
 def test_colours_survive_colour_blindness():
     "Under simulated loss of the red or green cones (Viénot et al. 1999) the first four colours stay apart"
-    lin = np.array([[int(c[k:k + 2], 16)/255 for k in (1, 3, 5)] for c in V.COLORS[:4]])**2.2
-    lms = np.array([[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [.0299566, .184309, 1.46709]]); back = np.linalg.inv(lms)
-    for sim in ([[0, 2.02344, -2.52581], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [.494207, 0, 1.24827], [0, 0, 1]]):
-        seen = (lin@lms.T@np.array(sim).T@back.T).clip(0, 1)**(1/2.2); d = np.linalg.norm(seen[:, None] - seen, axis=-1)
-        assert d[~np.eye(4, dtype=bool)].min() > .14, d
+    lin = np.array([[int(c[k : k + 2], 16) / 255 for k in (1, 3, 5)] for c in V.COLORS[:4]]) ** 2.2
+    lms = np.array(
+        [[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [0.0299566, 0.184309, 1.46709]]
+    )
+    back = np.linalg.inv(lms)
+    for sim in (
+        [[0, 2.02344, -2.52581], [0, 1, 0], [0, 0, 1]],
+        [[1, 0, 0], [0.494207, 0, 1.24827], [0, 0, 1]],
+    ):
+        seen = (lin @ lms.T @ np.array(sim).T @ back.T).clip(0, 1) ** (1 / 2.2)
+        d = np.linalg.norm(seen[:, None] - seen, axis=-1)
+        assert d[~np.eye(4, dtype=bool)].min() > 0.14, d
 
 
 def test_speed_and_quality_takes_mixed_results():
-    r = lambda m, n, metrics: dict(name=f'{m}-{n}', num_steps=n, seconds_per_image=n/100, metrics=metrics)
-    d = dict(value=3., floor=None, features='inception', n=9)
-    ax = V.plot_speed_quality([r('ddim', 5, dict(fid=d)), r('ddim', 9, dict(kid=dict(value=1.))),
-                               r('heun', 5, dict(fid=d | dict(floor=1.)))])
-    assert [l.get_label() for l in ax.lines] == ['ddim', 'heun', 'floor: real images'] and ax.get_ylabel() == 'fid (inception, n=9)'
+    def r(m, n, metrics):
+        return dict(name=f"{m}-{n}", num_steps=n, seconds_per_image=n / 100, metrics=metrics)
+
+    d = dict(value=3.0, floor=None, features="inception", n=9)
+    ax = V.plot_speed_quality(
+        [
+            r("ddim", 5, dict(fid=d)),
+            r("ddim", 9, dict(kid=dict(value=1.0))),
+            r("heun", 5, dict(fid=d | dict(floor=1.0))),
+        ]
+    )
+    assert [l.get_label() for l in ax.lines] == [
+        "ddim",
+        "heun",
+        "floor: real images",
+    ] and ax.get_ylabel() == "fid (inception, n=9)"
 
 
 def test_nothing_half_written(tmp_path):
     x = torch.full((1, 1, 8, 8), torch.nan)
-    for f in (lambda: V.save_grid(x, tmp_path/'a.png'), lambda: V.save_gif([], tmp_path/'a.gif')):
-        with pytest.raises(DDPMError): f()
+    for f in (
+        lambda: V.save_grid(x, tmp_path / "a.png"),
+        lambda: V.save_gif([], tmp_path / "a.gif"),
+    ):
+        with pytest.raises(DDPMError):
+            f()
     assert not list(tmp_path.iterdir())
-    V.save_grid(to_uint8(torch.zeros(1, 1, 8, 8)), tmp_path/'a.png'); assert [p.name for p in tmp_path.iterdir()] == ['a.png']
+    V.save_grid(to_uint8(torch.zeros(1, 1, 8, 8)), tmp_path / "a.png")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]

@@ -1,5 +1,11 @@
 "One of several processes that `torchrun` starts; what it checks is decided by its first argument. Started by test_distributed.py"
-import json, math, os, signal, sys, time
+
+import json
+import math
+import os
+import signal
+import sys
+import time
 from pathlib import Path
 
 import torch
@@ -11,84 +17,156 @@ from ddpm_nb.data import ImageData
 from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.unet import UNetSmall
 
-NET = dict(image_size=8, in_channels=1, base_channels=8, channel_mults=(1, 2), num_res_blocks=1, attention_resolutions=(),
-           num_groups=4, parameterization='v', num_classes=4)
+NET = dict(
+    image_size=8,
+    in_channels=1,
+    base_channels=8,
+    channel_mults=(1, 2),
+    num_res_blocks=1,
+    attention_resolutions=(),
+    num_groups=4,
+    parameterization="v",
+    num_classes=4,
+)
 
 
-def trainer(out, data=None, device='cpu', **kw):
-    torch.manual_seed(int(os.environ.get('RANK', 0))) # other weights in each process: the first one's must win
-    pixels = torch.randint(0, 256, (64, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    usual = dict(max_steps=8, batch_size=10, accumulate=2, amp=False, log_every=2, learning_rate=1e-3,
-                 ema=dict(decay=.9, extra_decays=[.5]), scheduler=dict(warmup_steps=2),
-                 checkpoint=dict(every_steps=3), validation=dict(every_steps=4, num_images=16), optimizer=dict(eps=1e-4))
+def trainer(out, data=None, device="cpu", **kw):
+    # other weights in each process: the first one's must win
+    torch.manual_seed(int(os.environ.get("RANK", 0)))
+    pixels = torch.randint(
+        0, 256, (64, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    usual = dict(
+        max_steps=8,
+        batch_size=10,
+        accumulate=2,
+        amp=False,
+        log_every=2,
+        learning_rate=1e-3,
+        ema=dict(decay=0.9, extra_decays=[0.5]),
+        scheduler=dict(warmup_steps=2),
+        checkpoint=dict(every_steps=3),
+        validation=dict(every_steps=4, num_images=16),
+        optimizer=dict(eps=1e-4),
+    )
     data = data or ImageData(pixels, torch.arange(64) % 4, flip=True)
-    return T.DDPMTrainer(UNetSmall(**NET), DDPMSchedules('cosine', 20), data, ImageData(pixels, torch.arange(64) % 4), output_dir=out,
-                         device=device, progress=False, config=usual | kw)
+    return T.DDPMTrainer(
+        UNetSmall(**NET),
+        DDPMSchedules("cosine", 20),
+        data,
+        ImageData(pixels, torch.arange(64) % 4),
+        output_dir=out,
+        device=device,
+        progress=False,
+        config=usual | kw,
+    )
 
 
 class StopAt(T.Callback):
-    def __init__(self, n): self.n = n
+    def __init__(self, n):
+        self.n = n
+
     def after_step(self, tr):
-        if tr.step == self.n: tr.stop = KeyboardInterrupt()
+        if tr.step == self.n:
+            tr.stop = KeyboardInterrupt()
 
 
 class Spoiled(ImageData):
     "In one process only, and only for a while"
+
     n = 0
+
     def batches(self, order, **kw):
         for x, y in super().batches(order, **kw):
-            self.n += 1; bad = os.environ.get('RANK') == '1' and self.n in self.when
-            yield (x*math.nan if bad else x), y
+            self.n += 1
+            bad = os.environ.get("RANK") == "1" and self.n in self.when
+            yield (x * math.nan if bad else x), y
 
 
 def many(out):
     "One start of the processes, several checks; what each process saw is written down"
-    rank, seen = int(os.environ['RANK']), {}
-    with T.joined('cpu') as dev:
-        t = trainer(out/'two', device=dev); t.train(); seen['two'] = t.step
+    rank, seen = int(os.environ["RANK"]), {}
+    with T.joined("cpu") as dev:
+        t = trainer(out / "two", device=dev)
+        t.train()
+        seen["two"] = t.step
         with T.first_goes_ahead():
-            seen['found'] = (out/'fetched').exists()
-            if rank == 0: time.sleep(.5); (out/'fetched').write_text('')
+            seen["found"] = (out / "fetched").exists()
+            if rank == 0:
+                time.sleep(0.5)
+                (out / "fetched").write_text("")
 
-        t = trainer(out/'one-two', device=dev).resume(out/'one'/'ckpts'/'step_00000003.pt'); t.train()
-        seen['resumed'] = (t.step, t.history['resumes'])
+        t = trainer(out / "one-two", device=dev).resume(out / "one" / "ckpts" / "step_00000003.pt")
+        t.train()
+        seen["resumed"] = (t.step, t.history["resumes"])
 
-        data = Spoiled(torch.zeros(64, 1, 8, 8, dtype=torch.uint8), torch.arange(64) % 4); data.when = (3,)
-        t = trainer(out/'nan', data, dev); t.train()
-        seen['nan'] = (t.step, t.history['skipped'], all(v.isfinite().all().item() for v in t.model.state_dict().values()))
-        data.n, data.when = 0, range(4, 99); t = trainer(out/'nans', data, dev, max_bad_steps=3)
-        try: t.train()
-        except DDPMError as e: seen['nans'] = (t.step, '3 steps in a row' in str(e))
+        data = Spoiled(torch.zeros(64, 1, 8, 8, dtype=torch.uint8), torch.arange(64) % 4)
+        data.when = (3,)
+        t = trainer(out / "nan", data, dev)
+        t.train()
+        seen["nan"] = (
+            t.step,
+            t.history["skipped"],
+            all(v.isfinite().all().item() for v in t.model.state_dict().values()),
+        )
+        data.n, data.when = 0, range(4, 99)
+        t = trainer(out / "nans", data, dev, max_bad_steps=3)
+        try:
+            t.train()
+        except DDPMError as e:
+            seen["nans"] = (t.step, "3 steps in a row" in str(e))
 
-        t = trainer(out/'stop', device=dev); t.callbacks.append(StopAt(5 if rank == 1 else 99)) # only one is told
-        try: t.train()
-        except KeyboardInterrupt: seen['stop'] = t.step
-        t = trainer(out/'term', device=dev)
+        # only one is told
+        t = trainer(out / "stop", device=dev)
+        t.callbacks.append(StopAt(5 if rank == 1 else 99))
+        try:
+            t.train()
+        except KeyboardInterrupt:
+            seen["stop"] = t.step
+        t = trainer(out / "term", device=dev)
+
         class Term(T.Callback):
             def after_step(self, tr):
-                if tr.step == 4 and rank == 1: os.kill(os.getpid(), signal.SIGTERM)
+                if tr.step == 4 and rank == 1:
+                    os.kill(os.getpid(), signal.SIGTERM)
+
         t.callbacks.append(Term())
-        try: t.train()
-        except SystemExit as e: seen['term'] = (t.step, e.code)
-        t = trainer(out/'early', device=dev, early_stop=dict(patience=1, min_delta=9.), validation=dict(every_steps=1, num_images=8))
-        t.train(); seen['early'] = t.step
-        weights = torch.cat([p.flatten() for p in t.model.parameters()]); other = weights.clone()
-        torch.distributed.broadcast(other, 0); seen['same'] = torch.equal(weights, other)
-    (out/f'{rank}.json').write_text(json.dumps(seen))
+        try:
+            t.train()
+        except SystemExit as e:
+            seen["term"] = (t.step, e.code)
+        t = trainer(
+            out / "early",
+            device=dev,
+            early_stop=dict(patience=1, min_delta=9.0),
+            validation=dict(every_steps=1, num_images=8),
+        )
+        t.train()
+        seen["early"] = t.step
+        weights = torch.cat([p.flatten() for p in t.model.parameters()])
+        other = weights.clone()
+        torch.distributed.broadcast(other, 0)
+        seen["same"] = torch.equal(weights, other)
+    (out / f"{rank}.json").write_text(json.dumps(seen))
 
 
 def dies(args):
     "Train from the command line; the second process is killed at its fourth step, the first time"
-    if os.environ['RANK'] == '1' and os.environ['TORCHELASTIC_RESTART_COUNT'] == '0':
+    if os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
         f = T.DDPMTrainer.train_step
+
         def g(self, *a):
             f(self, *a)
-            if self.step == 4: os.kill(os.getpid(), signal.SIGKILL)
+            if self.step == 4:
+                os.kill(os.getpid(), signal.SIGKILL)
+
         T.DDPMTrainer.train_step = g
-    return main(['train', *args])
+    return main(["train", *args])
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     torch.set_num_threads(1)
-    if sys.argv[1] == 'many': many(Path(sys.argv[2]))
-    else: sys.exit(dies(sys.argv[2:]))
+    if sys.argv[1] == "many":
+        many(Path(sys.argv[2]))
+    else:
+        sys.exit(dies(sys.argv[2:]))
