@@ -474,7 +474,7 @@ def config_names() -> list:
     "The packaged configs"
     return sorted(
         p.name[:-5]
-        for p in (resources.files("ddpm_nb") / "configs").iterdir()
+        for p in (resources.files("ddpm_nb") / "assets" / "configs").iterdir()
         if p.name.endswith(".yaml")
     )
 
@@ -485,7 +485,7 @@ def read_config(
     "The text of a config, parsed; raises `DDPMError` if there is none, or if it cannot be read"
     names = config_names()
     path = (
-        resources.files("ddpm_nb") / "configs" / f"{name}.yaml"
+        resources.files("ddpm_nb") / "assets" / "configs" / f"{name}.yaml"
         if str(name) in names
         else Path(name)
     )

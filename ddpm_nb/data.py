@@ -137,7 +137,7 @@ def load_mnist(
 ) -> ImageData:
     "MNIST from the package itself: nothing is downloaded, nothing is written"
     require(split in ("train", "test"), f"dataset.split: {split!r}; expected 'train' or 'test'")
-    d, s = resources.files("ddpm_nb") / "data", "train" if split == "train" else "t10k"
+    d, s = resources.files("ddpm_nb") / "assets" / "mnist", "train" if split == "train" else "t10k"
     x = torch.from_numpy(read_idx(d / f"{s}-images-idx3-ubyte.gz").copy())[:, None]
     y = torch.from_numpy(read_idx(d / f"{s}-labels-idx1-ubyte.gz").astype(np.int64))
     return ImageData(fit_image(x, image_size), y, name="mnist", flip=False, num_classes=10)

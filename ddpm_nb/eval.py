@@ -385,7 +385,7 @@ def load_features(
     if name == "inception":
         return InceptionFeatures(inception_weights())
     path = (
-        Path(str(resources.files("ddpm_nb") / "weights" / "mnist_cnn.safetensors"))
+        Path(str(resources.files("ddpm_nb") / "assets" / "weights" / "mnist_cnn.safetensors"))
         if name == "mnist-cnn"
         else Path(name)
     )

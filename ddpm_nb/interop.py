@@ -47,7 +47,7 @@ def save_pretrained(
 # %% ../nbs/11_interop.ipynb #5d740509
 def pretrained_names() -> list:
     "The models that ship with the package"
-    files = [p.name for p in (resources.files("ddpm_nb") / "weights").iterdir()]
+    files = [p.name for p in (resources.files("ddpm_nb") / "assets" / "weights").iterdir()]
     return sorted(
         f.removesuffix(".safetensors")
         for f in files
@@ -65,7 +65,7 @@ def load_pretrained(
 
     own = name in pretrained_names()
     path = (
-        Path(str(resources.files("ddpm_nb") / "weights" / f"{name}.safetensors"))
+        Path(str(resources.files("ddpm_nb") / "assets" / "weights" / f"{name}.safetensors"))
         if own
         else Path(name)
     )

@@ -57,7 +57,7 @@ def main():
     p.add_argument("--machine", default="not noted")
     a = p.parse_args()
     name = a.what[-1]
-    path = Path(resources.files("ddpm_nb") / "weights" / f"{name}.safetensors")
+    path = Path(resources.files("ddpm_nb") / "assets" / "weights" / f"{name}.safetensors")
     if len(a.what) == 2:
         f = Path(a.what[0]) / "ckpts" / "latest.pt"
         ck = load_checkpoint(f)

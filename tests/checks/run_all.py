@@ -195,7 +195,7 @@ from ddpm_nb.all import *
 assert not {'nbdev', 'IPython', 'diffusers'} & set(sys.modules)
 assert len(load_mnist('test')) == 10000
 names = {str(f) for f in files('ddpm_nb')}
-assert any(f.endswith('licenses/LICENSE') for f in names) and 'ddpm_nb/data/LICENSE.md' in names
+assert any(f.endswith('licenses/LICENSE') for f in names) and 'ddpm_nb/assets/mnist/LICENSE.md' in names
 assert not any(f.startswith(('tests', 'nbs')) for f in names)
 """
 
