@@ -21,11 +21,12 @@ SETTINGS = [
 def one(config, device, batch_size, accumulate=1, gradient_checkpointing=False):
     "Two steps of a config's model on images of noise; peak in GiB"
     import torch
+    from ddpm_nb.app.config import load_config
+    from ddpm_nb.engine.callbacks import peak_memory
+    from ddpm_nb.engine.run import DDPMTrainer
 
-    from ddpm_nb.config import load_config
     from ddpm_nb.data import ImageData
     from ddpm_nb.schedules import DDPMSchedules
-    from ddpm_nb.trainer import DDPMTrainer, peak_memory
     from ddpm_nb.unet import UNetSmall
 
     c = load_config(config)
@@ -70,9 +71,10 @@ def stream(root, batches=200):
     import time
 
     import torch
+    from ddpm_nb.engine.callbacks import peak_memory
+    from ddpm_nb.engine.folders import FolderData
 
-    from ddpm_nb.data import FolderData, epoch_order
-    from ddpm_nb.trainer import peak_memory
+    from ddpm_nb.data import epoch_order
 
     cpu = torch.device("cpu")
     before = peak_memory(cpu)

@@ -18,17 +18,20 @@ import time
 from pathlib import Path
 
 import torch
+from ddpm_nb.app.config import load_config
+from ddpm_nb.engine.animation import save_grid
+from ddpm_nb.engine.datasets import import_torchvision
+from ddpm_nb.engine.features import load_features
+from ddpm_nb.engine.run import DDPMTrainer
 
-from ddpm_nb.config import load_config
-from ddpm_nb.core import fold_seed, import_torchvision
+from ddpm_nb.core import fold_seed
 from ddpm_nb.data import load_mnist
-from ddpm_nb.eval import extract_features, fid_proxy, kid, load_features
+from ddpm_nb.eval import extract_features, fid_proxy, kid
 from ddpm_nb.loss import DDPMLoss
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.schedules import DDPMSchedules
-from ddpm_nb.trainer import EMA, DDPMTrainer, lr_at
+from ddpm_nb.trainer import EMA, lr_at
 from ddpm_nb.unet import UNetSmall
-from ddpm_nb.viz import save_grid
 
 
 def batches(batch_size, seed=0):

@@ -14,9 +14,10 @@ import warnings
 
 import torch
 import train_step
+from ddpm_nb.app.interop import to_diffusers
+from ddpm_nb.engine.datasets import import_torchvision
+from ddpm_nb.pretrained import load_pretrained
 
-from ddpm_nb.core import import_torchvision
-from ddpm_nb.interop import load_pretrained, to_diffusers
 from ddpm_nb.sampler import DDPMSampler
 
 

@@ -20,14 +20,14 @@ import warnings
 
 import torch
 import torch.nn.functional as F
+from ddpm_nb.app.interop import unet2d_config
+from ddpm_nb.engine.datasets import import_torchvision
+from ddpm_nb.engine.run import DDPMTrainer
 from torch.utils.flop_counter import FlopCounterMode
 
 from ddpm_nb import unet
-from ddpm_nb.core import import_torchvision
 from ddpm_nb.data import ImageData
-from ddpm_nb.interop import unet2d_config
 from ddpm_nb.schedules import DDPMSchedules
-from ddpm_nb.trainer import DDPMTrainer
 from ddpm_nb.unet import UNetSmall
 
 MODEL = dict(

@@ -10,12 +10,14 @@ import time
 
 import numpy as np
 import torch
+from ddpm_nb.app.config import load_config
+from ddpm_nb.engine.datasets import load_data
+from ddpm_nb.engine.optim import make_optimizer
+from ddpm_nb.engine.run import DDPMTrainer
 
-from ddpm_nb.config import load_config
-from ddpm_nb.data import load_data
 from ddpm_nb.loss import DDPMLoss
 from ddpm_nb.schedules import DDPMSchedules
-from ddpm_nb.trainer import EMA, Callback, DDPMTrainer, make_optimizer
+from ddpm_nb.trainer import EMA, Callback
 from ddpm_nb.unet import UNetSmall
 
 

@@ -10,11 +10,12 @@ and the model has the rest. Every row has the same number of pictures, the same 
 import argparse
 
 import torch
+from ddpm_nb.engine.features import load_features
+from ddpm_nb.pretrained import load_pretrained
 
 from ddpm_nb.core import fold_seed
 from ddpm_nb.data import load_mnist
-from ddpm_nb.eval import fid_proxy, load_features
-from ddpm_nb.interop import load_pretrained
+from ddpm_nb.eval import fid_proxy
 from ddpm_nb.sampler import DDPMSampler
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from ddpm_nb.app.arguments import parse
+from ddpm_nb.app.command_train import make_trainer
+from ddpm_nb.app.config import load_config
+from ddpm_nb.engine.checkpoint import load_checkpoint, load_model
 from PIL import Image
 
-from ddpm_nb.cli import main, make_trainer, parse
-from ddpm_nb.config import load_config
-from ddpm_nb.trainer import load_checkpoint, load_model
+from ddpm_nb.cli import main
 
 SMALL = "--dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions [] --model.num_groups 4 --schedules.timesteps 20 --batch_size 8 --training.validation.num_images 16 --training.sampling.every_steps 0".split()
 ENV = dict(os.environ, OMP_NUM_THREADS="1")
@@ -141,8 +143,9 @@ def test_bad_checkpoints(tmp_path, capsys, run):
 
 
 def test_bit_flips_never_load_silently(tmp_path, run):
+    from ddpm_nb.engine.checkpoint import load_checkpoint
+
     from ddpm_nb.core import DDPMError
-    from ddpm_nb.trainer import load_checkpoint
 
     good = bytearray((run / "ckpts" / "ema.pt").read_bytes())
     for at in (10, 2000, len(good) // 3, len(good) - 30):
@@ -519,7 +522,7 @@ def test_print_config_is_a_config(run, tmp_path, capsys):
     assert main(["sample.grid", "--output_dir", str(run), "--eta", ".5", "--print_config"]) == 0
     text = capsys.readouterr().out
     (tmp_path / "c.yaml").write_text(text)
-    from ddpm_nb.config import load_config
+    from ddpm_nb.app.config import load_config
 
     c = load_config(tmp_path / "c.yaml")
     assert (
@@ -770,7 +773,7 @@ def test_features_train(tmp_path, capsys):
         )
         == 0
     )
-    from ddpm_nb.eval import load_features
+    from ddpm_nb.engine.features import load_features
 
     net = load_features(str(tmp_path / "features" / "mnist-cnn.safetensors"))
     assert (

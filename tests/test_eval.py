@@ -10,12 +10,13 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from ddpm_nb.engine.datasets import import_torchvision, load_data
 from PIL import Image
 
 from ddpm_nb import eval as E
 from ddpm_nb.cli import main
-from ddpm_nb.core import DDPMError, import_torchvision, to_float, to_uint8
-from ddpm_nb.data import ImageData, load_data, load_mnist
+from ddpm_nb.core import DDPMError, to_float, to_uint8
+from ddpm_nb.data import ImageData, load_mnist
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.schedules import DDPMSchedules
 

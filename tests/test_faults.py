@@ -14,13 +14,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from ddpm_nb.engine.checkpoint import load_checkpoint
+from ddpm_nb.engine.files import writing
+from ddpm_nb.engine.folders import FolderData
+from ddpm_nb.engine.run import DDPMTrainer
 from PIL import Image
 
 from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError
-from ddpm_nb.data import FolderData, ImageData
+from ddpm_nb.data import ImageData
 from ddpm_nb.schedules import DDPMSchedules
-from ddpm_nb.trainer import LR_SCHEDULES, Callback, DDPMTrainer, load_checkpoint, writing
+from ddpm_nb.trainer import LR_SCHEDULES, Callback
 from ddpm_nb.unet import UNetSmall
 
 HERE, ENV = Path(__file__).parent, dict(os.environ, OMP_NUM_THREADS="1")

@@ -6,12 +6,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from ddpm_nb.likelihood import bits_per_dim
+from ddpm_nb.pretrained import load_pretrained
 from PIL import Image
 
 import ddpm_nb.sampler
 from ddpm_nb.cli import main
-from ddpm_nb.interop import load_pretrained
-from ddpm_nb.loss import DDPMLoss, bits_per_dim, loss_weights
+from ddpm_nb.loss import DDPMLoss, loss_weights
 from ddpm_nb.sampler import METHODS, SPACINGS, WITH_ETA, DDPMSampler, clip_x0, timesteps
 from ddpm_nb.schedules import PARAMETERIZATIONS, DDPMSchedules
 from ddpm_nb.unet import UNetSmall
@@ -614,7 +615,7 @@ def test_own_picture_and_mask(run, tmp_path, capsys, monkeypatch):
     mask = np.zeros((32, 32), np.uint8)
     mask[:, 16:] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    from ddpm_nb.viz import save_grid
+    from ddpm_nb.engine.animation import save_grid
 
     made = []
     monkeypatch.setattr(
@@ -682,7 +683,7 @@ def test_own_picture_and_mask(run, tmp_path, capsys, monkeypatch):
 
 def test_walk_between_two_own_pictures(run, tmp_path, capsys, monkeypatch):
     "Inverted, walked, and both ends come back"
-    from ddpm_nb.viz import save_grid
+    from ddpm_nb.engine.animation import save_grid
 
     made = []
     monkeypatch.setattr(

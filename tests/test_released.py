@@ -56,7 +56,7 @@ SAMPLE = """
 import sys
 import torch
 from ddpm_nb.sampler import DDPMSampler
-from ddpm_nb.trainer import load_model
+from ddpm_nb.engine.checkpoint import load_model
 torch.set_num_threads(1)
 model, schedules, ck = load_model(sys.argv[1])
 sampler, shape, y = DDPMSampler(schedules), (8, 1, 32, 32), torch.arange(8)

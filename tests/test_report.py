@@ -12,10 +12,10 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 import torch
+from ddpm_nb.app.report import make_report
+from ddpm_nb.engine.animation import save_gif, save_grid, save_mp4
 
 from ddpm_nb.cli import main
-from ddpm_nb.report import make_report
-from ddpm_nb.viz import save_gif, save_grid, save_mp4
 
 PARTS = dict(
     log="logs/training_metrics.json",

@@ -3,8 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from ddpm_nb.engine.datasets import import_torchvision
 
-from ddpm_nb.core import DDPMError, import_torchvision
+from ddpm_nb.core import DDPMError
 from ddpm_nb.loss import drop_labels
 from ddpm_nb.time_embedding import TimeEmbedding, sinusoidal_embedding
 from ddpm_nb.unet import Attention, Downsample, NormSiLU, ResBlock, UNetSmall, Upsample, norm_silu
@@ -201,7 +202,7 @@ TWINS = [
 def test_same_numbers_as_diffusers(kw, fmt):
     import_torchvision()
     diffusers = pytest.importorskip("diffusers")
-    from ddpm_nb.interop import unet2d_config
+    from ddpm_nb.app.interop import unet2d_config
 
     m = awake(**kw)
     x, t, y = batch(m)

@@ -1,0 +1,143 @@
+"""Where the names of 0.1 live now. Old import paths keep working, with a `DeprecationWarning`."""
+
+import warnings
+from importlib import import_module
+
+# old module: {new module: names, each `name` or `old=new`}
+MOVED = {
+    "core": {
+        "engine.datasets": "import_torchvision",
+        "engine.files": "unwritten atomic_path",
+    },
+    "data": {
+        "engine.folders": (
+            "EXTENSIONS ENDINGS check_range read_image why_unreadable check_image find_images "
+            "Files FolderData"
+        ),
+        "engine.datasets": "load_torchvision split_indices load_data",
+        "engine.failures": "LostProcess dead_workers_named",
+    },
+    "loss": {
+        "likelihood": (
+            "normal_kl discretized_gaussian_log_likelihood step_log_variance PMeanVariance "
+            "bits_per_dim"
+        ),
+    },
+    "trainer": {
+        "settings": "TRAINING_DEFAULTS check_ranges training_config",
+        "engine.files": "SEAL BROKEN_ZIP whole_digest seal damage whole_ones writing second_name",
+        "engine.checkpoint": "CKPT_KEYS load_checkpoint pick_weights load_model",
+        "engine.optim": "orthogonalize Muon make_optimizer",
+        "engine.callbacks": (
+            "peak_memory MetricsLog Validate EarlyStop SampleGrids Checkpoints StopOnSignal "
+            "Progress standard_callbacks"
+        ),
+        "engine.failures": "failures_named",
+        "engine.distributed": "Team meeting_place first_goes_ahead joined",
+        "engine.run": "DDPMTrainer",
+    },
+    "sampler": {
+        "core": "eval_mode",
+        "editing": "slerp",
+    },
+    "eval": {
+        "engine.external": "INCEPTION_HASH inception_weights InceptionFeatures load_lpips lpips_distance",
+        "engine.evaluate": (
+            "METRICS DEFAULT_METRICS SampleStats check_metrics sample_metrics model_metrics "
+            "reference_for sample_parts model_hash evaluate"
+        ),
+        "pretrained": "FeatureNet",
+        "engine.features": (
+            "classifier_accuracy train_feature_net data_hash net_hash save_features "
+            "load_features reference_stats"
+        ),
+        "likelihood": "mean_bits",
+    },
+    "viz": {
+        "engine.animation": "save_grid trajectory_frames caption_frame save_gif save_mp4",
+    },
+    "config": {
+        "app.config_schema": (
+            "RULES Key bounds_text as_type coerce signature_keys apply_rules sampling_keys "
+            "evaluation_keys logging_keys config_schema leaves"
+        ),
+        "app.config": (
+            "check suggest read_yaml config_names read_config parse_text override take_over "
+            "agree load_config config_yaml"
+        ),
+    },
+    "report": {
+        "app.report_tables": "DISTANCES md_table comparison_rows advice result_notes results_text metric_lines",
+        "app.curves": "save_curves save_all_curves save_schedule_plots newest",
+        "app.report": "report_markdown make_report",
+        "app.report_html": "markdown_html",
+    },
+    "interop": {
+        "app.interop": (
+            "save_pretrained unet2d_config to_diffusers check_unet2d unetsmall_config "
+            "from_diffusers"
+        ),
+        "pretrained": "pretrained_names load_pretrained",
+    },
+    "cli": {
+        "app.arguments": (
+            "COMMANDS EVERYWHERE FLAGS SWITCHES uses flag_key flags_of UsageError parse help_text"
+        ),
+        "app.sources": (
+            "settings check_writable checkpoint_path packaged_model check_same sampling_model "
+            "sampler_args"
+        ),
+        "engine.trackers": "Track trackers",
+        "app.command_train": (
+            "restarted own_checkpoints train_config start_from make_trainer run_training cmd_train"
+        ),
+        "app.command_sample": (
+            "picture_path cmd_sample noise_behind read_picture read_mask data_for "
+            "source_images cmd_from_images"
+        ),
+        "app.results": "read_results result_name main_numbers training_step",
+        "app.command_eval": "eval_plan eval_data cmd_eval",
+        "app.commands": "cmd_viz cmd_neighbours cmd_features cmd_export cmd_import cmd_demo",
+    },
+    "widgets": {
+        "app.panels": "LABELS picture figure Stopped Panel pretrained digits eta_of label_of",
+        "app.panels_sampling": "STEPS ScheduleExplorer Denoiser SamplerBench TrajectoryScrubber",
+        "app.panels_editor": "canvas to_hex from_hex uploaded Editor",
+        "app.panels_training": "LiveTraining",
+    },
+}
+
+
+def new_home(
+    module: str,  # a module of 0.1, without the package's name
+) -> dict:  # name -> (new module, new name)
+    "Where each name that left `module` is now"
+    entries = [
+        (entry.partition("="), home)
+        for home, names in MOVED.get(module, {}).items()
+        for entry in names.split()
+    ]
+    return {old: (f"ddpm_nb.{home}", new or old) for (old, _, new), home in entries}
+
+
+def moved(
+    module: str,  # the module's `__name__`
+):  # a function for `module.__getattr__` (PEP 562)
+    "Look old names up in their new module, with a warning that says where they are"
+    homes = new_home(module.rpartition("ddpm_nb.")[2])
+
+    def __getattr__(name):
+        if name == "__all__" and not _has_code(module):
+            return sorted(homes)
+        if name not in homes:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        home, new = homes[name]
+        warnings.warn(f"{module}.{name} is now {home}.{new}", DeprecationWarning, stacklevel=2)
+        return getattr(import_module(home), new)
+
+    return __getattr__
+
+
+def _has_code(module):
+    "Whether a module of 0.1 still defines names of its own, which `__all__` then lists"
+    return module.rpartition("ddpm_nb.")[2] not in ("config", "report", "interop", "widgets")
