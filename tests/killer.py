@@ -16,11 +16,12 @@ from pathlib import Path
 
 import torch
 
+import ddpm_nb.app.config
 import ddpm_nb.cli
-import ddpm_nb.config
-import ddpm_nb.data
+import ddpm_nb.engine.datasets
 import ddpm_nb.sampler
-import ddpm_nb.trainer as T  # before the first fork
+from ddpm_nb.engine.checkpoint import load_checkpoint
+from ddpm_nb.engine.run import DDPMTrainer
 
 
 def die():
@@ -41,14 +42,14 @@ def count_calls(at, found):
 
 def arm(moment, at):
     "Arrange for this process to die"
-    train, save = T.DDPMTrainer.train, torch.save
+    train, save = DDPMTrainer.train, torch.save
     if moment == "any":
 
         def f(self):
             count_calls(at, [0])
             return train(self)
 
-        T.DDPMTrainer.train = f
+        DDPMTrainer.train = f
     lives = [at[0] if isinstance(at, tuple) else 0]
 
     def in_a_save(sd, path, **kw):
@@ -79,7 +80,7 @@ def life(args, moment=None, at=None, report=None):
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         if report:  # count what a whole run takes
-            found, train = [0], T.DDPMTrainer.train
+            found, train = [0], DDPMTrainer.train
 
             def f(self):
                 count_calls(None, found)
@@ -87,7 +88,7 @@ def life(args, moment=None, at=None, report=None):
                 sys.setprofile(None)
                 return out
 
-            T.DDPMTrainer.train = f
+            DDPMTrainer.train = f
         elif moment:
             arm(moment, at)
         code = ddpm_nb.cli.main(["train", *args])
@@ -99,10 +100,10 @@ def life(args, moment=None, at=None, report=None):
 
 def main():
     torch.set_num_threads(1)
-    ddpm_nb.data.load_mnist = functools.cache(ddpm_nb.data.load_mnist)
+    ddpm_nb.engine.datasets.load_mnist = functools.cache(ddpm_nb.engine.datasets.load_mnist)
     # read once, and not in every life
     for split in ("train", "test"):
-        ddpm_nb.data.load_mnist(split, 8)
+        ddpm_nb.engine.datasets.load_mnist(split, 8)
     out, kills, rng, args = (
         Path(sys.argv[1]),
         int(sys.argv[2]),
@@ -123,7 +124,7 @@ def main():
         # (which save, where in it): saves come by twos and threes; a save makes some hundred calls
         where = rng.random() if moment == "half written" else rng.randint(1, 250)
         at = rng.randint(1, 6 * per_step) if moment == "any" else (rng.randint(1, 3), where)
-        had = T.load_checkpoint(latest)["step"] if latest.exists() else None
+        had = load_checkpoint(latest)["step"] if latest.exists() else None
         code = life(
             [
                 *args,
@@ -135,7 +136,7 @@ def main():
             at,
         )
         # raises if it does not load
-        now = T.load_checkpoint(latest)["step"] if latest.exists() else None
+        now = load_checkpoint(latest)["step"] if latest.exists() else None
         lives.append(dict(moment=moment, at=at, code=code, before=had, after=now))
     last = life([*args, "--output_dir", str(out / "cut"), "--resume", "latest"])
     print(json.dumps(dict(lives=lives, last=last)))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
+
 from ddpm_nb.app.arguments import parse
 from ddpm_nb.app.command_train import make_trainer
 from ddpm_nb.app.config import load_config
-from ddpm_nb.engine.checkpoint import load_checkpoint, load_model
-from PIL import Image
-
 from ddpm_nb.cli import main
+from ddpm_nb.engine.checkpoint import load_checkpoint, load_model
 
 SMALL = "--dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions [] --model.num_groups 4 --schedules.timesteps 20 --batch_size 8 --training.validation.num_images 16 --training.sampling.every_steps 0".split()
 ENV = dict(os.environ, OMP_NUM_THREADS="1")
@@ -143,9 +143,8 @@ def test_bad_checkpoints(tmp_path, capsys, run):
 
 
 def test_bit_flips_never_load_silently(tmp_path, run):
-    from ddpm_nb.engine.checkpoint import load_checkpoint
-
     from ddpm_nb.core import DDPMError
+    from ddpm_nb.engine.checkpoint import load_checkpoint
 
     good = bytearray((run / "ckpts" / "ema.pt").read_bytes())
     for at in (10, 2000, len(good) // 3, len(good) - 30):
@@ -364,7 +363,7 @@ def test_demo_hands_on_what_each_part_uses(tmp_path, monkeypatch):
         return seen.update({cmd: over}) or []
 
     for f in ("train", "sample", "eval", "viz"):
-        monkeypatch.setattr(f"ddpm_nb.cli.cmd_{f}", note)
+        monkeypatch.setattr(f"ddpm_nb.app.commands.cmd_{f}", note)
     assert (
         main(
             [
@@ -595,7 +594,7 @@ def test_unwritable_is_found_before_computing(run, tmp_path, capsys, monkeypatch
         return pytest.fail("computed first")
 
     monkeypatch.setattr("ddpm_nb.sampler.DDPMSampler.sample", boom)
-    monkeypatch.setattr("ddpm_nb.eval.evaluate", boom)
+    monkeypatch.setattr("ddpm_nb.engine.evaluate.evaluate", boom)
     for cmd in ("sample.grid", "sample.traj", "eval"):
         refused(capsys, "--output_dir", cmd, *ck)
     for name in ("../x", "/x.png", "a/b", "x.jpg"):

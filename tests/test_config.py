@@ -4,12 +4,12 @@ import copy
 
 import pytest
 import torch
+
 from ddpm_nb.app.config import config_names, config_yaml, load_config, read_yaml
 from ddpm_nb.app.config_schema import Key, coerce, config_schema, leaves
-from ddpm_nb.engine.run import DDPMTrainer
-
 from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData
+from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.loss import DDPMLoss
 from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.unet import UNetSmall

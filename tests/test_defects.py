@@ -4,11 +4,11 @@ import json
 
 import pytest
 import torch
-from ddpm_nb.app.config import config_names, load_config
-from ddpm_nb.engine.run import DDPMTrainer
 
+from ddpm_nb.app.config import config_names, load_config
 from ddpm_nb.cli import main
 from ddpm_nb.data import ImageData, load_mnist
+from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.loss import DDPMLoss
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.schedules import DDPMSchedules
@@ -203,8 +203,9 @@ def test_overfits_one_batch(tmp_path):
 
 
 def test_a_folder_is_streamed(tmp_path):
-    from ddpm_nb.engine.folders import FolderData
     from PIL import Image
+
+    from ddpm_nb.engine.folders import FolderData
 
     [Image.new("L", (20, 20), i).save(tmp_path / f"{i}.png") for i in range(16)]
     d = FolderData(tmp_path, 8, 1)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from ddpm_nb.engine.checkpoint import load_checkpoint
 
 from ddpm_nb.cli import main
+from ddpm_nb.engine.checkpoint import load_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parent))
 from worker import trainer

@@ -10,13 +10,32 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from ddpm_nb.engine.datasets import import_torchvision, load_data
 from PIL import Image
 
-from ddpm_nb import eval as E
 from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError, to_float, to_uint8
 from ddpm_nb.data import ImageData, load_mnist
+from ddpm_nb.engine import external
+from ddpm_nb.engine.datasets import import_torchvision, load_data
+from ddpm_nb.engine.evaluate import check_metrics, evaluate
+from ddpm_nb.engine.external import InceptionFeatures, load_lpips, lpips_distance
+from ddpm_nb.engine.features import load_features, reference_stats
+from ddpm_nb.eval import (
+    FeatureStats,
+    distance_name,
+    distance_result,
+    diversity,
+    extract_features,
+    fid_proxy,
+    frechet_distance,
+    kid,
+    nearest_neighbours,
+    perceptual_proxy,
+    precision_recall,
+    psnr,
+    ssim,
+)
+from ddpm_nb.pretrained import FeatureNet
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.schedules import DDPMSchedules
 
@@ -106,7 +125,7 @@ def inception_file(tmp_path_factory):
 def standard(inception_file, monkeypatch):
     "Let the random weights count as the ported ones"
     monkeypatch.setattr(
-        E, "INCEPTION_HASH", hashlib.sha256(inception_file.read_bytes()).hexdigest()[:8]
+        external, "INCEPTION_HASH", hashlib.sha256(inception_file.read_bytes()).hexdigest()[:8]
     )
 
 
@@ -122,7 +141,7 @@ def test_frechet_of_samples_with_n_below_and_above_d(n):
         torch.randn(n, d, generator=G(1)).double(),
         torch.randn(n, d, generator=G(2)).double() @ torch.randn(d, d, generator=G(3)).double(),
     )
-    a, b = (E.FeatureStats(d).add(z).result() for z in (X, Y))
+    a, b = (FeatureStats(d).add(z).result() for z in (X, Y))
     Xc, Yc = X - X.mean(0), Y - Y.mean(0)
     want = (
         ((a[0] - b[0]) ** 2).sum()
@@ -130,7 +149,7 @@ def test_frechet_of_samples_with_n_below_and_above_d(n):
         + b[1].trace()
         - 2 * torch.linalg.matrix_norm(Xc @ Yc.T, "nuc") / (n - 1)
     )
-    assert E.frechet_distance(*a, *b) == pytest.approx(want.item(), rel=1e-5)
+    assert frechet_distance(*a, *b) == pytest.approx(want.item(), rel=1e-5)
 
 
 def test_frechet_against_scipy_and_torch_fidelity():
@@ -139,24 +158,24 @@ def test_frechet_against_scipy_and_torch_fidelity():
     A, B = torch.randn(2, 12, 12, generator=G(0)).double()
     A, B, m = A @ A.T, B @ B.T, torch.randn(12, generator=G(1)).double()
     want = (m**2).sum() + A.trace() + B.trace() - 2 * np.trace(sqrtm((A @ B).numpy()).real)
-    assert E.frechet_distance(m, A, 0 * m, B) == pytest.approx(want.item(), rel=1e-8)
+    assert frechet_distance(m, A, 0 * m, B) == pytest.approx(want.item(), rel=1e-8)
     import_torchvision()
     fid = pytest.importorskip("torch_fidelity.metric_fid")
     theirs = fid.fid_statistics_to_metric(
         dict(mu=m.numpy(), sigma=A.numpy()), dict(mu=0 * m.numpy(), sigma=B.numpy()), False
     )
-    assert E.frechet_distance(m, A, 0 * m, B) == pytest.approx(
+    assert frechet_distance(m, A, 0 * m, B) == pytest.approx(
         theirs["frechet_inception_distance"], rel=1e-8
     )
 
 
 def test_frechet_closed_form_where_everything_commutes():
     s, t = torch.tensor([0.0, 1, 4, 9, 0]), torch.tensor([0.0, 9, 4, 0, 1])
-    assert E.frechet_distance(
+    assert frechet_distance(
         torch.zeros(5), torch.diag(s), torch.ones(5), torch.diag(t)
     ) == pytest.approx(5 + ((s**0.5 - t**0.5) ** 2).sum().item(), rel=1e-9)
     with pytest.raises(DDPMError, match="NaN"):
-        E.frechet_distance(
+        frechet_distance(
             torch.full((1,), torch.nan), torch.ones(1, 1), torch.zeros(1), torch.ones(1, 1)
         )
 
@@ -186,11 +205,11 @@ def clouds():
 def test_fid_is_torch_fidelitys_and_torchmetrics(inception_file, standard, clouds):
     import_torchvision()
     tf, real, fake = pytest.importorskip("torch_fidelity"), *clouds
-    net = E.load_features(inception_file)
+    net = load_features(inception_file)
     # one from bytes, one from floats
-    ref, st = (E.FeatureStats(2048).add(E.extract_features(z, net)) for z in (real, to_float(fake)))
-    ours = E.distance_result(st, net, ref.result())
-    assert (net.name, E.distance_name(net)) == ("inception", "fid") and "fewer than 2049" in ours[
+    ref, st = (FeatureStats(2048).add(extract_features(z, net)) for z in (real, to_float(fake)))
+    ours = distance_result(st, net, ref.result())
+    assert (net.name, distance_name(net)) == ("inception", "fid") and "fewer than 2049" in ours[
         "note"
     ]
     theirs = tf.calculate_metrics(
@@ -216,18 +235,18 @@ def test_fid_is_torch_fidelitys_and_torchmetrics(inception_file, standard, cloud
 
 
 def test_inception_takes_grey_and_floats(inception_file):
-    net = E.load_features(inception_file)
+    net = load_features(inception_file)
     grey = (torch.rand(2, 1, 40, 40, generator=G()) * 255).byte()
     want = net.net(grey.expand(-1, 3, -1, -1))[0]
     for x in (grey, to_float(grey)):
-        assert torch.allclose(E.extract_features(x, net), want, atol=1e-5)
+        assert torch.allclose(extract_features(x, net), want, atol=1e-5)
 
 
 def test_only_the_ported_weights_make_it_fid(inception_file):
-    net = E.load_features(inception_file)
-    assert E.distance_name(net) == "fid_proxy" and net.name.startswith("inception-")
+    net = load_features(inception_file)
+    assert distance_name(net) == "fid_proxy" and net.name.startswith("inception-")
     with pytest.raises(DDPMError, match="--evaluation.features inception"):
-        E.check_metrics(["fid"], net)
+        check_metrics(["fid"], net)
 
 
 def test_inception_file_that_would_run_code(tmp_path):
@@ -239,15 +258,15 @@ def test_inception_file_that_would_run_code(tmp_path):
 
     torch.save(dict(x=Evil()), tmp_path / "evil.pth")
     with pytest.raises(DDPMError, match="does not hold"):
-        E.InceptionFeatures(tmp_path / "evil.pth")
+        InceptionFeatures(tmp_path / "evil.pth")
     assert not (tmp_path / "owned").exists()
 
 
 def test_evaluate_calls_it_fid(inception_file, standard):
-    net = E.load_features(inception_file)
+    net = load_features(inception_file)
     data = ImageData(load_mnist("test").images[:6], name="mnist")
     s = DDPMSchedules("cosine", 20)
-    r = E.evaluate(
+    r = evaluate(
         lambda x, t: torch.zeros_like(x),
         s,
         data,
@@ -275,10 +294,10 @@ def test_kid_and_precision_recall_are_torch_fidelitys():
         torch.rand(90, 20, generator=G(1)).double(),
         torch.rand(90, 20, generator=G(2)).double() * 0.8,
     )
-    ours = E.kid(real, fake)
+    ours = kid(real, fake)
     theirs = K.kid_features_to_metric(real, fake, kid_subsets=1, kid_subset_size=90, verbose=False)
     assert ours["value"] == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
-    pr = E.precision_recall(real, fake)
+    pr = precision_recall(real, fake)
     theirs = P.prc_features_to_metric(fake, real, verbose=False)
     assert (pr["precision"], pr["recall"]) == pytest.approx(
         (theirs["precision"], theirs["recall"]), abs=1e-6
@@ -291,7 +310,7 @@ def test_kid_is_unbiased_and_its_error_is_right(shift):
 
     def many(n):
         return [
-            E.kid(
+            kid(
                 *torch.randn(2, n, 5, generator=G(i)) + torch.tensor([0.0, shift]).view(2, 1, 1),
                 seed=i,
             )
@@ -318,13 +337,13 @@ def test_psnr_and_ssim_are_scikit_images(channels, kind):
     for i in range(3):
         p, q = (z[i].permute(1, 2, 0).numpy() for z in (a, b))
         p, q = (p[..., 0], q[..., 0]) if channels == 1 else (p, q)
-        assert E.psnr(x, y)[i].item() == pytest.approx(
+        assert psnr(x, y)[i].item() == pytest.approx(
             peak_signal_noise_ratio(p, q, data_range=255), abs=1e-4
         )
         want = structural_similarity(
             p, q, data_range=255, channel_axis=None if channels == 1 else 2
         )
-        assert E.ssim(x, y)[i].item() == pytest.approx(want, abs=1e-5)
+        assert ssim(x, y)[i].item() == pytest.approx(want, abs=1e-5)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -338,7 +357,7 @@ def test_lpips_is_the_packages(channels, offline):
     torch.manual_seed(0)
     net = M.squeezenet1_1(weights=None)
     torch.save(net.state_dict(), offline / "squeezenet1_1-b8a52dc0.pth")
-    ours = E.load_lpips("squeeze")
+    ours = load_lpips("squeeze")
     a, b = (torch.rand(2, 3, channels, 40, 40, generator=G()) * 255).byte()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -346,7 +365,7 @@ def test_lpips_is_the_packages(channels, offline):
     want = theirs(*(to_float(z).expand(-1, 3, -1, -1) for z in (a, b))).detach().flatten()
     assert (want > 0).all()
     for x, y in ((a, b), (to_float(a), to_float(b))):
-        assert torch.allclose(E.lpips_distance(x, y, model=ours), want, atol=1e-5)
+        assert torch.allclose(lpips_distance(x, y, model=ours), want, atol=1e-5)
 
 
 # Evaluate: memory, batches, cache
@@ -370,7 +389,7 @@ def test_many_samples_in_bounded_memory(monkeypatch):
         return out
 
     monkeypatch.setattr(DDPMSampler, "sample", counted)
-    r = E.evaluate(
+    r = evaluate(
         lambda x, t: torch.zeros_like(x),
         DDPMSchedules("cosine", 20),
         load_mnist("test"),
@@ -392,7 +411,7 @@ def test_many_samples_in_bounded_memory(monkeypatch):
 def test_bits_per_dim_of_many_images_a_few_at_a_time():
     seen = []
     model = lambda x, t: seen.append(len(x)) or torch.zeros_like(x)
-    r = E.evaluate(
+    r = evaluate(
         model,
         DDPMSchedules("cosine", 10),
         load_mnist("test"),
@@ -419,20 +438,20 @@ def test_statistics_of_folders_are_never_stale(tmp_path):
             tmp_path / "im" / f"{i}.png"
         )
     load = lambda **k: load_data("folder", root=str(tmp_path / "im"), image_size=32, **k)
-    net = E.load_features()
+    net = load_features()
     c = tmp_path / "cache"
-    first = E.reference_stats(load(), net, c)
+    first = reference_stats(load(), net, c)
     kept = list(c.iterdir())
-    again = E.reference_stats(load(), net, c)
+    again = reference_stats(load(), net, c)
     assert len(kept) == 1 and torch.equal(first[1], again[1]) and list(c.iterdir()) == kept
-    E.reference_stats(load(channels=1), net, c)
-    E.reference_stats(load(limit=5), net, c)
+    reference_stats(load(channels=1), net, c)
+    reference_stats(load(limit=5), net, c)
     assert len(list(c.iterdir())) == 3
     Image.new("RGB", (40, 40), "red").save(load().files[0])
-    changed = E.reference_stats(load(), net, c)
+    changed = reference_stats(load(), net, c)
     assert len(list(c.iterdir())) == 4 and not torch.equal(changed[0], first[0])
-    other = E.FeatureNet()
-    E.reference_stats(load(), other.eval(), c)
+    other = FeatureNet()
+    reference_stats(load(), other.eval(), c)
     assert len(list(c.iterdir())) == 5
     # a file under another's name
     kept[0].write_bytes(b"x")
@@ -441,13 +460,13 @@ def test_statistics_of_folders_are_never_stale(tmp_path):
 
 def test_a_file_under_anothers_name_is_not_believed(tmp_path):
     a, b = (ImageData(load_mnist("test").images[k : k + 20], name="d") for k in (0, 20))
-    net = E.FeatureNet().eval()
-    E.reference_stats(a, net, tmp_path)
+    net = FeatureNet().eval()
+    reference_stats(a, net, tmp_path)
     (fa,) = tmp_path.iterdir()
-    want = E.reference_stats(b, net, tmp_path)
+    want = reference_stats(b, net, tmp_path)
     (fb,) = set(tmp_path.iterdir()) - {fa}
     shutil.copy(fa, fb)
-    assert torch.equal(E.reference_stats(b, net, tmp_path)[0], want[0])
+    assert torch.equal(reference_stats(b, net, tmp_path)[0], want[0])
 
 
 # From the command line
@@ -628,16 +647,16 @@ def test_a_diverged_model_is_named(run, tmp_path, capsys):
 @pytest.mark.parametrize(
     "f, says",
     [
-        (lambda x: E.fid_proxy(x[:, :, :16, :16]), "fit_image"),
-        (lambda x: E.fid_proxy(x[:0]), "2 or more"),
-        (lambda x: E.fid_proxy(x * torch.nan), "NaN"),
-        (lambda x: E.precision_recall(torch.rand(9, 4), torch.rand(8, 4)), "first 8"),
-        (lambda x: E.kid(torch.rand(9, 4), torch.rand(1, 4)), "2 or more"),
-        (lambda x: E.diversity(x[:1]), "2 or more"),
-        (lambda x: E.psnr(x, x * torch.nan), "NaN"),
-        (lambda x: E.ssim(x, x[:, :, :16]), "differ"),
-        (lambda x: E.nearest_neighbours(x, to_uint8(x)[..., :16]), "fit_image"),
-        (lambda x: E.perceptual_proxy(x[:0], x[:0]), "non-empty"),
+        (lambda x: fid_proxy(x[:, :, :16, :16]), "fit_image"),
+        (lambda x: fid_proxy(x[:0]), "2 or more"),
+        (lambda x: fid_proxy(x * torch.nan), "NaN"),
+        (lambda x: precision_recall(torch.rand(9, 4), torch.rand(8, 4)), "first 8"),
+        (lambda x: kid(torch.rand(9, 4), torch.rand(1, 4)), "2 or more"),
+        (lambda x: diversity(x[:1]), "2 or more"),
+        (lambda x: psnr(x, x * torch.nan), "NaN"),
+        (lambda x: ssim(x, x[:, :, :16]), "differ"),
+        (lambda x: nearest_neighbours(x, to_uint8(x)[..., :16]), "fit_image"),
+        (lambda x: perceptual_proxy(x[:0], x[:0]), "non-empty"),
     ],
 )
 def test_bad_pictures_are_refused_in_words(f, says):
@@ -671,7 +690,7 @@ def test_features_of_a_colour_folder(tmp_path, capsys):
     p = tmp_path / "o" / "features" / "im-cnn.safetensors"
     says = capsys.readouterr().out
     assert "test accuracy" in says and f"--evaluation.features {p}" in says
-    net = E.load_features(str(p))
+    net = load_features(str(p))
     assert net.in_channels == 3 and net.card["test_accuracy"] > 0.9 and net.card["num_classes"] == 2
     assert (
         main(
@@ -768,7 +787,7 @@ def test_all_methods_stops_and_goes_on(run, capsys, monkeypatch):
         "--seed",
         "3",
     ]
-    calls, real = [], E.evaluate
+    calls, real = [], evaluate
 
     def third_fails(*k, **kw):
         calls.append(1)
@@ -776,7 +795,7 @@ def test_all_methods_stops_and_goes_on(run, capsys, monkeypatch):
             raise KeyboardInterrupt
         return real(*k, **kw)
 
-    monkeypatch.setattr(E, "evaluate", third_fails)
+    monkeypatch.setattr("ddpm_nb.engine.evaluate.evaluate", third_fails)
     assert main(a) == 130
     two = [r["name"] for r in results(run)["results"]]
     assert {"ddim-2", "ddim-4"} <= set(two) and "dpmpp_2m-2" not in two

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from ddpm_nb.engine.checkpoint import load_checkpoint
-from ddpm_nb.engine.files import writing
-from ddpm_nb.engine.folders import FolderData
-from ddpm_nb.engine.run import DDPMTrainer
 from PIL import Image
 
 from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData
+from ddpm_nb.engine.checkpoint import load_checkpoint
+from ddpm_nb.engine.files import writing
+from ddpm_nb.engine.folders import FolderData
+from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.trainer import LR_SCHEDULES, Callback
 from ddpm_nb.unet import UNetSmall
@@ -220,7 +220,7 @@ def test_a_folder_resumes_in_the_middle_of_an_epoch(tmp_path):
 
 SIGNAL_AT = """
 import os, signal, sys
-import ddpm_nb.trainer as T
+import ddpm_nb.engine.callbacks as T
 from ddpm_nb.cli import main
 f = T.MetricsLog.after_step
 def g(self, tr):
@@ -419,7 +419,7 @@ def test_ctrl_c_on_a_full_disk_tells_of_the_disk(tmp_path, monkeypatch):
     def full(*a):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ddpm_nb.trainer.seal", full)
+    monkeypatch.setattr("ddpm_nb.engine.run.seal", full)
     with pytest.raises(DDPMError, match="No space left on device.*nothing had been saved yet"):
         t.train()
 
@@ -705,7 +705,7 @@ def test_a_data_worker_that_dies(tmp_path, how, capfd):
 
 DEAD_WORKER = """
 import os, sys
-import ddpm_nb.data as D
+import ddpm_nb.engine.folders as D
 from ddpm_nb.cli import main
 f = D.Files.__getitem__
 def g(self, i):
@@ -834,7 +834,7 @@ def test_overwrite_forgets_the_old_run(tmp_path):
 def test_saving_by_minutes(tmp_path, monkeypatch):
     "With a clock that the test turns"
     now = [0.0]
-    monkeypatch.setattr("ddpm_nb.trainer.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("ddpm_nb.engine.callbacks.time.monotonic", lambda: now[0])
     saved = []
     t = trainer(tmp_path, checkpoint=dict(every_steps=0, every_minutes=1))
     save = t.save

@@ -6,13 +6,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from ddpm_nb.likelihood import bits_per_dim
-from ddpm_nb.pretrained import load_pretrained
 from PIL import Image
 
 import ddpm_nb.sampler
 from ddpm_nb.cli import main
+from ddpm_nb.likelihood import bits_per_dim
 from ddpm_nb.loss import DDPMLoss, loss_weights
+from ddpm_nb.pretrained import load_pretrained
 from ddpm_nb.sampler import METHODS, SPACINGS, WITH_ETA, DDPMSampler, clip_x0, timesteps
 from ddpm_nb.schedules import PARAMETERIZATIONS, DDPMSchedules
 from ddpm_nb.unet import UNetSmall
@@ -619,7 +619,7 @@ def test_own_picture_and_mask(run, tmp_path, capsys, monkeypatch):
 
     made = []
     monkeypatch.setattr(
-        "ddpm_nb.viz.save_grid",
+        "ddpm_nb.engine.animation.save_grid",
         lambda x, *a: (made.append(x.unflatten(0, (-1, 3)).cpu()), save_grid(x, *a))[1],
     )
 
@@ -687,7 +687,8 @@ def test_walk_between_two_own_pictures(run, tmp_path, capsys, monkeypatch):
 
     made = []
     monkeypatch.setattr(
-        "ddpm_nb.viz.save_grid", lambda x, *a: (made.append(x.cpu()), save_grid(x, *a))[1]
+        "ddpm_nb.engine.animation.save_grid",
+        lambda x, *a: (made.append(x.cpu()), save_grid(x, *a))[1],
     )
     x = DDPMSampler(load_pretrained("mnist")[1]).ddim_sample(
         load_pretrained("mnist")[0], (2, 1, 32, 32), 10

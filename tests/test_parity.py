@@ -12,9 +12,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+
 from ddpm_nb.app.interop import from_diffusers, to_diffusers, unet2d_config
 from ddpm_nb.engine.datasets import import_torchvision
-
 from ddpm_nb.sampler import SPACINGS, DDPMSampler, Noise, clip_x0, karras_steps, timesteps
 from ddpm_nb.schedules import DDPMSchedules, rescale_zero_terminal_snr
 from ddpm_nb.unet import UNetSmall

@@ -12,10 +12,10 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 import torch
-from ddpm_nb.app.report import make_report
-from ddpm_nb.engine.animation import save_gif, save_grid, save_mp4
 
+from ddpm_nb.app.report import make_report
 from ddpm_nb.cli import main
+from ddpm_nb.engine.animation import save_gif, save_grid, save_mp4
 
 PARTS = dict(
     log="logs/training_metrics.json",
@@ -180,7 +180,7 @@ def check(d):
 
 def test_whatever_is_missing_is_said(tmp_path, monkeypatch):
     "All 256 subsets of the inputs; the curves are tiny here, drawing them is tested elsewhere"
-    from ddpm_nb import report as R
+    from ddpm_nb.app import report as R
 
     def dot(d, *names):
         return [save_grid(torch.zeros(1, 1, 8, 8), d / f"{n}.png") for n in names]

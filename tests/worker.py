@@ -10,11 +10,13 @@ from pathlib import Path
 
 import torch
 
-import ddpm_nb.trainer as T
 from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData
+from ddpm_nb.engine.distributed import first_goes_ahead, joined
+from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.schedules import DDPMSchedules
+from ddpm_nb.trainer import Callback
 from ddpm_nb.unet import UNetSmall
 
 NET = dict(
@@ -50,7 +52,7 @@ def trainer(out, data=None, device="cpu", **kw):
         optimizer=dict(eps=1e-4),
     )
     data = data or ImageData(pixels, torch.arange(64) % 4, flip=True)
-    return T.DDPMTrainer(
+    return DDPMTrainer(
         UNetSmall(**NET),
         DDPMSchedules("cosine", 20),
         data,
@@ -62,7 +64,7 @@ def trainer(out, data=None, device="cpu", **kw):
     )
 
 
-class StopAt(T.Callback):
+class StopAt(Callback):
     def __init__(self, n):
         self.n = n
 
@@ -86,11 +88,11 @@ class Spoiled(ImageData):
 def many(out):
     "One start of the processes, several checks; what each process saw is written down"
     rank, seen = int(os.environ["RANK"]), {}
-    with T.joined("cpu") as dev:
+    with joined("cpu") as dev:
         t = trainer(out / "two", device=dev)
         t.train()
         seen["two"] = t.step
-        with T.first_goes_ahead():
+        with first_goes_ahead():
             seen["found"] = (out / "fetched").exists()
             if rank == 0:
                 time.sleep(0.5)
@@ -125,7 +127,7 @@ def many(out):
             seen["stop"] = t.step
         t = trainer(out / "term", device=dev)
 
-        class Term(T.Callback):
+        class Term(Callback):
             def after_step(self, tr):
                 if tr.step == 4 and rank == 1:
                     os.kill(os.getpid(), signal.SIGTERM)
@@ -153,14 +155,14 @@ def many(out):
 def dies(args):
     "Train from the command line; the second process is killed at its fourth step, the first time"
     if os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
-        f = T.DDPMTrainer.train_step
+        f = DDPMTrainer.train_step
 
         def g(self, *a):
             f(self, *a)
             if self.step == 4:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        T.DDPMTrainer.train_step = g
+        DDPMTrainer.train_step = g
     return main(["train", *args])
 
 

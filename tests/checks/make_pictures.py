@@ -18,9 +18,9 @@ sys.path.insert(0, str(root))
 def animation(limit=2**20):
     "Sixteen states of one run: DDIM with 40 steps, guidance 2, seed 1, every second step a frame"
     import torch
+
     from ddpm_nb.engine.animation import save_gif, trajectory_frames
     from ddpm_nb.pretrained import load_pretrained
-
     from ddpm_nb.sampler import DDPMSampler
 
     model, schedules = load_pretrained("mnist-cond")
@@ -38,8 +38,9 @@ def animation(limit=2**20):
 
 def live():
     "The playground's last panel after two minutes"
-    from ddpm_nb.app.panels_training import LiveTraining
     from PIL import Image
+
+    from ddpm_nb.app.panels_training import LiveTraining
 
     panel = LiveTraining()
     panel.run(wait=True)

@@ -13,11 +13,10 @@ from pathlib import Path
 
 from ddpm_nb.app.interop import save_pretrained
 from ddpm_nb.app.results import result_name
+from ddpm_nb.data import load_mnist
 from ddpm_nb.engine.checkpoint import load_checkpoint, load_model
 from ddpm_nb.engine.evaluate import evaluate
 from ddpm_nb.pretrained import load_pretrained
-
-from ddpm_nb.data import load_mnist
 
 
 def measured(model, schedules, n, steps, eta, metrics, seed=0):
