@@ -7,67 +7,85 @@ from importlib import import_module
 MOVED = {
     "core": {
         "engine.datasets": "import_torchvision",
-        "engine.files": "unwritten atomic_path",
+        "engine.files": "unwritten=write_error atomic_path",
     },
     "data": {
         "engine.folders": (
-            "EXTENSIONS ENDINGS check_range read_image why_unreadable check_image find_images "
-            "Files FolderData"
+            "EXTENSIONS ENDINGS=EOF_MARKERS check_range read_image why_unreadable "
+            "check_image find_images Files FolderData"
         ),
         "engine.datasets": "load_torchvision split_indices load_data",
-        "engine.failures": "LostProcess dead_workers_named",
+        "engine.failures": "LostProcess dead_workers_named=translate_worker_death",
     },
     "loss": {
         "likelihood": (
-            "normal_kl discretized_gaussian_log_likelihood step_log_variance PMeanVariance "
-            "bits_per_dim"
+            "normal_kl discretized_gaussian_log_likelihood step_log_variance "
+            "PMeanVariance bits_per_dim"
         ),
     },
     "trainer": {
         "settings": "TRAINING_DEFAULTS check_ranges training_config",
-        "engine.files": "SEAL BROKEN_ZIP whole_digest seal damage whole_ones writing second_name",
-        "engine.checkpoint": "CKPT_KEYS load_checkpoint pick_weights load_model",
-        "engine.optim": "orthogonalize Muon make_optimizer",
-        "engine.callbacks": (
-            "peak_memory MetricsLog Validate EarlyStop SampleGrids Checkpoints StopOnSignal "
-            "Progress standard_callbacks"
+        "engine.files": (
+            "SEAL=CHECKSUM_PREFIX BROKEN_ZIP whole_digest=sha256_without_comment "
+            "seal=append_checksum damage=find_corruption whole_ones=intact_checkpoints "
+            "writing=atomic_write second_name=link_or_copy"
         ),
-        "engine.failures": "failures_named",
-        "engine.distributed": "Team meeting_place first_goes_ahead joined",
+        "engine.checkpoint": "CKPT_KEYS load_checkpoint pick_weights load_model",
+        "engine.optim": "orthogonalize=newton_schulz Muon make_optimizer",
+        "engine.callbacks": (
+            "peak_memory MetricsLog Validate EarlyStop SampleGrids Checkpoints "
+            "StopOnSignal Progress standard_callbacks"
+        ),
+        "engine.failures": "failures_named=translate_errors",
+        "engine.distributed": (
+            "Team=DistributedContext meeting_place=rendezvous_kwargs "
+            "first_goes_ahead=main_process_first joined=distributed"
+        ),
         "engine.run": "DDPMTrainer",
     },
     "sampler": {
         "core": "eval_mode",
         "editing": "slerp",
+        "sampler": (
+            "guide=classifier_free_guidance Noise=PerImageNoise Step=SamplerStep "
+            "WITH_ETA=METHODS_WITH_ETA"
+        ),
     },
     "eval": {
-        "engine.external": "INCEPTION_HASH inception_weights InceptionFeatures load_lpips lpips_distance",
+        "engine.external": (
+            "INCEPTION_HASH inception_weights InceptionFeatures load_lpips lpips_distance"
+        ),
         "engine.evaluate": (
-            "METRICS DEFAULT_METRICS SampleStats check_metrics sample_metrics model_metrics "
-            "reference_for sample_parts model_hash evaluate"
+            "METRICS DEFAULT_METRICS SampleStats check_metrics sample_metrics "
+            "model_metrics reference_for sample_parts=iter_samples model_hash evaluate"
         ),
         "pretrained": "FeatureNet",
         "engine.features": (
             "classifier_accuracy train_feature_net data_hash net_hash save_features "
             "load_features reference_stats"
         ),
-        "likelihood": "mean_bits",
+        "likelihood": "mean_bits=mean_bits_per_dim",
+        "eval": "as_pictures=validate_images",
     },
     "viz": {
         "engine.animation": "save_grid trajectory_frames caption_frame save_gif save_mp4",
     },
     "config": {
         "app.config_schema": (
-            "RULES Key bounds_text as_type coerce signature_keys apply_rules sampling_keys "
-            "evaluation_keys logging_keys config_schema leaves"
+            "RULES Key bounds_text as_type coerce signature_keys apply_rules "
+            "sampling_keys evaluation_keys logging_keys config_schema "
+            "leaves=flatten_schema"
         ),
         "app.config": (
-            "check suggest read_yaml config_names read_config parse_text override take_over "
-            "agree load_config config_yaml"
+            "check suggest read_yaml config_names read_config parse_text override "
+            "take_over=fill_shared agree=cross_validate load_config config_yaml"
         ),
     },
     "report": {
-        "app.report_tables": "DISTANCES md_table comparison_rows advice result_notes results_text metric_lines",
+        "app.report_tables": (
+            "DISTANCES md_table comparison_rows advice=recommend_sampler result_notes "
+            "results_text metric_lines"
+        ),
         "app.curves": "save_curves save_all_curves save_schedule_plots newest",
         "app.report": "report_markdown make_report",
         "app.report_html": "markdown_html",
@@ -84,16 +102,16 @@ MOVED = {
             "COMMANDS EVERYWHERE FLAGS SWITCHES uses flag_key flags_of UsageError parse help_text"
         ),
         "app.sources": (
-            "settings check_writable checkpoint_path packaged_model check_same sampling_model "
-            "sampler_args"
+            "settings check_writable checkpoint_path packaged_model "
+            "check_same=require_same_network sampling_model sampler_args"
         ),
         "engine.trackers": "Track trackers",
         "app.command_train": (
             "restarted own_checkpoints train_config start_from make_trainer run_training cmd_train"
         ),
         "app.command_sample": (
-            "picture_path cmd_sample noise_behind read_picture read_mask data_for "
-            "source_images cmd_from_images"
+            "picture_path=image_path cmd_sample noise_behind read_picture=read_user_image "
+            "read_mask data_for source_images cmd_from_images"
         ),
         "app.results": "read_results result_name main_numbers training_step",
         "app.command_eval": "eval_plan eval_data cmd_eval",
@@ -101,9 +119,12 @@ MOVED = {
     },
     "widgets": {
         "app.panels": "LABELS picture figure Stopped Panel pretrained digits eta_of label_of",
-        "app.panels_sampling": "STEPS ScheduleExplorer Denoiser SamplerBench TrajectoryScrubber",
+        "app.panels_sampling": ("STEPS ScheduleExplorer Denoiser SamplerBench TrajectoryScrubber"),
         "app.panels_editor": "canvas to_hex from_hex uploaded Editor",
         "app.panels_training": "LiveTraining",
+    },
+    "unet": {
+        "unet": "Level=Stage",
     },
 }
 

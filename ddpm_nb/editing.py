@@ -17,8 +17,8 @@ from .core import eval_mode, fold_seed, require
 from ddpm_nb.sampler import (
     DDPMSampler,
     Denoised,
-    Noise,
-    Step,
+    PerImageNoise,
+    SamplerStep,
     _check,
     _device,
     _picture,
@@ -38,7 +38,7 @@ def ddim_invert(
     spacing="trailing",  # likewise
     iters: int = 10,  # rounds of the fixed-point iteration per step; 1 is plain DDIM inversion
     batch_size: int | None = None,  # images at a time; does not change the result
-    callback=None,  # called with a `Step` after each
+    callback=None,  # called with a `SamplerStep` after each
 ) -> Tensor:  # the noise `x_T` that `ddim_sample(…, x_T=…, clip=None)` turns into `x0`
     "The noise behind a picture: DDIM (eta 0) run backwards; raises `DDPMError` where a step keeps nothing of the picture"
     require(iters >= 1, f"iters: {iters}; expected 1 or more")
@@ -64,7 +64,7 @@ def ddim_invert(
                     z = self._back(x, d, prev, t, getattr(model, "parameterization", "eps"))
                 x = z
                 if callback:
-                    callback(Step(i + 1, len(ts), t, x, d.x0, b))
+                    callback(SamplerStep(i + 1, len(ts), t, x, d.x0, b))
             out.append(x)
     return torch.cat(out)
 
@@ -201,7 +201,7 @@ def edit(
     ts = ts[len(ts) - round(strength * len(ts)) :]
     if not ts:
         return image.clone()
-    dice = Noise(
+    dice = PerImageNoise(
         fold_seed(seed, 7).initial_seed(), kwargs.get("start", 0), len(image), image.device
     )
     x_T = self.a[ts[0]] * image + self.s[ts[0]] * dice(image.shape[1:], image.dtype)

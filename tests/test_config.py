@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ddpm_nb.app.config import config_names, config_yaml, load_config, read_yaml
-from ddpm_nb.app.config_schema import Key, coerce, config_schema, leaves
+from ddpm_nb.app.config_schema import Key, coerce, config_schema, flatten_schema
 from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData
 from ddpm_nb.engine.run import DDPMTrainer
@@ -14,7 +14,7 @@ from ddpm_nb.loss import DDPMLoss
 from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.unet import UNetSmall
 
-KEYS = leaves(config_schema())
+KEYS = flatten_schema(config_schema())
 TINY = {
     "dataset.image_size": 16,
     "model.image_size": 16,
@@ -132,7 +132,7 @@ def test_packaged_configs(name):
 def test_texts_from_the_command_line_round_trip():
     "What --print_config shows can be typed"
     c = load_config("mnist_tiny")
-    for p, v in leaves(c).items():
+    for p, v in flatten_schema(c).items():
         text = (
             "null"
             if v is None
@@ -140,7 +140,7 @@ def test_texts_from_the_command_line_round_trip():
             if not isinstance(v, list)
             else "[" + ", ".join(map(str, v)) + "]"
         )
-        assert leaves(load_config("mnist_tiny", {p: text}))[p] == v, p
+        assert flatten_schema(load_config("mnist_tiny", {p: text}))[p] == v, p
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData
 from ddpm_nb.engine.checkpoint import load_checkpoint
-from ddpm_nb.engine.files import writing
+from ddpm_nb.engine.files import atomic_write
 from ddpm_nb.engine.folders import FolderData
 from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.schedules import DDPMSchedules
@@ -419,7 +419,7 @@ def test_ctrl_c_on_a_full_disk_tells_of_the_disk(tmp_path, monkeypatch):
     def full(*a):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ddpm_nb.engine.run.seal", full)
+    monkeypatch.setattr("ddpm_nb.engine.run.append_checksum", full)
     with pytest.raises(DDPMError, match="No space left on device.*nothing had been saved yet"):
         t.train()
 
@@ -457,11 +457,11 @@ def test_a_dead_worker_is_not_a_full_disk(tmp_path):
     "PyTorch raises its report in whatever the main program does, here in the middle of writing"
     p = tmp_path / "log.json"
     p.write_text("old")
-    with pytest.raises(DDPMError, match="a process that reads images died"), writing(p) as f:
+    with pytest.raises(DDPMError, match="a process that reads images died"), atomic_write(p) as f:
         f.write_text("half")
         raise RuntimeError("DataLoader worker (pid 7) exited unexpectedly with exit code 1.")
     assert p.read_text() == "old" and [q.name for q in tmp_path.iterdir()] == ["log.json"]
-    with pytest.raises(DDPMError, match="output: could not write"), writing(p):
+    with pytest.raises(DDPMError, match="output: could not write"), atomic_write(p):
         raise RuntimeError("PytorchStreamWriter failed writing file")
 
 

@@ -13,7 +13,7 @@ from ddpm_nb.cli import main
 from ddpm_nb.likelihood import bits_per_dim
 from ddpm_nb.loss import DDPMLoss, loss_weights
 from ddpm_nb.pretrained import load_pretrained
-from ddpm_nb.sampler import METHODS, SPACINGS, WITH_ETA, DDPMSampler, clip_x0, timesteps
+from ddpm_nb.sampler import METHODS, SPACINGS, METHODS_WITH_ETA, DDPMSampler, clip_x0, timesteps
 from ddpm_nb.schedules import PARAMETERIZATIONS, DDPMSchedules
 from ddpm_nb.unet import UNetSmall
 
@@ -208,7 +208,7 @@ def unit_dice(monkeypatch):
             Basis.draws = max(Basis.draws, self.k)
             return z.view(-1, 2, 1, 1)
 
-    monkeypatch.setattr(ddpm_nb.sampler, "Noise", Basis)
+    monkeypatch.setattr(ddpm_nb.sampler, "PerImageNoise", Basis)
     return Basis
 
 
@@ -361,7 +361,7 @@ CALLS = {
         f"{m}, eta 1": lambda sm, net, n, m=m, **kw: sm.sample(
             net, (n, 1, 8, 8), m, 4, eta=1.0, **kw
         )
-        for m in WITH_ETA
+        for m in METHODS_WITH_ETA
     },
     "inpaint": lambda sm, net, n, **kw: sm.inpaint(
         net, pics(n), torch.arange(8).view(1, 1, 1, 8) < 4, 4, resample=2, **kw

@@ -15,7 +15,7 @@ import torch
 
 from ddpm_nb.app.interop import from_diffusers, to_diffusers, unet2d_config
 from ddpm_nb.engine.datasets import import_torchvision
-from ddpm_nb.sampler import SPACINGS, DDPMSampler, Noise, clip_x0, karras_steps, timesteps
+from ddpm_nb.sampler import SPACINGS, DDPMSampler, PerImageNoise, clip_x0, karras_steps, timesteps
 from ddpm_nb.schedules import DDPMSchedules, rescale_zero_terminal_snr
 from ddpm_nb.unet import UNetSmall
 
@@ -197,7 +197,7 @@ def test_ddpm(par, spacing, variance, n, dtype, theirs, monkeypatch):
         s, "ddpm", model, start(dtype), num_steps=n, spacing=spacing, variance=variance, generator=5
     )
     # the first is the starting point, which is given here
-    dice = Noise(5, 0, 3)
+    dice = PerImageNoise(5, 0, 3)
     dice(SHAPE[1:], dtype)
     monkeypatch.setattr(
         module_of("DDPMScheduler"), "randn_tensor", lambda *a, **k: dice(SHAPE[1:], dtype).double()
@@ -234,7 +234,7 @@ def test_ddim(par, spacing, n, eta, dtype, theirs):
         ),
         start(torch.float64),
     )
-    dice = Noise(5, 0, 3)
+    dice = PerImageNoise(5, 0, 3)
     dice(SHAPE[1:], dtype)
     for t, nxt, o in zip(ts, [*ts[1:], -1], ours):
         # their step goes down by T // num_inference_steps, wherever the next step of the spacing
@@ -273,7 +273,7 @@ def test_dpmpp_2m(par, spacing, n, eta, dtype, theirs):
     ours = our_states(
         s, "dpmpp_2m", model, start(dtype), num_steps=n, spacing=spacing, eta=eta, generator=5
     )
-    x, dice = start(torch.float64), Noise(5, 0, 3)
+    x, dice = start(torch.float64), PerImageNoise(5, 0, 3)
     dice(SHAPE[1:], dtype)
     for t, o in zip(d.timesteps, ours):
         # they throw dice in the last step, too, and multiply them with 0
@@ -357,7 +357,7 @@ def test_clipping(par, clip, kw, dtype, theirs, monkeypatch):
         same(o, x, dtype)
     d = theirs("DDPMScheduler", s, par, "leading", variance_type="fixed_small", **kw)
     d.set_timesteps(20)
-    x, dice = start(torch.float64), Noise(5, 0, 3)
+    x, dice = start(torch.float64), PerImageNoise(5, 0, 3)
     dice(SHAPE[1:], dtype)
     monkeypatch.setattr(
         module_of("DDPMScheduler"), "randn_tensor", lambda *a, **k: dice(SHAPE[1:], dtype).double()
@@ -557,7 +557,7 @@ def test_their_pipelines_sample_our_folder(tmp_path, pipeline, zero_terminal_snr
     pipe.scheduler.register_to_config(clip_sample=False)
     x, n = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(3)), 10
     if pipeline == "DDPMPipeline":
-        dice = Noise(5, 0, 2)
+        dice = PerImageNoise(5, 0, 2)
         dice((3, 8, 8))
         draws = [x, *[dice((3, 8, 8)) for _ in range(n)]]
         for mod in (

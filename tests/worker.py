@@ -13,7 +13,7 @@ import torch
 from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData
-from ddpm_nb.engine.distributed import first_goes_ahead, joined
+from ddpm_nb.engine.distributed import main_process_first, distributed
 from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.trainer import Callback
@@ -88,11 +88,11 @@ class Spoiled(ImageData):
 def many(out):
     "One start of the processes, several checks; what each process saw is written down"
     rank, seen = int(os.environ["RANK"]), {}
-    with joined("cpu") as dev:
+    with distributed("cpu") as dev:
         t = trainer(out / "two", device=dev)
         t.train()
         seen["two"] = t.step
-        with first_goes_ahead():
+        with main_process_first():
             seen["found"] = (out / "fetched").exists()
             if rank == 0:
                 time.sleep(0.5)

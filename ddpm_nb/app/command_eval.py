@@ -60,7 +60,7 @@ def cmd_eval(
 
     from ddpm_nb.core import DDPMError
     import ddpm_nb.solvers  # noqa: F401, adds its methods to the sampler
-    from ddpm_nb.sampler import WITH_ETA, DDPMSampler
+    from ddpm_nb.sampler import METHODS_WITH_ETA, DDPMSampler
 
     m, s, c, src = sampling_model("eval", flags, over)
     e, seed, every = c["evaluation"], c["seed"], flags.get("all_methods")
@@ -83,7 +83,9 @@ def cmd_eval(
     ) | {k: e[k] for k in ("num_images", "num_bits", "lpips")}
     for i, (method, steps) in enumerate(todo, 1):
         own = [
-            k for k, v in (("eta", WITH_ETA), ("variance", ("ddpm",))) if method in v or not every
+            k
+            for k, v in (("eta", METHODS_WITH_ETA), ("variance", ("ddpm",)))
+            if method in v or not every
         ]
         kw = sampler_args(c, m, e["num_samples"], "batch_size", *own)
         for k in ("generator", "num_steps"):

@@ -37,7 +37,7 @@ def train_config(
 ) -> tuple:  # `(config, checkpoint to go on from, or None)`
     "The config of a new or a resumed run; raises `DDPMError` where a run already is and nothing says what to do with it"
     from ddpm_nb.engine.checkpoint import load_checkpoint
-    from ddpm_nb.engine.files import damage
+    from ddpm_nb.engine.files import find_corruption
 
     from ddpm_nb.core import require
 
@@ -55,7 +55,7 @@ def train_config(
         "choose another --output_dir",
     )
     left = next((p for p in kept if p.name in ("latest.pt", "best.pt")), None)
-    if restarted() and left and not (resume and damage(left)):
+    if restarted() and left and not (resume and find_corruption(left)):
         resume = left.stem
     if resume:
         path = checkpoint_path(flags, over, resume)[0]
@@ -108,7 +108,7 @@ def make_trainer(
     "Everything that a config describes, put together; raises `DDPMError` where its parts contradict each other"
     import torch
     from ddpm_nb.engine.datasets import load_data
-    from ddpm_nb.engine.distributed import first_goes_ahead
+    from ddpm_nb.engine.distributed import main_process_first
     from ddpm_nb.engine.run import DDPMTrainer
 
     from ddpm_nb.core import require, seed_everything
@@ -130,7 +130,7 @@ def make_trainer(
     )
     if fresh and c["init_from"]:
         start_from(model, c["init_from"])
-    with first_goes_ahead():
+    with main_process_first():
         train = load_data(split="train", **c["dataset"])
         val = load_data(split="test", files=getattr(train, "all_files", None), **c["dataset"])
 
@@ -151,7 +151,7 @@ def run_training(
 ) -> list:  # the files written; by the first of several processes, for all
     "Train to the end, or until somebody wants to stop"
     from ddpm_nb.app.config import config_yaml
-    from ddpm_nb.engine.files import writing
+    from ddpm_nb.engine.files import atomic_write
 
     tr = make_trainer(c, d, device, not resume)
     if resume:
@@ -161,7 +161,7 @@ def run_training(
         if not resume:  # --overwrite, or nothing is there
             for p in own_checkpoints(d):
                 p.unlink()
-        with writing(d / "logs" / "config.yaml") as t:
+        with atomic_write(d / "logs" / "config.yaml") as t:
             t.write_text(config_yaml(c), encoding="utf-8")
         print(
             f"{tr.model.num_params:,} parameters, {len(tr.data):,} images, steps {tr.step} to {tr.total_steps}, {tr.device}, "
@@ -195,7 +195,7 @@ def cmd_train(
     "Train, from the beginning or from a checkpoint; under `torchrun`, as one of several processes"
     c, resume = train_config(flags, over, cmd)
     d = check_writable(c["output"]["dir"], "ckpts", "logs", "grids")
-    from ddpm_nb.engine.distributed import joined
+    from ddpm_nb.engine.distributed import distributed
 
-    with joined(c["device"]) as device:
+    with distributed(c["device"]) as device:
         return run_training(c, d, device, resume)

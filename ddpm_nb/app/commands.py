@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .arguments import uses
 from .command_eval import cmd_eval, eval_data
-from .command_sample import cmd_sample, picture_path
+from .command_sample import cmd_sample, image_path
 from .command_train import cmd_train
 from ddpm_nb.app.sources import (
     check_writable,
@@ -59,7 +59,7 @@ def cmd_neighbours(
 
     m, s, c, _ = sampling_model("viz.neighbours", flags, over)
     n = c["sampling"]["num_samples"] if "sampling.num_samples" in over else 6
-    p = picture_path(Path(c["output"]["dir"]), "grids", flags, "neighbours", ".png")
+    p = image_path(Path(c["output"]["dir"]), "grids", flags, "neighbours", ".png")
     train, _ = eval_data(c, m)
     x = (
         DDPMSampler(s)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RULES', 'Key', 'bounds_text', 'as_type', 'coerce', 'signature_keys', 'apply_rules', 'sampling_keys',
-           'evaluation_keys', 'logging_keys', 'config_schema', 'leaves']
+           'evaluation_keys', 'logging_keys', 'config_schema', 'flatten_schema']
 
 # %% ../../nbs/lib/config_schema.ipynb #ee630a2d
 import copy
@@ -382,12 +382,12 @@ def config_schema() -> dict:
     )
 
 # %% ../../nbs/lib/config_schema.ipynb #b5822c22
-def leaves(
+def flatten_schema(
     schema: dict,  # nested
     path: str = "",  # where in the config we are
 ) -> dict:  # dotted path -> what is there
     "A nested mapping, flat"
     out = {}
     for k, v in schema.items():
-        out.update(leaves(v, f"{path}{k}.") if isinstance(v, dict) else {f"{path}{k}": v})
+        out.update(flatten_schema(v, f"{path}{k}.") if isinstance(v, dict) else {f"{path}{k}": v})
     return out

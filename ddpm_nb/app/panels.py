@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..core import DDPMError, make_grid
 from ..data import load_mnist
-from ..sampler import WITH_ETA, DDPMSampler
+from ..sampler import METHODS_WITH_ETA, DDPMSampler
 
 # %% ../../nbs/lib/panels.ipynb #18aba395
 def _optional(
@@ -218,9 +218,9 @@ def digits() -> Tensor:  # float `(100,1,32,32)`, in [-1,1]
 def eta_of(
     method: str,  # one of `METHODS`
     eta: float,  # what the slider says
-):  # a float for those of `WITH_ETA`, else None
+):  # a float for those of `METHODS_WITH_ETA`, else None
     "The slider's eta where it means something"
-    return eta if method in WITH_ETA else None
+    return eta if method in METHODS_WITH_ETA else None
 
 
 # not None: a drop-down list takes that for nothing chosen

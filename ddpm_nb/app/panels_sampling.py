@@ -27,7 +27,7 @@ from torch import Tensor
 
 from ..core import make_grid, require
 from ..eval import fid_proxy, psnr
-from ..sampler import METHODS, WITH_ETA, Noise
+from ..sampler import METHODS, METHODS_WITH_ETA, PerImageNoise
 from ..schedules import DDPMSchedules
 from ..viz import COLORS
 
@@ -72,7 +72,7 @@ class ScheduleExplorer(Panel):
         )
         t = self.t.value
         x0 = digits()[self.digit.value][None]
-        xt = d.q_sample(x0, torch.tensor([t]), Noise(0, 0, 1)(x0.shape[1:], torch.float32))
+        xt = d.q_sample(x0, torch.tensor([t]), PerImageNoise(0, 0, 1)(x0.shape[1:], torch.float32))
 
         def draw(*axs):
             for ax, k, lab in zip(
@@ -120,7 +120,7 @@ class Denoiser(Panel):
         model, sampler = pretrained()
         t = self.t.value
         x0 = digits()[self.digit.value][None]
-        noise = Noise(self.seed.value, 0, 1)(x0.shape[1:], torch.float32)
+        noise = PerImageNoise(self.seed.value, 0, 1)(x0.shape[1:], torch.float32)
         xt = sampler.schedules.q_sample(x0, torch.tensor([t]), noise)
         with torch.no_grad():
             guess = sampler.denoise(model, xt, t, clip="clip").x0
@@ -170,7 +170,7 @@ class SamplerBench(Panel):
         super().__init__("bench", rows, (), "A grid of generated digits")
         self.starters = [self.go, self.fid]
         self.method.observe(
-            lambda ch: setattr(self.eta, "disabled", ch["new"] not in WITH_ETA), "value"
+            lambda ch: setattr(self.eta, "disabled", ch["new"] not in METHODS_WITH_ETA), "value"
         )
         self.label.observe(lambda ch: setattr(self.guidance, "disabled", ch["new"] < 0), "value")
         for b, f in ((self.go, self.run), (self.fid, self.measure), (self.stop, self.halt.set)):

@@ -15,7 +15,7 @@ from .report_html import markdown_html
 from ddpm_nb.app.report_tables import (
     DISTANCES,
     _distance,
-    advice,
+    recommend_sampler,
     comparison_rows,
     md_table,
     metric_lines,
@@ -118,7 +118,7 @@ def _samplers(r):
     says = [
         n
         for n in (
-            advice(rs),
+            recommend_sampler(rs),
             *(f"{k}: {DISTANCES[k]}" for k in {_distance(r)[0] for r in rs} - {None}),
             *result_notes(rs),
         )

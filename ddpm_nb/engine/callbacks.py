@@ -14,7 +14,7 @@ import threading
 import time
 
 import torch
-from .files import second_name, writing
+from .files import link_or_copy, atomic_write
 
 from ..core import make_grid
 from ..trainer import Callback, out_of_patience
@@ -89,7 +89,7 @@ class MetricsLog(Callback):
             amp=str(tr.amp_dtype or torch.float32),
             **tr.history,
         )
-        with writing(tr.output_dir / "logs" / "training_metrics.json") as f:
+        with atomic_write(tr.output_dir / "logs" / "training_metrics.json") as f:
             f.write_text(json.dumps(h, indent=1, allow_nan=True))
         self.wrote = time.perf_counter()
         self.cost = self.wrote - t
@@ -148,7 +148,7 @@ class SampleGrids(Callback):
         with tr.ema.applied(tr.model):
             x = tr.sample_fn(tr.model, s["num_samples"])
         tr.model.train()
-        with writing(tr.output_dir / "grids" / f"step_{tr.step:06d}.png") as tmp:
+        with atomic_write(tr.output_dir / "grids" / f"step_{tr.step:06d}.png") as tmp:
             Image.fromarray(make_grid(x).numpy()).save(tmp)
 
 # %% ../../nbs/lib/callbacks.ipynb #seco0002
@@ -189,7 +189,7 @@ class Checkpoints(Callback):
         self.saved, self.due = tr.step, False  # also if it fails: the same step is not tried twice
         tr.save(d / "latest.pt")
         if keep:
-            second_name(d / "latest.pt", d / f"step_{tr.step:08d}.pt")
+            link_or_copy(d / "latest.pt", d / f"step_{tr.step:08d}.pt")
             # later ones are of a run gone back from
             mine = sorted(p for p in d.glob("step_*.pt") if p.stem <= f"step_{tr.step:08d}")
             for old in mine[:-keep]:

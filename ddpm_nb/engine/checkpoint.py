@@ -10,7 +10,7 @@ import pickle
 from pathlib import Path
 
 import torch
-from .files import BROKEN_ZIP, damage, whole_ones
+from .files import BROKEN_ZIP, find_corruption, intact_checkpoints
 
 from ..core import DDPMError, require
 from ..schedules import DDPMSchedules
@@ -30,8 +30,8 @@ def load_checkpoint(
         path.is_file(),
         f"checkpoint: {path} does not exist; train first, or name another with --checkpoint",
     )
-    if why := damage(path):
-        others = ", ".join(map(str, whole_ones(path.parent, but=path)[:3]))
+    if why := find_corruption(path):
+        others = ", ".join(map(str, intact_checkpoints(path.parent, but=path)[:3]))
         way = (
             f"whole ones, newest first: {others}; name one with --resume or --checkpoint"
             if others

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METRICS', 'DEFAULT_METRICS', 'SampleStats', 'check_metrics', 'sample_metrics', 'model_metrics', 'reference_for',
-           'sample_parts', 'model_hash', 'evaluate']
+           'iter_samples', 'model_hash', 'evaluate']
 
 # %% ../../nbs/lib/evaluate.ipynb #ef3324e4
 import time
@@ -13,14 +13,14 @@ from functools import partial
 import torch
 from .external import load_lpips, lpips_distance
 from .features import load_features, net_hash, reference_stats
-from ..likelihood import mean_bits
+from ..likelihood import mean_bits_per_dim
 from ..pretrained import FeatureNet
 from torch import Tensor, nn
 
 from ..core import fold_seed, require, to_uint8
 from ddpm_nb.eval import (
     FeatureStats,
-    as_pictures,
+    validate_images,
     calibration,
     distance_name,
     distance_result,
@@ -56,7 +56,7 @@ class SampleStats:
         y: Tensor = None,  # the labels asked for
     ):
         "Take in a batch, and let it go"
-        x = as_pictures(x.detach().cpu(), "samples")
+        x = validate_images(x.detach().cpu(), "samples")
         f = extract_features(x, self.net)
         self.stats.add(f)
         self.features = torch.cat([self.features, f[: self.keep - len(self.features)]])
@@ -194,7 +194,9 @@ def model_metrics(
     if "bits_per_dim" in metrics:
         few = slice(num_bits)
         yy = None if y is None else y[few]
-        res["bits_per_dim"] = mean_bits(model, schedules, images[few], yy, seed, progress=progress)
+        res["bits_per_dim"] = mean_bits_per_dim(
+            model, schedules, images[few], yy, seed, progress=progress
+        )
     return res
 
 # %% ../../nbs/lib/evaluate.ipynb #914431ff
@@ -221,7 +223,7 @@ def reference_for(
     )
 
 # %% ../../nbs/lib/evaluate.ipynb #2d4fbc30
-def sample_parts(
+def iter_samples(
     model,  # a `UNetSmall`, or a callable `(x, t)`
     schedules: DDPMSchedules,  # as in training
     image_shape: tuple,  # `(C,H,W)`
@@ -283,7 +285,7 @@ def evaluate(
         dict(desc=f"{method}-{num_steps}", unit="image"),
     )
     kwargs |= dict(method=method, num_steps=num_steps, generator=seed)
-    parts = sample_parts(model, schedules, data.image_shape, num_samples, batch_size, y, **kwargs)
+    parts = iter_samples(model, schedules, data.image_shape, num_samples, batch_size, y, **kwargs)
     seconds = 0.0
     with tqdm(total=num_samples, disable=not progress, dynamic_ncols=True, **bar) as bar:
         for x, part, took in parts:

@@ -16,7 +16,7 @@ from .datasets import import_torchvision
 from torch import Tensor, nn
 
 from ..core import DDPMError, eval_mode, require, to_uint8
-from ..eval import as_pictures
+from ..eval import validate_images
 
 # %% ../../nbs/lib/external.ipynb #158dfe81
 INCEPTION_HASH = "6726825d"
@@ -142,7 +142,7 @@ def lpips_distance(
     dev = next(model.parameters()).device
 
     def f(z):
-        return as_pictures(z).to(dev).expand(-1, 3, -1, -1)
+        return validate_images(z).to(dev).expand(-1, 3, -1, -1)
 
     with eval_mode(model):
         return model(f(a), f(b)).flatten().cpu()

@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 from .callbacks import StopOnSignal, standard_callbacks
 from .checkpoint import load_checkpoint
-from .distributed import Team
-from .failures import LostProcess, failures_named
-from .files import seal, writing
+from .distributed import DistributedContext
+from .failures import LostProcess, translate_errors
+from .files import append_checksum, atomic_write
 from .optim import make_optimizer
 from ..settings import training_config
 from fastcore.basics import patch
@@ -49,7 +49,7 @@ class DDPMTrainer:
         callbacks=None,  # more callbacks, after the standard ones
         progress: bool = True,  # show a progress bar
     ):
-        self.cfg, self.seed, self.team = training_config(config), seed, Team()
+        self.cfg, self.seed, self.team = training_config(config), seed, DistributedContext()
         self.device = pick_device(device) if isinstance(device, str) else device
         self.model, self.schedules = model.to(self.device), schedules.to(self.device)
         self.model.to(
@@ -64,7 +64,7 @@ class DDPMTrainer:
         self.steps_per_epoch = len(data) // self.cfg["batch_size"]
         self.total_steps = self.cfg["max_steps"] or self.cfg["epochs"] * self.steps_per_epoch
         require(self.total_steps > 0, f"training.epochs: {self.cfg['epochs']}; expected 1 or more")
-        self.start_state(
+        self.init_state(
             standard_callbacks(progress) if self.team.first else [StopOnSignal()], callbacks or []
         )
 
@@ -120,7 +120,7 @@ def check_fit(self: DDPMTrainer):
 
 
 @patch
-def start_state(
+def init_state(
     self: DDPMTrainer,
     standard: list,  # callbacks that every run has
     more: list,  # the caller's own, on the first process only
@@ -168,25 +168,25 @@ def draw(
     y: Tensor = None,  # their labels, int64 `(b,)`
 ):  # `(x, y, t, noise)`, each `(b,…)`
     "All random numbers of a step, as a function of (seed, step): mirrored images, labels partly hidden, timesteps, noise"
-    g, share = self.generator(3, self.step), self.team.share
+    g, shard = self.generator(3, self.step), self.team.shard
     n = len(x) if self.team.size == 1 else self.cfg["batch_size"]
     # dropout draws from the global stream
     torch.manual_seed(fold_seed(self.seed, 16, self.step, self.team.rank).initial_seed())
     if self.data.flip:
-        x = random_flip(x, fold_seed(self.seed, 5, self.step), n, share(torch.arange(n)))
+        x = random_flip(x, fold_seed(self.seed, 5, self.step), n, shard(torch.arange(n)))
     if self.cfg["channels_last"]:
         x = x.contiguous(memory_format=torch.channels_last)
     if self.conditional:
         # 1 where hidden
         hidden = drop_labels(torch.zeros(n, device=self.device), 1, self.cfg["label_dropout"], g)
-        y = torch.where(share(hidden).bool(), self.model.null_label, y)
+        y = torch.where(shard(hidden).bool(), self.model.null_label, y)
     t = torch.randint(0, self.schedules.T, (n,), generator=g, device=self.device)
     noise = torch.randn((n, *x.shape[1:]), generator=g, device=self.device)
-    return x, y if self.conditional else None, share(t), share(noise)
+    return x, y if self.conditional else None, shard(t), shard(noise)
 
 # %% ../../nbs/lib/run.ipynb #668b43a5
 @patch
-def gradient(
+def forward_backward(
     self: DDPMTrainer,
     x: Tensor,  # clean images of this process `(b,C,H,W)`
     y: Tensor,  # labels `(b,)` or None
@@ -212,7 +212,7 @@ def gradient(
 
 # %% ../../nbs/lib/run.ipynb #b709ba45
 @patch
-def what_is_bad(self: DDPMTrainer) -> str:  # '' if nothing
+def reject_reason(self: DDPMTrainer) -> str:  # '' if nothing
     "Why the step under way must not change the weights; the same in all processes"
     if not math.isfinite(self.last_loss):
         return "had a loss that is not finite"
@@ -225,9 +225,9 @@ def what_is_bad(self: DDPMTrainer) -> str:  # '' if nothing
 
 # %% ../../nbs/lib/run.ipynb #bad00004
 @patch
-def on_bad_step(
+def skip_step(
     self: DDPMTrainer,
-    why: str,  # from `what_is_bad`
+    why: str,  # from `reject_reason`
 ):
     "Count a step that was skipped; raises `DDPMError` after too many in a row"
     self.bad_steps += 1
@@ -252,12 +252,12 @@ def train_step(
     for gr in self.opt.param_groups:
         gr["lr"] = self.lr
     self.opt.zero_grad(set_to_none=True)
-    total = self.gradient(*self.draw(x, y))
+    total = self.forward_backward(*self.draw(x, y))
     self.scaler.unscale_(self.opt)
     norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), c["grad_clip"] or math.inf)
     self.last_loss, self.grad_norm = torch.stack([self.team.sum(total), norm]).tolist()
     # from here until the end of the step, nothing may be saved
-    bad, self.whole = self.what_is_bad(), False
+    bad, self.whole = self.reject_reason(), False
     if not bad:
         self.scaler.step(self.opt)
     self.scaler.update()
@@ -274,11 +274,11 @@ def train_step(
                 e.update(self.model)
     self.whole = True
     if bad:
-        self.on_bad_step(bad)
+        self.skip_step(bad)
 
 # %% ../../nbs/lib/run.ipynb #7e6a2f94
 @patch
-def agree(self: DDPMTrainer):
+def sync_stop_flags(self: DDPMTrainer):
     "Let all processes leave after the same step: what one was told, all are told"
     if self.team.size == 1:
         return
@@ -294,7 +294,7 @@ def agree(self: DDPMTrainer):
 @patch
 def loop(self: DDPMTrainer):
     "Steps until the last one, or until somebody wants to stop"
-    self.agree()
+    self.sync_stop_flags()
     while not (self.finished or self.stop):
         order = epoch_order(
             len(self.data),
@@ -304,13 +304,13 @@ def loop(self: DDPMTrainer):
             start=self.step % self.steps_per_epoch,
         )
         for x, y in self.data.batches(
-            [self.team.share(i) for i in order], num_workers=self.cfg["num_workers"]
+            [self.team.shard(i) for i in order], num_workers=self.cfg["num_workers"]
         ):
             self.train_step(x, y)
             self.seconds = time.perf_counter() - self.t0
             self.finished = self.step >= self.total_steps
             self.call("after_step")
-            self.agree()
+            self.sync_stop_flags()
             if self.finished or self.stop:
                 break
         else:
@@ -318,7 +318,7 @@ def loop(self: DDPMTrainer):
 
 
 @patch
-def where_to_go_on(self: DDPMTrainer) -> str:  # part of a sentence
+def resume_hint(self: DDPMTrainer) -> str:  # part of a sentence
     "What is saved, and how to use it"
     latest = self.output_dir / "ckpts" / "latest.pt"
     if self.saved_at is None:
@@ -343,7 +343,7 @@ def train(
     self.t0, self.finished = time.perf_counter() - self.seconds, self.step >= self.total_steps
     try:
         # calls `after_train` of those that began, the last one first
-        with failures_named(self.team.size), ExitStack() as leave:
+        with translate_errors(self.team.size), ExitStack() as leave:
             for c in self.callbacks:
                 c.before_train(self)
                 leave.callback(c.after_train, self)
@@ -405,15 +405,15 @@ def save(
         )
         for k in ("ema", "optimizer", "scaler", "history", "pending"):
             sd.pop(k)
-    with writing(path) as tmp:
+    with atomic_write(path) as tmp:
         torch.save(sd, tmp)
-        seal(tmp)
+        append_checksum(tmp)
     if Path(path).name == "latest.pt":
         self.saved_at = self.step
 
 # %% ../../nbs/lib/run.ipynb #50a40f10
 @patch
-def check_same(
+def require_same_run(
     self: DDPMTrainer,
     ck: dict,  # a checkpoint
     path,  # its name, for messages
@@ -465,7 +465,7 @@ def resume(
 ):
     "Go on exactly where a checkpoint was written; raises `DDPMError` if it belongs to another model, data set or seed"
     ck = load_checkpoint(path)
-    self.check_same(ck, path)
+    self.require_same_run(ck, path)
     try:
         self.model.load_state_dict(ck["model"])
         self.opt.load_state_dict(ck["optimizer"])
