@@ -520,7 +520,7 @@ def sample(
     require(method in METHODS, f"method: {method!r}; expected one of {', '.join(METHODS)}")
     require(
         not eta or method in METHODS_WITH_ETA,
-        f"eta: {eta}, but method {method} has no eta; leave it out, or use {' or '.join(WITH_ETA)}",
+        f"eta: {eta}, but method {method} has no eta; leave it out, or use {' or '.join(METHODS_WITH_ETA)}",
     )
     require(
         not variance or method == "ddpm",

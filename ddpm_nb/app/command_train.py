@@ -176,7 +176,7 @@ def run_training(
         name = "SIGTERM" if isinstance(e, SystemExit) else "Ctrl-C"
         if tr.team.first:
             print(
-                f"\nddpm-nb: {name} after step {tr.step} of {tr.total_steps}; {tr.where_to_go_on()}",
+                f"\nddpm-nb: {name} after step {tr.step} of {tr.total_steps}; {tr.resume_hint()}",
                 file=sys.stderr,
             )
         raise

@@ -219,7 +219,7 @@ def collate(
         )
     require(
         all(x is not None for x in images),
-        f"dataset: {self.ds.in_a_row} files in a row cannot be read, the last {bad[-1:] and self.files[bad[-1][0]].name}; "
+        f"dataset: {self.ds.max_consecutive_failures} files in a row cannot be read, the last {bad[-1:] and self.files[bad[-1][0]].name}; "
         "is the disk still there?",
     )
     y = None if self.labels is None else self.labels[torch.tensor(idx)].to(self.device)

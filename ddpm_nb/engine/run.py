@@ -335,7 +335,7 @@ def train(
     "Train until `total_steps`, from where `resume` or an interrupted call left off; errors say how to go on; signals save first"
     require(
         self.whole,
-        f"training: a step was broken off half-way, so make a new trainer; {self.where_to_go_on()}",
+        f"training: a step was broken off half-way, so make a new trainer; {self.resume_hint()}",
     )
     self.stop = None
     self.model.train()
@@ -352,7 +352,7 @@ def train(
         # processes that were stopped along with us are no news
         if self.stop and isinstance(e, LostProcess):
             raise self.stop
-        raise DDPMError(f"{e}; {self.where_to_go_on()}") from None
+        raise DDPMError(f"{e}; {self.resume_hint()}") from None
     if self.stop:
         raise self.stop
     return self.history

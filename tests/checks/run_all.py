@@ -67,7 +67,7 @@ def unchanged(says, f):
 
 
 EXPECTED = """.ci .gitignore .gitattributes .github CHANGELOG.md LICENSE MANIFEST.in Makefile README.md _quarto.yml benchmarks constraints.txt
-    ddpm_nb nbs pyproject.toml settings.ini setup.py tests""".split()
+    ddpm_nb nbs pyproject.toml settings.ini setup.py tests tools CONTRIBUTING.md""".split()
 
 
 def tree():
