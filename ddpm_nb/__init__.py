@@ -18,8 +18,8 @@ _HOME = {  # module: the public names it holds
     "trainer": "Callback EMA lr_at",
     "sampler": "DDPMSampler",
     "editing": "slerp",
-    "eval": "frechet_distance fid_proxy kid precision_recall psnr ssim calibration diversity "
-    "nearest_neighbours",
+    "eval": "frechet_distance fid_proxy kid precision_recall diversity nearest_neighbours",
+    "denoising": "psnr ssim calibration",
     "viz": "denoising_strip plot_schedules plot_training_curves",
     "pretrained": "load_pretrained pretrained_names",
     "engine.animation": "save_grid save_gif",

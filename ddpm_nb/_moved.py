@@ -65,6 +65,7 @@ MOVED = {
             "load_features reference_stats"
         ),
         "likelihood": "mean_bits=mean_bits_per_dim",
+        "denoising": "psnr ssim denoise_once calibration reconstruction",
         "eval": "as_pictures=validate_images",
     },
     "viz": {

@@ -26,7 +26,8 @@ from ..engine.features import load_features
 from torch import Tensor
 
 from ..core import make_grid, require
-from ..eval import fid_proxy, psnr
+from ..denoising import psnr
+from ..eval import fid_proxy
 from ..sampler import METHODS, METHODS_WITH_ETA, PerImageNoise
 from ..schedules import DDPMSchedules
 from ..viz import COLORS
