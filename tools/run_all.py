@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-root = Path(__file__).resolve().parent.parent.parent
+root = Path(__file__).resolve().parent.parent
 BIN, NBS = Path(sys.executable).parent, root / "nbs"
 ENV = dict(
     os.environ,
@@ -124,7 +124,7 @@ def outputs():
     for name in names:
         if "widgets" in json.loads((NBS / f"{name}.ipynb").read_text(encoding="utf-8"))["metadata"]:
             bad.append(
-                f"{name}: stores the state of widgets; run: python tests/checks/make_pictures.py playground"
+                f"{name}: stores the state of widgets; run: python tools/make_pictures.py playground"
             )
         size = (NBS / f"{name}.ipynb").stat().st_size / 1024
         if size > 400:
@@ -180,12 +180,12 @@ def browser():
 
 
 def readme():
-    run(sys.executable, "tests/checks/build_readme.py", "--check")
+    run(sys.executable, "tools/build_readme.py", "--check")
 
 
 def docs():
-    run(sys.executable, "tests/checks/build_docs.py")
-    run(sys.executable, "tests/checks/check_site.py")
+    run(sys.executable, "tools/build_docs.py")
+    run(sys.executable, "tools/check_site.py")
 
 
 INSTALLED = """
