@@ -107,8 +107,9 @@ MOVED = {
         ),
         "engine.trackers": "Track trackers",
         "app.command_train": (
-            "restarted own_checkpoints train_config start_from make_trainer run_training cmd_train"
+            "restarted own_checkpoints train_config run_training cmd_train"
         ),
+        "app.recipes": "start_from",
         "app.command_sample": (
             "picture_path=image_path cmd_sample noise_behind read_picture=read_user_image "
             "read_mask data_for source_images cmd_from_images"
