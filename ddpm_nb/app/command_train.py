@@ -156,7 +156,7 @@ def run_training(
     tr = make_trainer(c, d, device, not resume)
     if resume:
         tr.resume(resume)
-    if tr.team.first:
+    if tr.context.is_main_process:
         tr.callbacks += trackers(c, d)
         if not resume:  # --overwrite, or nothing is there
             for p in own_checkpoints(d):
@@ -166,7 +166,7 @@ def run_training(
         print(
             f"{tr.model.num_params:,} parameters, {len(tr.data):,} images, steps {tr.step} to {tr.total_steps}, {tr.device}, "
             f"{str(tr.amp_dtype or 'float32').replace('torch.', '')}"
-            + (f", {tr.team.size} processes" if tr.team.size > 1 else "")
+            + (f", {tr.context.world_size} processes" if tr.context.world_size > 1 else "")
             + f"; writing to {d}",
             flush=True,
         )
@@ -174,7 +174,7 @@ def run_training(
         tr.train()
     except (KeyboardInterrupt, SystemExit) as e:
         name = "SIGTERM" if isinstance(e, SystemExit) else "Ctrl-C"
-        if tr.team.first:
+        if tr.context.is_main_process:
             print(
                 f"\nddpm-nb: {name} after step {tr.step} of {tr.total_steps}; {tr.resume_hint()}",
                 file=sys.stderr,
@@ -182,7 +182,7 @@ def run_training(
         raise
     return (
         [d / "ckpts" / "latest.pt", d / "ckpts" / "ema.pt", d / "logs" / "training_metrics.json"]
-        if tr.team.first
+        if tr.context.is_main_process
         else []
     )
 
