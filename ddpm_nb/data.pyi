@@ -11,8 +11,8 @@ from torch import Tensor
 __all__ = ["read_idx", "ImageData", "fit_image", "load_mnist", "epoch_order", "random_flip"]
 
 def read_idx(path) -> np.ndarray:
-    """Read an idx.gz file without unpacking it to disk; raises `DDPMError` if it does not hold
-    what its header promises
+    """The array in an idx.gz file; raises `DDPMError` if it does not hold what its header
+    promises
 
     Args:
         path: a gzip-compressed idx file (LeCun's format), a path or an importlib
@@ -24,13 +24,13 @@ def read_idx(path) -> np.ndarray:
     ...
 
 class ImageData:
-    """A data set held in memory as uint8, handed out as float batches in [-1, 1]
+    """A data set held in memory as uint8, with batches as floats in [-1, 1]
 
     Args:
         images: uint8 `(N,C,H,W)`
-        labels: int64 `(N,)` in [0, num_classes), or None
-        name: what to call it in logs and reports
-        flip: whether a mirrored picture is still a picture of the same kind
+        labels: int64 `(N,)` in [0, num_classes); None: no labels
+        name: its name in logs and reports
+        flip: whether a mirrored image is still an image of the same kind
         num_classes: default: the largest label plus one
     """
 
@@ -38,7 +38,7 @@ class ImageData:
     labels: Any
     name: str
     flip: bool
-    num_classes: Any
+    num_classes: int | None
     def __init__(
         self,
         images: Tensor,
@@ -51,31 +51,31 @@ class ImageData:
         """How many images"""
         ...
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, int, int]:
         """`(C,H,W)`"""
         ...
-    def batch(self, idx: Tensor):
-        """The images at `idx`, never flipped
+    def batch(self, idx: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The images and labels at `idx`, never flipped
 
         Args:
             idx: int64 `(B,)`
 
         Returns:
-            `(x, y)`: float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
+            float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
         """
         ...
     def batches(self, order, num_workers: int = 0) -> Iterator[Any]:
-        """Batches in the order asked for
+        """Iterate over batches in the given order
 
         Args:
             order: a list of index tensors, one per batch
             num_workers: not needed here: nothing is read from disk
 
         Returns:
-            yields `(x, y)` for each
+            yields `(images, labels)` for each
         """
         ...
-    def to(self, device):
+    def to(self, device) -> ImageData:
         """Move the images to `device`, where batches are then made
 
         Args:
@@ -87,8 +87,7 @@ class ImageData:
         ...
 
 def fit_image(img: Tensor, image_size: int) -> Tensor:
-    """Pad with black what is a little smaller (28 → 32), else resize the short side and crop
-    the centre; never stretch
+    """A square image: padded with black if a little too small, else resized and centre-cropped
 
     Args:
         img: uint8 `(C,H,W)` or `(N,C,H,W)`
@@ -100,7 +99,7 @@ def fit_image(img: Tensor, image_size: int) -> Tensor:
     ...
 
 def load_mnist(split: str = "train", image_size: int = 32) -> ImageData:
-    """MNIST from the package itself: nothing is downloaded, nothing is written
+    """MNIST from the package itself, no download; raises `DDPMError` for an unknown split
 
     Args:
         split: 'train' (60,000) or 'test' (10,000)
@@ -109,9 +108,9 @@ def load_mnist(split: str = "train", image_size: int = 32) -> ImageData:
     """
     ...
 
-def epoch_order(n: int, batch_size: int, seed: int, epoch: int, start: int = 0):
-    """The batches of one epoch, as a function of seed and epoch alone, so that a resumed run
-    sees the same
+def epoch_order(n: int, batch_size: int, seed: int, epoch: int, start: int = 0) -> list[Tensor]:
+    """The shuffled batches of an epoch, a function of seed and epoch; raises `DDPMError` if
+    too few
 
     Args:
         n: images in the data set
@@ -121,14 +120,14 @@ def epoch_order(n: int, batch_size: int, seed: int, epoch: int, start: int = 0):
         start: skip this many batches: where a resumed run goes on
 
     Returns:
-        list of int64 `(batch_size,)` tensors; an incomplete last batch is dropped
+        int64 `(batch_size,)` each; an incomplete last batch is dropped
     """
     ...
 
 def random_flip(
     x: Tensor, generator: torch.Generator, n: int | None = None, part: Tensor | None = None
 ) -> Tensor:
-    """Mirror each image left to right with probability one half
+    """Images mirrored left to right, each with probability one half
 
     Args:
         x: images `(B,C,H,W)`

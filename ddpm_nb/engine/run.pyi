@@ -34,7 +34,7 @@ class DDPMTrainer:
 
     cfg: Any
     seed: int
-    team: DistributedContext
+    context: DistributedContext
     device: Any
     model: Any
     schedules: Any
