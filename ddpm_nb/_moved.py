@@ -119,7 +119,10 @@ MOVED = {
         "app.commands": "cmd_viz cmd_neighbours cmd_features cmd_export cmd_import cmd_demo",
     },
     "widgets": {
-        "app.panels": "LABELS picture figure Stopped Panel pretrained digits eta_of label_of",
+        "app.panels": (
+            "LABELS picture=grid_png figure=figure_png Stopped Panel pretrained digits eta_of "
+            "label_of"
+        ),
         "app.panels_sampling": ("STEPS ScheduleExplorer Denoiser SamplerBench TrajectoryScrubber"),
         "app.panels_editor": "canvas to_hex from_hex uploaded Editor",
         "app.panels_training": "LiveTraining",

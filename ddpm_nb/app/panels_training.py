@@ -8,14 +8,15 @@ __all__ = ['ENDLESS', 'LiveTraining']
 # %% ../../nbs/lib/panels_training.ipynb #3a08bc67
 import tempfile
 import time
+from functools import cache, partial
 
 import numpy as np
 import torch
-from .config import load_config
-from .panels import Panel, Stopped, _once, _optional, figure
-from .recipes import build
 from torch import Tensor
 
+from .config import load_config
+from .recipes import build
+from .panels import MAX_SEED, Panel, Stopped, _optional, figure_png
 from ..core import make_grid
 from ..data import load_mnist
 from ..sampler import DDPMSampler
@@ -24,63 +25,76 @@ from ..viz import COLORS
 
 # %% ../../nbs/lib/panels_training.ipynb #7accd520
 class _Watch(Callback):
-    "Shows a training in a panel, and ends it when its time is over or Stop was pressed"
+    "Shows a training run in a panel; ends it when its time is over or Stop was pressed"
 
     def __init__(
         self,
-        panel,  # the panel
-        tick,  # from `background`
-        seconds: float,  # how long the training may take
+        panel,  # a `LiveTraining`
+        seconds: float,  # how long the run may take
     ):
-        self.panel, self.tick, self.seconds = panel, tick, seconds
+        self.panel = panel
+        self.seconds = seconds
+        self.losses: list = []  # one per step
+        self.samples: Tensor | None = None  # the last grid's
 
     def before_train(
         self,
         tr,  # the trainer
     ):
         "Look at the clock"
-        self.start = self.drawn = time.monotonic()
-        self.sampled, self.losses, self.x = self.start, [], None
+        self.started = self.drawn_at = self.sampled_at = time.monotonic()
 
     def after_step(
         self,
         tr,  # the trainer
     ):
-        "Draw after each second, sample now and then, stop in time"
+        "Draw every second, sample now and then, stop in time"
         self.losses.append(tr.last_loss)
         now = time.monotonic()
-        gone = now - self.start
-        over = gone > self.seconds
-        if over or self.panel.halt.is_set():
+        elapsed = now - self.started
+        is_over = elapsed > self.seconds
+        if is_over or self.panel.stop_requested.is_set():
             tr.stop = Stopped()
-        if over or now - self.sampled > self.panel.sample_every:
+        if is_over or now - self.sampled_at > self.panel.sample_every:
             self.sample(tr)
-            self.sampled = time.monotonic()
-        if now - self.drawn < 1 and not tr.stop:
-            return
-        self.drawn = now
-        self.panel.show(self.panel.plot(self.losses, self.x))
-        says = f"{tr.step} steps, {tr.step * tr.cfg['batch_size'] / gone:.0f} images/s, loss {np.mean(self.losses[-20:]):.3f}"
-        self.panel.say(
-            f"{says}. " + ("Done." if tr.stop else f"{self.seconds - gone:.0f} s to go.")
+            self.sampled_at = time.monotonic()
+        if now - self.drawn_at >= 1 or tr.stop:
+            self.drawn_at = now
+            self.show(tr, elapsed)
+
+    def show(
+        self,
+        tr,  # the trainer
+        elapsed: float,  # seconds since the start
+    ):
+        "Draw losses and samples, with how fast it goes and how long it still takes"
+        speed = tr.step * tr.cfg["batch_size"] / elapsed
+        rest = "Done." if tr.stop else f"{self.seconds - elapsed:.0f} s to go."
+        self.panel.show(
+            self.panel.plot(self.losses, self.samples),
+            f"{tr.step} steps, {speed:.0f} images/s, loss {np.mean(self.losses[-20:]):.3f}. {rest}",
         )
-        self.panel.bar.value = min(1.0, gone / self.seconds)
+        self.panel.progress_bar.value = min(1.0, elapsed / self.seconds)
 
     def sample(
         self,
         tr,  # the trainer
     ):
-        "Digits from the averaged weights"
+        "Sixteen digits from the averaged weights"
+        sampler = DDPMSampler(tr.schedules)
         with tr.ema.applied(tr.model):
-            self.x = (
-                DDPMSampler(tr.schedules)
-                .sample(tr.model, (16, 1, 32, 32), "dpmpp_2m", num_steps=8, generator=0)
-                .cpu()
-            )
+            x = sampler.sample(tr.model, (16, 1, 32, 32), "dpmpp_2m", num_steps=8, generator=0)
+        self.samples = x.cpu()
         tr.model.train()
 
 
-# it ends when its time is over, at a steady rate, and writes nothing
+@cache
+def _train_data():
+    "MNIST's 60,000 training images, read once"
+    return load_mnist()
+
+
+# the run ends when its time is over, so its learning rate stays constant; it writes nothing
 ENDLESS = {
     "training.max_steps": 10**6,
     "training.scheduler.name": "constant",
@@ -92,7 +106,7 @@ ENDLESS = {
 
 
 class LiveTraining(Panel):
-    "A training from scratch whose loss and samples can be watched"
+    "A training run from scratch whose loss and samples can be watched"
 
     def __init__(
         self,
@@ -100,14 +114,28 @@ class LiveTraining(Panel):
         sample_every: float = 10.0,  # seconds between grids
         config: dict | None = None,  # more changes to `mnist_tiny`, by dotted path
     ):
-        w = _optional("ipywidgets")
-        self.sample_every, self.config = sample_every, config or {}
-        self.minutes = w.BoundedFloatText(
+        self.sample_every = sample_every
+        self.config = config or {}
+        self.losses: list = []  # of the last run, one per step
+        self._build_controls(minutes)
+        rows = [[self.minutes, self.rate, self.seed, self.go, self.stop]]
+        super().__init__("live", rows, (), "Training loss over steps, and sampled digits")
+        self.start_buttons = [self.go]
+        self.go.on_click(lambda _: self.run())
+        self.stop.on_click(lambda _: self.stop_requested.set())
+        self.show(
+            self.plot([], None),
+            "Not started. Training takes all the processor it can get; "
+            "the other panels answer more slowly meanwhile.",
+        )
+
+    def _build_controls(self, minutes):
+        widgets = _optional("ipywidgets")
+        self.minutes = widgets.BoundedFloatText(
             minutes, min=0.05, max=60.0, step=0.5, description="minutes"
         )
-        usual = load_config("mnist_tiny")["training"]["learning_rate"]
-        self.rate = w.FloatLogSlider(
-            usual,
+        self.rate = widgets.FloatLogSlider(
+            load_config("mnist_tiny")["training"]["learning_rate"],
             base=10,
             min=-5,
             max=-1,
@@ -116,70 +144,60 @@ class LiveTraining(Panel):
             description="learning rate",
             style=dict(description_width="90px"),
         )
-        self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description="seed")
-        self.go, self.stop = (
-            w.Button(description="Train (minutes)", button_style="primary"),
-            w.Button(description="Stop"),
-        )
-        rows = [[self.minutes, self.rate, self.seed, self.go, self.stop]]
-        super().__init__("live", rows, (), "Training loss over steps, and sampled digits")
-        self.starters = [self.go]
-        self.go.on_click(lambda _: self.run())
-        self.stop.on_click(lambda _: self.halt.set())
-        self.show(
-            self.plot([], None),
-            "Not started. Training takes all the processor it can get; "
-            "the other panels answer more slowly meanwhile.",
-        )
+        self.seed = widgets.BoundedIntText(0, 0, MAX_SEED, description="seed")
+        self.go = widgets.Button(description="Train (minutes)", button_style="primary")
+        self.stop = widgets.Button(description="Stop")
 
     def plot(
         self,
         losses: list,  # one per step
-        x: Tensor,  # samples, or None
+        x: Tensor | None,  # samples `(B,1,32,32)`
     ) -> bytes:  # a PNG file
         "Loss and samples side by side"
+        return figure_png(partial(self._plot, losses, x), 2, (7, 3))
 
-        def draw(a, b):
-            if losses:
-                k = max(1, len(losses) // 40)
-                m = np.convolve(losses, np.ones(k) / k, "valid")
-                a.plot(losses, color="#bbbbbb", lw=0.8)
-                a.plot(np.arange(len(m)) + k - 1, m, color=COLORS[0])
-                if np.isfinite(losses).any():
-                    a.set_yscale("log")
-            a.set(xlabel="step", ylabel="loss")
-            a.grid(alpha=0.3)
-            b.axis("off")
-            if x is not None:
-                b.imshow(make_grid(x), interpolation="nearest")
-                b.set_title("samples", fontsize=9)
-
-        return figure(draw, 2, (7, 3))
+    def _plot(self, losses, x, loss_axes, sample_axes):
+        if losses:
+            width = max(1, len(losses) // 40)
+            mean = np.convolve(losses, np.ones(width) / width, "valid")
+            loss_axes.plot(losses, color="#bbbbbb", lw=0.8)
+            loss_axes.plot(np.arange(len(mean)) + width - 1, mean, color=COLORS[0])
+            if np.isfinite(losses).any():
+                loss_axes.set_yscale("log")
+        loss_axes.set(xlabel="step", ylabel="loss")
+        loss_axes.grid(alpha=0.3)
+        sample_axes.axis("off")
+        if x is not None:
+            sample_axes.imshow(make_grid(x), interpolation="nearest")
+            sample_axes.set_title("samples", fontsize=9)
 
     def run(
         self,
         wait: bool = False,  # return only when it is done
     ):
         "Train in the background"
+        self.background(self._train, wait)
 
-        def work(tick):
-            tick(0.0, "Reading 60,000 digits …")
-            watch = _Watch(self, tick, 60 * self.minutes.value)
-            with tempfile.TemporaryDirectory() as d:
-                self.trainer = build(
-                    "mnist_tiny",
-                    train_data=_once("train", load_mnist),
-                    output_dir=d,
-                    callbacks=[watch],
-                    progress=False,
-                    seed=self.seed.value,
-                    **{"training.learning_rate": self.rate.value, **self.config, **ENDLESS},
-                ).trainer
-                try:
-                    self.trainer.train()
-                # its time was over, or the button was pressed: the last picture and sentence stand
-                except Stopped:
-                    pass
-            self.losses = watch.losses
+    def _train(self, progress):
+        progress(0.0, "Reading 60,000 digits …")
+        watch = _Watch(self, 60 * self.minutes.value)
+        with tempfile.TemporaryDirectory() as folder:
+            self.trainer = self._make_trainer(folder, watch)
+            try:
+                self.trainer.train()
+            except Stopped:
+                pass  # its time was over or Stop was pressed: the last image and sentence stay
+        self.losses = watch.losses
 
-        self.background(work, wait)
+    def _make_trainer(self, folder, watch):
+        "`mnist_tiny` with a constant learning rate, without validation and checkpoints"
+        run = build(
+            "mnist_tiny",
+            train_data=_train_data(),
+            output_dir=folder,
+            callbacks=[watch],
+            progress=False,
+            seed=self.seed.value,
+            **{"training.learning_rate": self.rate.value, **self.config, **ENDLESS},
+        )
+        return run.trainer
