@@ -29,6 +29,7 @@ _HOME = {  # module: the public names it holds
     "engine.run": "DDPMTrainer",
     "engine.evaluate": "evaluate",
     "app.config": "load_config",
+    "app.recipes": "build",
     "app.interop": "to_diffusers from_diffusers",
 }
 _NAMES = {name: home for home, names in _HOME.items() for name in names.split()}
