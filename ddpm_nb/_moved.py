@@ -123,11 +123,19 @@ MOVED = {
             "label_of"
         ),
         "app.panels_sampling": ("STEPS ScheduleExplorer Denoiser SamplerBench TrajectoryScrubber"),
-        "app.panels_editor": "canvas to_hex from_hex uploaded Editor",
+        "app.panels_editor": "canvas uploaded Editor",
         "app.panels_training": "LiveTraining",
     },
     "unet": {
         "unet": "Level=Stage",
+    },
+}
+
+# old module: {name that is gone: what to use instead}
+GONE = {
+    "widgets": {
+        "to_hex": "the canvas takes bytes; see ddpm_nb.app.panels_editor.image_to_bytes",
+        "from_hex": "the canvas holds bytes; see ddpm_nb.app.panels_editor.image_from_bytes",
     },
 }
 
@@ -154,7 +162,9 @@ def moved(
         if name == "__all__" and not _has_code(module):
             return sorted(homes)
         if name not in homes:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+            instead = GONE.get(module.rpartition("ddpm_nb.")[2], {})
+            note = f" any more: {instead[name]}" if name in instead else ""
+            raise AttributeError(f"module {module!r} has no attribute {name!r}{note}")
         home, new = homes[name]
         warnings.warn(f"{module}.{name} is now {home}.{new}", DeprecationWarning, stacklevel=2)
         return getattr(import_module(home), new)
