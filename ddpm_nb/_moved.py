@@ -125,6 +125,7 @@ MOVED = {
     },
     "unet": {
         "unet": "Level=Stage",
+        "engine.kernels": "NormSiLU",
     },
 }
 

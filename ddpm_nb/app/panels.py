@@ -13,6 +13,7 @@ import threading
 from contextlib import contextmanager
 
 import torch
+from ..engine.kernels import use_fast_kernels
 from ..pretrained import load_pretrained
 from fastcore.basics import patch
 from torch import Tensor
@@ -204,6 +205,7 @@ def pretrained(
     name = "mnist" if label is None else "mnist-cond"
 
     def make():
+        use_fast_kernels()
         model, schedules = load_pretrained(name)
         return model, DDPMSampler(schedules)
 
