@@ -11,7 +11,7 @@ TORCH = $(if $(PINS),$(shell grep '^torch==' constraints.txt),torch)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test train train-cifar sample traj eval report docs docs-preview playground pictures readme bench clean
+.PHONY: help setup setup-dev demo test train train-cifar sample traj eval report export docs docs-preview playground pictures readme bench clean
 help:                       ## this list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
@@ -37,7 +37,7 @@ demo: .venv/.runtime        ## train on MNIST, sample, film, evaluate and report
 	$(BIN)/ddpm-nb demo --config mnist_tiny --output_dir $(OUT)
 
 test: .venv/.dev            ## everything CI runs; STEPS="docs wheel" runs only those
-	@$(BIN)/python tests/checks/run_all.py $(STEPS)
+	@$(BIN)/python tools/run_all.py $(STEPS)
 
 train: .venv/.runtime       ## train CONFIG (default mnist_tiny) into OUT (default outputs)
 	$(BIN)/ddpm-nb train --config $(CONFIG) --output_dir $(OUT)
@@ -52,16 +52,18 @@ eval: .venv/.runtime        ## measure the last training
 report: .venv/.runtime      ## write the report
 	$(BIN)/ddpm-nb report --output_dir $(OUT)
 
+export: .venv/.dev          ## the package and its stubs from the notebooks
+	@$(BIN)/python tools/export.py
 docs: .venv/.dev            ## the site, into _docs
-	@$(BIN)/python tests/checks/build_docs.py
+	@$(BIN)/python tools/build_docs.py
 docs-preview: docs          ## serve the site on 127.0.0.1, port 8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _docs
 playground: .venv/.dev      ## the playground as an app, on 127.0.0.1, port 8866
 	$(BIN)/python -m voila nbs/playground.ipynb --Voila.ip=127.0.0.1
 pictures: .venv/.dev        ## remake the site's animation and the playground's pictures from the pretrained models
-	$(BIN)/python tests/checks/make_pictures.py
+	$(BIN)/python tools/make_pictures.py
 readme: .venv/.dev          ## README.md from nbs/index.ipynb
-	@$(BIN)/python tests/checks/build_readme.py
+	@$(BIN)/python tools/build_readme.py
 bench: .venv/.dev           ## speed, as ratios to diffusers in one run
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/train_step.py

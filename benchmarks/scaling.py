@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def speed(processes, cores, steps=30):
-    "Images per second of the whole team, the first steps left out"
+    "Images per second of all processes together, the first steps left out"
     env = dict(os.environ, OMP_NUM_THREADS=str(max(1, cores // processes)))
     launch = [
         sys.executable,

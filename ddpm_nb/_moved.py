@@ -65,6 +65,7 @@ MOVED = {
             "load_features reference_stats"
         ),
         "likelihood": "mean_bits=mean_bits_per_dim",
+        "denoising": "psnr ssim denoise_once calibration reconstruction",
         "eval": "as_pictures=validate_images",
     },
     "viz": {
@@ -107,8 +108,9 @@ MOVED = {
         ),
         "engine.trackers": "Track trackers",
         "app.command_train": (
-            "restarted own_checkpoints train_config start_from make_trainer run_training cmd_train"
+            "restarted own_checkpoints train_config run_training cmd_train"
         ),
+        "app.recipes": "start_from",
         "app.command_sample": (
             "picture_path=image_path cmd_sample noise_behind read_picture=read_user_image "
             "read_mask data_for source_images cmd_from_images"
@@ -118,7 +120,10 @@ MOVED = {
         "app.commands": "cmd_viz cmd_neighbours cmd_features cmd_export cmd_import cmd_demo",
     },
     "widgets": {
-        "app.panels": "LABELS picture figure Stopped Panel pretrained digits eta_of label_of",
+        "app.panels": (
+            "LABELS picture=grid_png figure=figure_png Stopped Panel pretrained digits eta_of "
+            "label_of"
+        ),
         "app.panels_sampling": ("STEPS ScheduleExplorer Denoiser SamplerBench TrajectoryScrubber"),
         "app.panels_editor": "canvas to_hex from_hex uploaded Editor",
         "app.panels_training": "LiveTraining",

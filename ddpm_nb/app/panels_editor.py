@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 import torch
-from .panels import LABELS, Panel, _optional, digits, label_of, picture, pretrained
+from .panels import LABELS, Panel, _optional, digits, label_of, grid_png, pretrained
 from torch import Tensor
 
 from ..core import DDPMError, require
@@ -165,7 +165,7 @@ class Editor(Panel):
             [self.label, self.seed, self.go, self.stop],
         ]
         super().__init__("edit", rows, (), "The drawing, and four digits made from it")
-        self.starters = [self.go]
+        self.start_buttons = [self.go]
         self.tool.observe(lambda ch: setattr(self.canvas, "tool", ch["new"]), "value")
         self.what.observe(
             lambda ch: setattr(self.strength, "disabled", ch["new"] != "edit"), "value"
@@ -177,7 +177,7 @@ class Editor(Panel):
             (self.pick, self.take_digit),
             (self.go, self.run),
         )
-        for b, f in (*does, (self.stop, self.halt.set)):
+        for b, f in (*does, (self.stop, self.stop_requested.set)):
             b.on_click(lambda _, f=f: f())
         self.take_digit()
 
@@ -252,7 +252,7 @@ class Editor(Panel):
                 else f"a hole of {int(hole.sum())} pixels filled"
             )
             self.show(
-                picture(torch.cat([seen, out]), 4, self.n + 1),
+                grid_png(torch.cat([seen, out]), 4, self.n + 1),
                 f"The drawing, then {says}, {self.n} times (seed {self.seed.value}).",
             )
 

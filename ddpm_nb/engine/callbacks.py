@@ -83,7 +83,7 @@ class MetricsLog(Callback):
             model_config=tr.model.config,
             num_params=params,
             total_steps=tr.total_steps,
-            processes=tr.team.size,
+            processes=tr.context.world_size,
             finished=tr.finished,
             device=str(tr.device),
             amp=str(tr.amp_dtype or torch.float32),

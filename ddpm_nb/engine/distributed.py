@@ -22,26 +22,26 @@ from ..core import pick_device, require
 
 # %% ../../nbs/lib/distributed.ipynb #team0002
 class DistributedContext:
-    "The processes that train together; without `torchrun`, a team of one"
+    "The processes that train together; without `torchrun`, this one alone"
 
     def __init__(self):
         on = dist.is_available() and dist.is_initialized()
-        self.rank, self.size = (dist.get_rank(), dist.get_world_size()) if on else (0, 1)
-        self.first = self.rank == 0  # logs, averages, validates and saves for all
+        self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if on else (0, 1)
+        self.is_main_process = self.rank == 0  # logs, averages, validates and saves for all
 
     def shard(
         self,
         x,  # a tensor, one entry per image of the whole batch
     ):  # the entries of this process's part
         "This process's part of a batch"
-        return x.tensor_split(self.size)[self.rank]
+        return x.tensor_split(self.world_size)[self.rank]
 
-    def sum(
+    def all_reduce(
         self,
         x: Tensor,  # a number or several, on the training device; changed in place
     ) -> Tensor:
         "The sum over all processes, the same in each"
-        if self.size > 1:
+        if self.world_size > 1:
             dist.all_reduce(x)
         return x
 
@@ -50,7 +50,7 @@ class DistributedContext:
         model: nn.Module,  # on its device
     ) -> nn.Module:  # what to call for training
         "The model with gradients averaged over all processes"
-        if self.size == 1:
+        if self.world_size == 1:
             return model
         # starts all from the first process's weights
         out = nn.parallel.DistributedDataParallel(model)

@@ -19,10 +19,10 @@ from ..pretrained import FeatureNet
 from torch import Tensor, nn
 
 from ..core import fold_seed, require, to_uint8
+from ..denoising import calibration, psnr, reconstruction, ssim
 from ddpm_nb.eval import (
     FeatureStats,
     validate_images,
-    calibration,
     distance_name,
     distance_result,
     diversity,
@@ -30,9 +30,6 @@ from ddpm_nb.eval import (
     kid,
     perceptual_proxy,
     precision_recall,
-    psnr,
-    reconstruction,
-    ssim,
 )
 from ..sampler import DDPMSampler
 from ..schedules import DDPMSchedules

@@ -51,7 +51,7 @@ class DDPMTrainer:
         progress: bool = True,  # show a progress bar
     ):
         use_fast_kernels()  # here and not on import, which changes nothing
-        self.cfg, self.seed, self.team = training_config(config), seed, DistributedContext()
+        self.cfg, self.seed, self.context = training_config(config), seed, DistributedContext()
         self.device = pick_device(device) if isinstance(device, str) else device
         self.model, self.schedules = model.to(self.device), schedules.to(self.device)
         self.model.to(
@@ -67,7 +67,8 @@ class DDPMTrainer:
         self.total_steps = self.cfg["max_steps"] or self.cfg["epochs"] * self.steps_per_epoch
         require(self.total_steps > 0, f"training.epochs: {self.cfg['epochs']}; expected 1 or more")
         self.init_state(
-            standard_callbacks(progress) if self.team.first else [StopOnSignal()], callbacks or []
+            standard_callbacks(progress) if self.context.is_main_process else [StopOnSignal()],
+            callbacks or [],
         )
 
     @property
@@ -110,7 +111,7 @@ def check_fit(self: DDPMTrainer):
         b <= len(data),
         f"training.batch_size: {b} is more than the {len(data)} images of the data set",
     )
-    parts = self.cfg["accumulate"] * self.team.size
+    parts = self.cfg["accumulate"] * self.context.world_size
     require(
         b >= parts,
         f"training.batch_size: {b}; expected at least training.accumulate times the number of processes, {parts}",
@@ -134,7 +135,7 @@ def init_state(
     self.opt = make_optimizer(self.model.parameters(), c["learning_rate"], c["optimizer"])
     self.amp_dtype, scale = amp_policy(c["amp"], self.device)
     self.scaler = torch.amp.GradScaler(self.device.type, enabled=scale)
-    self.forward = self.team.wrap(self.model)
+    self.forward = self.context.wrap(self.model)
     # a wrapper: the model keeps its weights' names
     if c["compile"]:
         self.forward = torch.compile(self.forward)
@@ -151,7 +152,7 @@ def init_state(
     )
     # pending: losses since the last log entry
     self.history, self.pending = dict(steps=[], val=[], resumes=[], skipped=[]), []
-    self.callbacks = [*standard, *(more if self.team.first else [])]
+    self.callbacks = [*standard, *(more if self.context.is_main_process else [])]
 
 # %% ../../nbs/lib/run.ipynb #1c06d647
 @patch
@@ -170,10 +171,10 @@ def draw(
     y: Tensor = None,  # their labels, int64 `(b,)`
 ):  # `(x, y, t, noise)`, each `(b,…)`
     "All random numbers of a step, as a function of (seed, step): mirrored images, labels partly hidden, timesteps, noise"
-    g, shard = self.generator(3, self.step), self.team.shard
-    n = len(x) if self.team.size == 1 else self.cfg["batch_size"]
+    g, shard = self.generator(3, self.step), self.context.shard
+    n = len(x) if self.context.world_size == 1 else self.cfg["batch_size"]
     # dropout draws from the global stream
-    torch.manual_seed(fold_seed(self.seed, 16, self.step, self.team.rank).initial_seed())
+    torch.manual_seed(fold_seed(self.seed, 16, self.step, self.context.rank).initial_seed())
     if self.data.flip:
         x = random_flip(x, fold_seed(self.seed, 5, self.step), n, shard(torch.arange(n)))
     if self.cfg["channels_last"]:
@@ -196,11 +197,11 @@ def forward_backward(
     noise: Tensor,  # like `x`
 ) -> Tensor:  # the loss of this process's part, weighted by its share of the batch
     "Add up the gradient of the whole batch, part by part; processes exchange theirs with the last part"
-    n = len(x) if self.team.size == 1 else self.cfg["batch_size"]
+    n = len(x) if self.context.world_size == 1 else self.cfg["batch_size"]
     parts, total = torch.arange(len(x)).tensor_split(self.cfg["accumulate"]), 0.0
     for k, i in enumerate(parts):
         s, more = slice(int(i[0]), int(i[-1]) + 1), k + 1 < len(parts)
-        with self.forward.no_sync() if more and self.team.size > 1 else nullcontext():
+        with self.forward.no_sync() if more and self.context.world_size > 1 else nullcontext():
             with torch.autocast(
                 self.device.type, self.amp_dtype, enabled=self.amp_dtype is not None
             ):
@@ -208,7 +209,7 @@ def forward_backward(
                     self.forward, x[s], None if y is None else y[s], t=t[s], noise=noise[s]
                 ).loss * (len(i) / n)
             # times size, for the mean over processes is taken of it
-            self.scaler.scale(loss * self.team.size).backward()
+            self.scaler.scale(loss * self.context.world_size).backward()
         total = total + loss.detach()
     return total
 
@@ -257,7 +258,7 @@ def train_step(
     total = self.forward_backward(*self.draw(x, y))
     self.scaler.unscale_(self.opt)
     norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), c["grad_clip"] or math.inf)
-    self.last_loss, self.grad_norm = torch.stack([self.team.sum(total), norm]).tolist()
+    self.last_loss, self.grad_norm = torch.stack([self.context.all_reduce(total), norm]).tolist()
     # from here until the end of the step, nothing may be saved
     bad, self.whole = self.reject_reason(), False
     if not bad:
@@ -271,7 +272,7 @@ def train_step(
             if self.loss_avg is None
             else 0.98 * self.loss_avg + 0.02 * self.last_loss,
         )
-        if self.team.first:
+        if self.context.is_main_process:
             for e in (self.ema, *self.extra_emas.values()):
                 e.update(self.model)
     self.whole = True
@@ -282,11 +283,11 @@ def train_step(
 @patch
 def sync_stop_flags(self: DDPMTrainer):
     "Let all processes leave after the same step: what one was told, all are told"
-    if self.team.size == 1:
+    if self.context.world_size == 1:
         return
     told = [isinstance(self.stop, SystemExit), self.stop is not None, self.finished]
     term, stop, done = (
-        self.team.sum(torch.tensor(told, dtype=torch.float32, device=self.device)) > 0
+        self.context.all_reduce(torch.tensor(told, dtype=torch.float32, device=self.device)) > 0
     ).tolist()
     if stop:
         self.stop = self.stop or (SystemExit(143) if term else KeyboardInterrupt())
@@ -306,7 +307,7 @@ def loop(self: DDPMTrainer):
             start=self.step % self.steps_per_epoch,
         )
         for x, y in self.data.batches(
-            [self.team.shard(i) for i in order], num_workers=self.cfg["num_workers"]
+            [self.context.shard(i) for i in order], num_workers=self.cfg["num_workers"]
         ):
             self.train_step(x, y)
             self.seconds = time.perf_counter() - self.t0
@@ -345,7 +346,7 @@ def train(
     self.t0, self.finished = time.perf_counter() - self.seconds, self.step >= self.total_steps
     try:
         # calls `after_train` of those that began, the last one first
-        with translate_errors(self.team.size), ExitStack() as leave:
+        with translate_errors(self.context.world_size), ExitStack() as leave:
             for c in self.callbacks:
                 c.before_train(self)
                 leave.callback(c.after_train, self)
@@ -516,7 +517,7 @@ def val_loss(
     g = fold_seed(self.seed, 4)
     t = torch.arange(n) * self.schedules.T // n
     noise = torch.randn((n, *self.val_data.image_shape), generator=g)
-    net = self.forward if self.team.size == 1 else self.model  # the others do not validate
+    net = self.forward if self.context.world_size == 1 else self.model  # the others do not validate
     was, tot = self.model.training, 0.0
     self.model.eval()
     for i in torch.arange(n).split(b):

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-root = Path(__file__).resolve().parent.parent.parent
+root = Path(__file__).resolve().parent.parent
 BIN, NBS = Path(sys.executable).parent, root / "nbs"
 ENV = dict(
     os.environ,
@@ -90,6 +90,7 @@ def export():
         "package and notebooks differed, and nbdev_export changed",
         lambda: run(BIN / "nbdev_export"),
     )
+    run(sys.executable, "tools/export.py", "--check")
 
 
 def clean():
@@ -124,7 +125,7 @@ def outputs():
     for name in names:
         if "widgets" in json.loads((NBS / f"{name}.ipynb").read_text(encoding="utf-8"))["metadata"]:
             bad.append(
-                f"{name}: stores the state of widgets; run: python tests/checks/make_pictures.py playground"
+                f"{name}: stores the state of widgets; run: python tools/make_pictures.py playground"
             )
         size = (NBS / f"{name}.ipynb").stat().st_size / 1024
         if size > 400:
@@ -180,12 +181,12 @@ def browser():
 
 
 def readme():
-    run(sys.executable, "tests/checks/build_readme.py", "--check")
+    run(sys.executable, "tools/build_readme.py", "--check")
 
 
 def docs():
-    run(sys.executable, "tests/checks/build_docs.py")
-    run(sys.executable, "tests/checks/check_site.py")
+    run(sys.executable, "tools/build_docs.py")
+    run(sys.executable, "tools/check_site.py")
 
 
 INSTALLED = """
@@ -195,6 +196,7 @@ from ddpm_nb.all import *
 assert not {'nbdev', 'IPython', 'diffusers'} & set(sys.modules)
 assert len(load_mnist('test')) == 10000
 names = {str(f) for f in files('ddpm_nb')}
+assert {'ddpm_nb/py.typed', 'ddpm_nb/__init__.pyi', 'ddpm_nb/engine/run.pyi'} <= names
 assert any(f.endswith('licenses/LICENSE') for f in names) and 'ddpm_nb/assets/mnist/LICENSE.md' in names
 assert not any(f.startswith(('tests', 'nbs')) for f in names)
 """

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-root = Path(__file__).resolve().parent.parent.parent
+root = Path(__file__).resolve().parent.parent
 images = root / "nbs" / "images"
 sys.path.insert(0, str(root))
 

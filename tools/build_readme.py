@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-root = Path(__file__).resolve().parent.parent.parent
+root = Path(__file__).resolve().parent.parent
 
 
 def readme() -> str:

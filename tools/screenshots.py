@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-root = Path(__file__).resolve().parent.parent.parent
+root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root / "tests"))
 import browser
 
