@@ -130,6 +130,7 @@ MOVED = {
     },
     "unet": {
         "unet": "Level=Stage",
+        "engine.kernels": "NormSiLU",
     },
 }
 
