@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .core import eval_mode, fold_seed, require, to_float, to_uint8
 from .data import ImageData, load_mnist
-from .schedules import DDPMSchedules
+from .schedules import DDPMSchedules, parameterization_of
 
 # %% ../nbs/07_eval.ipynb #1e9d2c8d
 def frechet_distance(
@@ -290,13 +290,14 @@ def denoise_once(
     t: int,  # noise them this far
     noise: Tensor,  # with this noise
     y: Tensor = None,  # labels
+    parameterization: str | None = None,  # what the model predicts; default: its attribute
 ):  # `(eps, x0)` predicted, both `(B,C,H,W)`
     "What a model says about noised pictures, in one look"
     tt = torch.full((len(x0),), t, device=x0.device)
     xt = schedules.q_sample(x0, tt, noise)
     # a learned variance is of no interest here
     out = (model(xt, tt) if y is None else model(xt, tt, y))[:, : x0.shape[1]].float()
-    p = schedules.predict(out, xt, tt, getattr(model, "parameterization", "eps"))
+    p = schedules.predict(out, xt, tt, parameterization_of(model, parameterization))
     return p.eps, p.x0
 
 # %% ../nbs/07_eval.ipynb #9ae2ff59
@@ -309,6 +310,7 @@ def calibration(
     points: int = 10,  # how many timesteps, spread evenly
     seed: int = 0,  # of the noise
     batch_size: int = 256,  # images at a time
+    parameterization: str | None = None,  # what the model predicts; default: its attribute
     # lists: t, eps_mse, x0_mse, psnr, ssim (the last three of x0 clipped to [-1,1]); and n, seed
 ) -> dict:
     "How well noise and picture are predicted, timestep by timestep, with fixed noise"
@@ -321,7 +323,8 @@ def calibration(
             rows = []
             for i in torch.arange(len(images)).split(batch_size):
                 x, e = images[i], noise[i]
-                eps, x0 = denoise_once(model, schedules, x, ti, e, None if y is None else y[i])
+                own_y = None if y is None else y[i]
+                eps, x0 = denoise_once(model, schedules, x, ti, e, own_y, parameterization)
                 x0 = x0.clamp(-1, 1)
 
                 def mse(a, b):
@@ -348,6 +351,7 @@ def reconstruction(
     ts=None,  # timesteps; default: a quarter, half and three quarters of the way
     seed: int = 0,  # of the noise
     batch_size: int = 256,  # images at a time
+    parameterization: str | None = None,  # what the model predicts; default: its attribute
 ) -> dict:  # name -> lists t, value; and n, seed
     "Noise pictures up to t, predict them in one look, and compare"
     ts = ts or [schedules.T * k // 4 for k in (1, 2, 3)]
@@ -357,8 +361,9 @@ def reconstruction(
     with eval_mode(model):
         for i in torch.arange(len(images)).split(batch_size):
             for j, t in enumerate(ts):
+                own_y = None if y is None else y[i]
                 x0 = denoise_once(
-                    model, schedules, images[i], t, noise[i], None if y is None else y[i]
+                    model, schedules, images[i], t, noise[i], own_y, parameterization
                 )[1].clamp(-1, 1)
                 for k, f in measures.items():
                     sums[k][j] += f(x0, images[i]).clamp(max=100).double().sum().item()
