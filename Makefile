@@ -11,7 +11,7 @@ TORCH = $(if $(PINS),$(shell grep '^torch==' constraints.txt),torch)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test train train-cifar sample traj eval report docs docs-preview playground pictures readme bench clean
+.PHONY: help setup setup-dev demo test train train-cifar sample traj eval report export docs docs-preview playground pictures readme bench clean
 help:                       ## this list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
@@ -52,6 +52,8 @@ eval: .venv/.runtime        ## measure the last training
 report: .venv/.runtime      ## write the report
 	$(BIN)/ddpm-nb report --output_dir $(OUT)
 
+export: .venv/.dev          ## the package and its stubs from the notebooks
+	@$(BIN)/python tools/export.py
 docs: .venv/.dev            ## the site, into _docs
 	@$(BIN)/python tools/build_docs.py
 docs-preview: docs          ## serve the site on 127.0.0.1, port 8000

@@ -15,65 +15,71 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor
 
-from .core import DDPMError, fold_seed, require, to_float
+from .core import DDPMError, Stream, fold_seed, require, to_float
 
 # %% ../nbs/lib/data.ipynb #aad14421
 def read_idx(
     path,  # a gzip-compressed idx file (LeCun's format), a path or an importlib resource
 ) -> np.ndarray:  # uint8, shaped as the file's header says
-    "Read an idx.gz file without unpacking it to disk; raises `DDPMError` if it does not hold what its header promises"
+    "The array in an idx.gz file; raises `DDPMError` if it does not hold what its header promises"
     try:
         raw = gzip.decompress(path.read_bytes())
     except (OSError, EOFError) as e:
-        raise DDPMError(f"data: cannot read {path}: {e}") from None
+        raise DDPMError(f"data: cannot read {path}: {e}") from e
     require(
         len(raw) > 4 and raw[:3] == b"\0\0\x08",
         f"data: {path} is not an idx file of unsigned bytes",
     )
     ndim = raw[3]
-    shape, a = np.frombuffer(raw, ">i4", ndim, 4), np.frombuffer(raw, np.uint8, offset=4 + 4 * ndim)
+    shape = np.frombuffer(raw, ">i4", ndim, offset=4)
+    values = np.frombuffer(raw, np.uint8, offset=4 + 4 * ndim)
     require(
-        a.size == shape.prod(),
-        f"data: {path} holds {a.size} bytes; its header promises {shape.prod()}",
+        values.size == shape.prod(),
+        f"data: {path} holds {values.size} bytes; its header promises {shape.prod()}",
     )
-    return a.reshape(shape)
+    return values.reshape(shape)
 
 # %% ../nbs/lib/data.ipynb #78fcf96b
 class ImageData:
-    "A data set held in memory as uint8, handed out as float batches in [-1, 1]"
+    "A data set held in memory as uint8, with batches as floats in [-1, 1]"
 
     def __init__(
         self,
         images: Tensor,  # uint8 `(N,C,H,W)`
-        labels: Tensor = None,  # int64 `(N,)` in [0, num_classes), or None
-        name: str = "images",  # what to call it in logs and reports
-        flip: bool = False,  # whether a mirrored picture is still a picture of the same kind
+        labels: Tensor | None = None,  # int64 `(N,)` in [0, num_classes); None: no labels
+        name: str = "images",  # its name in logs and reports
+        flip: bool = False,  # whether a mirrored image is still an image of the same kind
         num_classes: int | None = None,  # default: the largest label plus one
     ):
-        good = images.dtype == torch.uint8 and images.ndim == 4 and len(images)
         require(
-            good,
+            images.dtype == torch.uint8 and images.ndim == 4 and len(images) > 0,
             f"images: {images.dtype} {tuple(images.shape)}; expected non-empty uint8 (N,C,H,W)",
         )
-        self.images, self.labels, self.name, self.flip = images, labels, name, flip
-        self.num_classes = num_classes or (int(labels.max()) + 1 if labels is not None else None)
+        if num_classes is None and labels is not None:
+            num_classes = int(labels.max()) + 1
+        self.images = images
+        self.labels = labels
+        self.name = name
+        self.flip = flip
+        self.num_classes = num_classes
 
     def __len__(self):
         "How many images"
         return len(self.images)
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, int, int]:
         "`(C,H,W)`"
         return tuple(self.images.shape[1:])
 
     def batch(
         self,
         idx: Tensor,  # int64 `(B,)`
-    ):  # `(x, y)`: float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
-        "The images at `idx`, never flipped"
+    ) -> tuple[Tensor, Tensor | None]:  # float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
+        "The images and labels at `idx`, never flipped"
         idx = idx.to(self.images.device)
-        return to_float(self.images[idx]), None if self.labels is None else self.labels[idx]
+        labels = None if self.labels is None else self.labels[idx]
+        return to_float(self.images[idx]), labels
 
 # %% ../nbs/lib/data.ipynb #imgdat02
 @patch
@@ -81,8 +87,8 @@ def batches(
     self: ImageData,
     order,  # a list of index tensors, one per batch
     num_workers: int = 0,  # not needed here: nothing is read from disk
-):  # yields `(x, y)` for each
-    "Batches in the order asked for"
+):  # yields `(images, labels)` for each
+    "Iterate over batches in the given order"
     for idx in order:
         yield self.batch(idx)
 
@@ -91,7 +97,7 @@ def batches(
 def to(
     self: ImageData,
     device,  # a torch device
-):  # itself
+) -> ImageData:  # itself
     "Move the images to `device`, where batches are then made"
     self.images = self.images.to(device)
     if self.labels is not None:
@@ -103,24 +109,22 @@ def fit_image(
     img: Tensor,  # uint8 `(C,H,W)` or `(N,C,H,W)`
     image_size: int,  # wanted height and width
 ) -> Tensor:  # uint8, `(…,C,image_size,image_size)`
-    "Pad with black what is a little smaller (28 → 32), else resize the short side and crop the centre; never stretch"
+    "A square image: padded with black if a little too small, else resized and centre-cropped"
     h, w = img.shape[-2:]
     if max(h, w) <= image_size < 1.5 * min(h, w):
-        dy, dx = image_size - h, image_size - w
+        dy = image_size - h
+        dx = image_size - w
         return F.pad(img, (dx // 2, dx - dx // 2, dy // 2, dy - dy // 2))
-    s = image_size / min(h, w)
-    size = (max(image_size, round(h * s)), max(image_size, round(w * s)))
-    flat = img.float() if img.ndim == 4 else img[None].float()
+    scale = image_size / min(h, w)
+    size = (max(image_size, round(h * scale)), max(image_size, round(w * scale)))
+    x = img.float() if img.ndim == 4 else img[None].float()
     if size != (h, w):
-        flat = F.interpolate(flat, size=size, mode="bilinear", antialias=True, align_corners=False)
-    top, left = (size[0] - image_size) // 2, (size[1] - image_size) // 2
-    out = (
-        flat[..., top : top + image_size, left : left + image_size]
-        .round()
-        .clamp(0, 255)
-        .to(torch.uint8)
-    )
-    return out if img.ndim == 4 else out[0]
+        x = F.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
+    top = (size[0] - image_size) // 2
+    left = (size[1] - image_size) // 2
+    x = x[..., top : top + image_size, left : left + image_size]
+    x = x.round().clamp(0, 255).to(torch.uint8)
+    return x if img.ndim == 4 else x[0]
 
 # %% ../nbs/lib/data.ipynb #12349e42
 def load_mnist(
@@ -128,12 +132,15 @@ def load_mnist(
     # height and width; from 28 to 41 digits are padded with black, at other sizes resized
     image_size: int = 32,
 ) -> ImageData:
-    "MNIST from the package itself: nothing is downloaded, nothing is written"
+    "MNIST from the package itself, no download; raises `DDPMError` for an unknown split"
     require(split in ("train", "test"), f"dataset.split: {split!r}; expected 'train' or 'test'")
-    d, s = resources.files("ddpm_nb") / "assets" / "mnist", "train" if split == "train" else "t10k"
-    x = torch.from_numpy(read_idx(d / f"{s}-images-idx3-ubyte.gz").copy())[:, None]
-    y = torch.from_numpy(read_idx(d / f"{s}-labels-idx1-ubyte.gz").astype(np.int64))
-    return ImageData(fit_image(x, image_size), y, name="mnist", flip=False, num_classes=10)
+    folder = resources.files("ddpm_nb") / "assets" / "mnist"
+    prefix = "train" if split == "train" else "t10k"
+    images = read_idx(folder / f"{prefix}-images-idx3-ubyte.gz")
+    labels = read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz")
+    x = fit_image(torch.from_numpy(images.copy())[:, None], image_size)
+    y = torch.from_numpy(labels.astype(np.int64))
+    return ImageData(x, y, name="mnist", flip=False, num_classes=10)
 
 # %% ../nbs/lib/data.ipynb #8de511c9
 def epoch_order(
@@ -142,27 +149,28 @@ def epoch_order(
     seed: int,  # the run's seed
     epoch: int,  # counted from 0; each has its own shuffle
     start: int = 0,  # skip this many batches: where a resumed run goes on
-):  # list of int64 `(batch_size,)` tensors; an incomplete last batch is dropped
-    "The batches of one epoch, as a function of seed and epoch alone, so that a resumed run sees the same"
+) -> list[Tensor]:  # int64 `(batch_size,)` each; an incomplete last batch is dropped
+    "The shuffled batches of an epoch, a function of seed and epoch; raises `DDPMError` if too few"
     require(
         batch_size <= n,
         f"training.batch_size: {batch_size} is more than the {n} images of the data set",
     )
-    perm = torch.randperm(n, generator=fold_seed(seed, 2, epoch))
-    return list(perm[: n - n % batch_size].split(batch_size))[start:]
+    permutation = torch.randperm(n, generator=fold_seed(seed, Stream.ORDER, epoch))
+    return list(permutation[: n - n % batch_size].split(batch_size))[start:]
 
 # %% ../nbs/lib/data.ipynb #6966b834
 def random_flip(
     x: Tensor,  # images `(B,C,H,W)`
     generator: torch.Generator,  # decides which, on the CPU
     n: int | None = None,  # draw for so many images, of which `x` are only some; default: for `x`
-    part: Tensor = None,  # which of the `n` images `x` are, int64 `(B,)`; default: all
+    # which of the `n` images `x` are, int64 `(B,)`; default: all
+    part: Tensor | None = None,
 ) -> Tensor:  # like `x`
-    "Mirror each image left to right with probability one half"
-    m = torch.rand(len(x) if n is None else n, generator=generator) < 0.5
+    "Images mirrored left to right, each with probability one half"
+    mirrored = torch.rand(len(x) if n is None else n, generator=generator) < 0.5
     if part is not None:
-        m = m[part]
-    return torch.where(m.to(x.device).view(-1, 1, 1, 1), x.flip(-1), x)
+        mirrored = mirrored[part]
+    return torch.where(mirrored.to(x.device).view(-1, 1, 1, 1), x.flip(-1), x)
 
 # %% ../nbs/lib/data.ipynb #moved001
 from ddpm_nb._moved import moved

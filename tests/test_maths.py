@@ -13,7 +13,7 @@ import ddpm_nb.editing  # noqa: F401, before `unit_dice` replaces what it import
 import ddpm_nb.sampler
 from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError, unwrap
-from ddpm_nb.eval import calibration, psnr, reconstruction
+from ddpm_nb.denoising import calibration, psnr, reconstruction
 from ddpm_nb.likelihood import bits_per_dim, mean_bits_per_dim
 from ddpm_nb.loss import DDPMLoss, loss_weights
 from ddpm_nb.pretrained import load_pretrained

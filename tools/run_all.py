@@ -90,6 +90,7 @@ def export():
         "package and notebooks differed, and nbdev_export changed",
         lambda: run(BIN / "nbdev_export"),
     )
+    run(sys.executable, "tools/export.py", "--check")
 
 
 def clean():
@@ -195,6 +196,7 @@ from ddpm_nb.all import *
 assert not {'nbdev', 'IPython', 'diffusers'} & set(sys.modules)
 assert len(load_mnist('test')) == 10000
 names = {str(f) for f in files('ddpm_nb')}
+assert {'ddpm_nb/py.typed', 'ddpm_nb/__init__.pyi', 'ddpm_nb/engine/run.pyi'} <= names
 assert any(f.endswith('licenses/LICENSE') for f in names) and 'ddpm_nb/assets/mnist/LICENSE.md' in names
 assert not any(f.startswith(('tests', 'nbs')) for f in names)
 """

@@ -8,41 +8,53 @@ __all__ = ['STEPS', 'ScheduleExplorer', 'Denoiser', 'SamplerBench', 'TrajectoryS
 # %% ../../nbs/lib/panels_sampling.ipynb #3f6b0529
 import math
 import time
+from functools import cache, partial
 
 import torch
+from torch import Tensor
+
 from ddpm_nb.app.panels import (
     LABELS,
+    MAX_SEED,
     Panel,
-    _once,
     _optional,
     digits,
     eta_of,
-    figure,
+    figure_png,
+    grid_png,
     label_of,
-    picture,
     pretrained,
 )
-from ..engine.features import load_features
-from torch import Tensor
-
 from ..core import make_grid, require
-from ..eval import fid_proxy, psnr
+from ..denoising import psnr
+from ..engine.features import load_features
+from ..eval import fid_proxy
 from ..sampler import METHODS, METHODS_WITH_ETA, PerImageNoise
 from ..schedules import DDPMSchedules
 from ..viz import COLORS
 
 # %% ../../nbs/lib/panels_sampling.ipynb #48f506c3
+def _noise_like(
+    x0: Tensor,  # one image, `(1,C,H,W)`
+    seed: int,  # the same noise for the same seed
+) -> Tensor:  # `(1,C,H,W)`, standard normal
+    "Noise that depends on the seed alone"
+    return PerImageNoise(seed, 0, 1)(x0.shape[1:], torch.float32)
+
+
 class ScheduleExplorer(Panel):
     "Betas, alphas_cumprod, SNR and a noised digit, for any schedule"
 
+    CURVES = dict(betas="beta", alphas_cumprod="alphas_cumprod", snr="SNR")
+
     def __init__(self):
-        w = _optional("ipywidgets")
+        widgets = _optional("ipywidgets")
         wide = dict(style=dict(description_width="70px"))
-        self.kind = w.Dropdown(
+        self.kind = widgets.Dropdown(
             options=["cosine", "linear", "sigmoid"], description="schedule", **wide
         )
-        self.T = w.IntSlider(1000, 10, 2000, description="T", **wide)
-        self.s = w.FloatSlider(
+        self.T = widgets.IntSlider(1000, 10, 2000, description="T", **wide)
+        self.s = widgets.FloatSlider(
             0.008,
             min=0.0,
             max=0.2,
@@ -51,82 +63,94 @@ class ScheduleExplorer(Panel):
             description="offset s",
             **wide,
         )
-        self.zero = w.Checkbox(False, description="zero terminal SNR", indent=False)
-        self.t = w.IntSlider(250, 0, 999, description="t", **wide)
-        self.digit = w.IntSlider(0, 0, 99, description="digit", **wide)
-        self.T.observe(lambda ch: setattr(self.t, "max", ch["new"] - 1), "value")
-        self.kind.observe(lambda ch: setattr(self.s, "disabled", ch["new"] != "cosine"), "value")
-        live = [self.kind, self.T, self.s, self.zero, self.t, self.digit]
+        self.zero = widgets.Checkbox(False, description="zero terminal SNR", indent=False)
+        self.t = widgets.IntSlider(250, 0, 999, description="t", **wide)
+        self.digit = widgets.IntSlider(0, 0, 99, description="digit", **wide)
+        self.T.observe(self._limit_t, "value")
+        self.kind.observe(self._enable_offset, "value")
+        schedule = [self.kind, self.T, self.s, self.zero]
+        moment = [self.t, self.digit]
         super().__init__(
             "schedule",
-            [live[:4], live[4:]],
-            live,
+            [schedule, moment],
+            [*schedule, *moment],
             "Three curves of a noise schedule, and a digit before and after noising",
         )
         self.refresh()
 
+    def _limit_t(self, change):
+        "Keep t below T"
+        self.t.max = change["new"] - 1
+
+    def _enable_offset(self, change):
+        "Only the cosine schedule has an offset"
+        self.s.disabled = change["new"] != "cosine"
+
     def draw(self):
         "Curves with a mark at t, the digit, and the figures in words"
-        d = DDPMSchedules(
+        schedules = DDPMSchedules(
             self.kind.value, self.T.value, cosine_s=self.s.value, zero_terminal_snr=self.zero.value
         )
         t = self.t.value
         x0 = digits()[self.digit.value][None]
-        xt = d.q_sample(x0, torch.tensor([t]), PerImageNoise(0, 0, 1)(x0.shape[1:], torch.float32))
-
-        def draw(*axs):
-            for ax, k, lab in zip(
-                axs, ("betas", "alphas_cumprod", "snr"), ("beta", "alphas_cumprod", "SNR")
-            ):
-                ax.plot(getattr(d, k).clamp(min=1e-8 if k == "snr" else 0), color=COLORS[0])
-                ax.axvline(t, color=COLORS[1], lw=1)
-                ax.set(title=lab, xlabel="t")
-                ax.grid(alpha=0.3)
-            axs[2].set_yscale("log")
-            axs[3].imshow(make_grid(torch.cat([x0, xt]), 1, pad=1), interpolation="nearest")
-            axs[3].axis("off")
-            axs[3].set_title("x0, x_t")
-
-        beta, abar, snr = (getattr(d, k)[t].item() for k in ("betas", "alphas_cumprod", "snr"))
+        xt = schedules.q_sample(x0, torch.tensor([t]), _noise_like(x0, 0))
+        pair = torch.cat([x0, xt])
+        beta, abar, snr = (getattr(schedules, name)[t].item() for name in self.CURVES)
         self.show(
-            figure(draw, 4),
-            f"t = {t} of {d.T}: beta {beta:.4g}, alphas_cumprod {abar:.4g}, SNR {snr:.4g}. "
-            f"The picture keeps {abar**0.5:.0%} of its contrast.",
+            figure_png(partial(self._plot, schedules, t, pair), 4),
+            f"t = {t} of {schedules.T}: beta {beta:.4g}, alphas_cumprod {abar:.4g}, "
+            f"SNR {snr:.4g}. The picture keeps {abar**0.5:.0%} of its contrast.",
         )
+
+    def _plot(
+        self,
+        schedules: DDPMSchedules,  # whose curves to draw
+        t: int,  # where to put the mark
+        pair: Tensor,  # the digit before and after noising, `(2,1,32,32)`
+        *axes,  # four
+    ):
+        "Draw the three curves and the pair of images"
+        for ax, (name, label) in zip(axes, self.CURVES.items()):
+            lowest = 1e-8 if name == "snr" else 0.0  # the SNR is drawn on a log scale
+            ax.plot(getattr(schedules, name).clamp(min=lowest), color=COLORS[0])
+            ax.axvline(t, color=COLORS[1], lw=1)
+            ax.set(title=label, xlabel="t")
+            ax.grid(alpha=0.3)
+        axes[2].set_yscale("log")
+        axes[3].imshow(make_grid(pair, 1, pad=1), interpolation="nearest")
+        axes[3].axis("off")
+        axes[3].set_title("x0, x_t")
 
 # %% ../../nbs/lib/panels_sampling.ipynb #e6f854d8
 class Denoiser(Panel):
-    "A digit, the digit noised to step t, and the network's one guess at the first"
+    "A digit, the digit noised to step t, and the network's prediction of the first"
 
     def __init__(self):
-        w = _optional("ipywidgets")
+        widgets = _optional("ipywidgets")
         T = pretrained()[1].T
-        self.digit, self.t = (
-            w.IntSlider(7, 0, 99, description="digit"),
-            w.IntSlider(round(0.4 * T), 0, T - 1, description="t"),
-        )
-        self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description="noise seed")
-        live = [self.digit, self.t, self.seed]
+        self.digit = widgets.IntSlider(7, 0, 99, description="digit")
+        self.t = widgets.IntSlider(round(0.4 * T), 0, T - 1, description="t")
+        self.seed = widgets.BoundedIntText(0, 0, MAX_SEED, description="noise seed")
+        controls = [self.digit, self.t, self.seed]
         super().__init__(
             "denoise",
-            [live],
-            live,
+            [controls],
+            controls,
             "A digit, the same digit noised, and the digit as the network predicts it",
         )
         self.refresh()
 
     def draw(self):
-        "Three pictures and their PSNR"
+        "Three images and their PSNR"
         model, sampler = pretrained()
         t = self.t.value
         x0 = digits()[self.digit.value][None]
-        noise = PerImageNoise(self.seed.value, 0, 1)(x0.shape[1:], torch.float32)
-        xt = sampler.schedules.q_sample(x0, torch.tensor([t]), noise)
+        xt = sampler.schedules.q_sample(x0, torch.tensor([t]), _noise_like(x0, self.seed.value))
         with torch.no_grad():
-            guess = sampler.denoise(model, xt, t, clip="clip").x0
-        self.psnr = psnr(guess, x0).item(), psnr(xt.clamp(-1, 1), x0).item()
+            x0_pred = sampler.denoise(model, xt, t, clip="clip").x0
+        self.psnr = psnr(x0_pred, x0).item(), psnr(xt.clamp(-1, 1), x0).item()
         self.show(
-            picture(torch.cat([x0, xt, guess]), 5, 3),
+            grid_png(torch.cat([x0, xt, x0_pred]), 5, 3),
             f"Truth, x_t at t = {t}, and the predicted x0: "
             f"PSNR {self.psnr[0]:.1f} dB, where x_t itself has {self.psnr[1]:.1f} dB.",
         )
@@ -135,143 +159,156 @@ class Denoiser(Panel):
 STEPS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200, 500, 1000)
 
 
+@cache
+def _features():
+    "The packaged feature network, read once"
+    return load_features()
+
+
 class SamplerBench(Panel):
     "Samples by any method, with the time they took and, on request, their `fid_proxy`"
+
+    BATCH_SIZE = 64
 
     def __init__(
         self,
         fid_samples: int = 256,  # images for `fid_proxy`
     ):
-        w = _optional("ipywidgets")
         self.fid_samples = fid_samples
-        self.method = w.Dropdown(options=METHODS, value="dpmpp_2m", description="method")
-        self.steps = w.SelectionSlider(
-            options=STEPS, value=10, description="steps", continuous_update=False
-        )
-        self.eta = w.FloatSlider(0.0, min=0.0, max=1.0, step=0.1, description="eta")
-        self.label = w.Dropdown(options=LABELS, description="label")
-        self.guidance = w.FloatSlider(
-            1.0, min=0.0, max=5.0, step=0.5, description="guidance", disabled=True
-        )
-        self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description="seed")
-        self.n = w.SelectionSlider(options=(1, 4, 9, 16, 36, 64), value=16, description="digits")
-        self.go, self.stop = (
-            w.Button(description="Sample (seconds)", button_style="primary"),
-            w.Button(description="Stop"),
-        )
-        self.fid = w.Button(
-            description=f"fid_proxy of {fid_samples} (a minute)", layout=w.Layout(width="auto")
-        )
+        self._build_controls()
         rows = [
             [self.method, self.steps, self.eta],
             [self.label, self.guidance, self.seed, self.n],
             [self.go, self.fid, self.stop],
         ]
         super().__init__("bench", rows, (), "A grid of generated digits")
-        self.starters = [self.go, self.fid]
-        self.method.observe(
-            lambda ch: setattr(self.eta, "disabled", ch["new"] not in METHODS_WITH_ETA), "value"
+        self.start_buttons = [self.go, self.fid]
+        self.method.observe(self._enable_eta, "value")
+        self.label.observe(self._enable_guidance, "value")
+        self.go.on_click(lambda _: self.run())
+        self.fid.on_click(lambda _: self.measure())
+        self.stop.on_click(lambda _: self.stop_requested.set())
+
+    def _build_controls(self):
+        widgets = _optional("ipywidgets")
+        self.method = widgets.Dropdown(options=METHODS, value="dpmpp_2m", description="method")
+        self.steps = widgets.SelectionSlider(
+            options=STEPS, value=10, description="steps", continuous_update=False
         )
-        self.label.observe(lambda ch: setattr(self.guidance, "disabled", ch["new"] < 0), "value")
-        for b, f in ((self.go, self.run), (self.fid, self.measure), (self.stop, self.halt.set)):
-            b.on_click(lambda _, f=f: f())
+        self.eta = widgets.FloatSlider(0.0, min=0.0, max=1.0, step=0.1, description="eta")
+        self.label = widgets.Dropdown(options=LABELS, description="label")
+        self.guidance = widgets.FloatSlider(
+            1.0, min=0.0, max=5.0, step=0.5, description="guidance", disabled=True
+        )
+        self.seed = widgets.BoundedIntText(0, 0, MAX_SEED, description="seed")
+        self.n = widgets.SelectionSlider(
+            options=(1, 4, 9, 16, 36, 64), value=16, description="digits"
+        )
+        self.go = widgets.Button(description="Sample (seconds)", button_style="primary")
+        self.fid = widgets.Button(
+            description=f"fid_proxy of {self.fid_samples} (a minute)",
+            layout=widgets.Layout(width="auto"),
+        )
+        self.stop = widgets.Button(description="Stop")
+
+    def _enable_eta(self, change):
+        "Only some methods have an eta"
+        self.eta.disabled = change["new"] not in METHODS_WITH_ETA
+
+    def _enable_guidance(self, change):
+        "Only a label can be followed more or less strictly"
+        self.guidance.disabled = label_of(change["new"]) is None
 
     def sample(
         self,
         n: int,  # how many
-        tick,  # from `background`
-    ) -> Tensor:  # `(n,1,32,32)`
-        "Samples with the controls as they stand"
-        label, k, size = label_of(self.label.value), self.steps.value, 64
+        progress,  # from `background`
+    ) -> Tensor:  # `(n,1,32,32)`, float in [-1,1]
+        "Samples with the controls as they are set now"
+        label = label_of(self.label.value)
         model, sampler = pretrained(label)
-        t0 = time.perf_counter()
-
-        def seen(st):
-            share = (st.start + min(size, n) * st.i / st.n) / n
-            tick(
-                min(1.0, share),
-                f"{share:.0%} done, about {(time.perf_counter() - t0) * (1 / share - 1):.0f} s to go.",
-            )
-
-        kw = (
-            {}
-            if label is None
-            else dict(y=torch.full((n,), label), guidance_scale=self.guidance.value)
-        )
+        guidance = {}
+        if label is not None:
+            guidance = dict(y=torch.full((n,), label), guidance_scale=self.guidance.value)
         return sampler.sample(
             model,
             (n, 1, 32, 32),
             self.method.value,
-            num_steps=k,
+            num_steps=self.steps.value,
             eta=eta_of(self.method.value, self.eta.value),
             generator=self.seed.value,
-            batch_size=size,
-            callback=seen,
-            **kw,
+            batch_size=self.BATCH_SIZE,
+            callback=partial(self._after_step, n, progress, time.perf_counter()),
+            **guidance,
         )
+
+    def _after_step(
+        self,
+        n: int,  # samples in all batches
+        progress,  # from `background`
+        started: float,  # when, by `time.perf_counter`
+        step,  # a `SamplerStep`
+    ):
+        "Show how much is done and how long the rest will take"
+        done = step.start + min(self.BATCH_SIZE, n) * step.i / step.n
+        fraction = min(1.0, done / n)
+        seconds = (time.perf_counter() - started) * (1 / fraction - 1)
+        progress(fraction, f"{fraction:.0%} done, about {seconds:.0f} s to go.")
+
+    @property
+    def settings(self) -> str:
+        "Method and steps in words"
+        return f"{self.method.value}, {self.steps.value} steps"
 
     def run(
         self,
         wait: bool = False,  # return only when it is done
     ):
-        "Sample a grid"
+        "Sample a grid in the background"
+        self.background(self._sample_grid, wait)
 
-        def work(tick):
-            n, what = (
-                self.n.value,
-                f"{self.method.value}, {self.steps.value} steps, seed {self.seed.value}",
-            )
-            t0 = time.perf_counter()
-            x = self.sample(n, tick)
-            s = time.perf_counter() - t0
-            self.show(
-                picture(x, 2), f"{what}: {n} digits in {s:.2f} s, {1000 * s / n:.0f} ms each."
-            )
-
-        self.background(work, wait)
+    def _sample_grid(self, progress):
+        n = self.n.value
+        settings = f"{self.settings}, seed {self.seed.value}"
+        started = time.perf_counter()
+        x = self.sample(n, progress)
+        seconds = time.perf_counter() - started
+        self.show(
+            grid_png(x, 2),
+            f"{settings}: {n} digits in {seconds:.2f} s, {1000 * seconds / n:.0f} ms each.",
+        )
 
     def measure(
         self,
         wait: bool = False,  # return only when it is done
     ):
-        "Sample more and compare them with real digits"
+        "Sample more in the background, and compare them with real digits"
+        self.background(self._measure_distance, wait)
 
-        def work(tick):
-            x = self.sample(self.fid_samples, tick)
-            tick(1.0, "Comparing with real digits …")
-            r = fid_proxy(x, _once("net", load_features))
-            says = f"{self.method.value}, {self.steps.value} steps: fid_proxy {r['value']:.1f} with n = {r['n']}; "
-            self.show(
-                picture(x[: self.n.value], 2),
-                says + f"real digits have {r['floor']:.1f} at the same n.",
-            )
-
-        self.background(work, wait)
+    def _measure_distance(self, progress):
+        settings = self.settings
+        x = self.sample(self.fid_samples, progress)
+        progress(1.0, "Comparing with real digits …")
+        result = fid_proxy(x, _features())
+        self.show(
+            grid_png(x[: self.n.value], 2),
+            f"{settings}: fid_proxy {result['value']:.1f} with n = {result['n']}; "
+            f"real digits have {result['floor']:.1f} at the same n.",
+        )
 
 # %% ../../nbs/lib/panels_sampling.ipynb #e2993d4b
 class TrajectoryScrubber(Panel):
-    "A whole sampling run to go back and forth in: states and predicted pictures"
+    "A whole sampling run to go back and forth in: states and predicted images"
+
+    MAX_MOMENTS = 100  # kept of a run, and its last
 
     def __init__(
         self,
         n: int = 6,  # digits side by side
     ):
-        w = _optional("ipywidgets")
         self.n = n
-        self.method = w.Dropdown(options=METHODS, value="ddim", description="method")
-        self.steps = w.SelectionSlider(
-            options=STEPS[3:], value=20, description="steps", continuous_update=False
-        )
-        self.seed = w.BoundedIntText(0, 0, 2**31 - 1, description="seed")
-        self.go, self.stop = (
-            w.Button(description="Run (seconds)", button_style="primary"),
-            w.Button(description="Stop"),
-        )
-        self.moment = w.IntSlider(
-            0, 0, 0, description="step", layout=w.Layout(width="60%", min_width="280px")
-        )
-        self.play = w.Play(min=0, max=0, interval=200)
-        w.jslink((self.play, "value"), (self.moment, "value"))
+        self.ts: list = []  # steps that were kept
+        self._build_controls()
         rows = [[self.method, self.steps, self.seed, self.go, self.stop], [self.play, self.moment]]
         super().__init__(
             "trajectory",
@@ -279,42 +316,57 @@ class TrajectoryScrubber(Panel):
             [self.moment],
             "States of a sampling run above, predicted pictures below",
         )
-        self.starters = [self.go]
+        self.start_buttons = [self.go]
         self.go.on_click(lambda _: self.run())
-        self.stop.on_click(lambda _: self.halt.set())
-        self.ts = []
+        self.stop.on_click(lambda _: self.stop_requested.set())
+
+    def _build_controls(self):
+        widgets = _optional("ipywidgets")
+        self.method = widgets.Dropdown(options=METHODS, value="ddim", description="method")
+        self.steps = widgets.SelectionSlider(
+            options=STEPS[3:], value=20, description="steps", continuous_update=False
+        )
+        self.seed = widgets.BoundedIntText(0, 0, MAX_SEED, description="seed")
+        self.go = widgets.Button(description="Run (seconds)", button_style="primary")
+        self.stop = widgets.Button(description="Stop")
+        layout = widgets.Layout(width="60%", min_width="280px")
+        self.moment = widgets.IntSlider(0, 0, 0, description="step", layout=layout)
+        self.play = widgets.Play(min=0, max=0, interval=200)
+        widgets.jslink((self.play, "value"), (self.moment, "value"))
 
     def run(
         self,
         wait: bool = False,  # return only when it is done
     ):
-        "Make a new run, at most 101 moments of it kept"
+        "Make a new run in the background, and keep at most 101 moments of it"
+        self.background(self._make_run, wait)
 
-        def work(tick):
-            model, sampler = pretrained()
-            k, method = self.steps.value, self.method.value
-            self.k, self.every = k, math.ceil(k / 100)
-            out = sampler.trajectory(
-                model,
-                (self.n, 1, 32, 32),
-                method,
-                every=self.every,
-                num_steps=k,
-                generator=self.seed.value,
-                callback=lambda st: tick(st.i / st.n, f"step {st.i} of {st.n}"),
-            )
-            _, self.xts, self.x0s, self.ts = out
-            self.play.max = self.moment.max = len(self.ts) - 1
-            self.play.value = self.moment.value = min(len(self.ts) - 1, round(0.6 * len(self.ts)))
-            self.refresh()
-
-        self.background(work, wait)
+    def _make_run(self, progress):
+        model, sampler = pretrained()
+        self.num_steps = self.steps.value
+        self.every = math.ceil(self.num_steps / self.MAX_MOMENTS)
+        _, self.xts, self.x0s, self.ts = sampler.trajectory(
+            model,
+            (self.n, 1, 32, 32),
+            self.method.value,
+            every=self.every,
+            num_steps=self.num_steps,
+            generator=self.seed.value,
+            callback=lambda step: progress(step.i / step.n, f"step {step.i} of {step.n}"),
+        )
+        last = len(self.ts) - 1
+        middle = min(last, round(0.6 * len(self.ts)))
+        self.play.max = self.moment.max = last
+        self.play.value = self.moment.value = middle
+        self.refresh()
 
     def draw(self):
         "The moment that the slider points to"
         require(self.ts, "no run yet; press Run")
         i = min(self.moment.value, len(self.ts) - 1)
+        step = min(1 + i * self.every, self.num_steps)
         self.show(
-            picture(torch.cat([self.xts[i], self.x0s[i]]), 3, self.n),
-            f"Step {min(1 + i * self.every, self.k)} of {self.k}, t = {self.ts[i]}: x_t above, the picture predicted from it below.",
+            grid_png(torch.cat([self.xts[i], self.x0s[i]]), 3, self.n),
+            f"Step {step} of {self.num_steps}, t = {self.ts[i]}: "
+            "x_t above, the picture predicted from it below.",
         )

@@ -1,0 +1,141 @@
+# written by tools/export.py from data.py; do not edit
+"""Digits that ship in the package, as floats in [-1, 1], in an order that is a function of the seed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["read_idx", "ImageData", "fit_image", "load_mnist", "epoch_order", "random_flip"]
+
+def read_idx(path) -> np.ndarray:
+    """The array in an idx.gz file; raises `DDPMError` if it does not hold what its header
+    promises
+
+    Args:
+        path: a gzip-compressed idx file (LeCun's format), a path or an importlib
+            resource
+
+    Returns:
+        uint8, shaped as the file's header says
+    """
+    ...
+
+class ImageData:
+    """A data set held in memory as uint8, with batches as floats in [-1, 1]
+
+    Args:
+        images: uint8 `(N,C,H,W)`
+        labels: int64 `(N,)` in [0, num_classes); None: no labels
+        name: its name in logs and reports
+        flip: whether a mirrored image is still an image of the same kind
+        num_classes: default: the largest label plus one
+    """
+
+    images: Any
+    labels: Any
+    name: str
+    flip: bool
+    num_classes: int | None
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor | None = None,
+        name: str = "images",
+        flip: bool = False,
+        num_classes: int | None = None,
+    ) -> None: ...
+    def __len__(self):
+        """How many images"""
+        ...
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(C,H,W)`"""
+        ...
+    def batch(self, idx: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The images and labels at `idx`, never flipped
+
+        Args:
+            idx: int64 `(B,)`
+
+        Returns:
+            float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
+        """
+        ...
+    def batches(self, order, num_workers: int = 0) -> Iterator[Any]:
+        """Iterate over batches in the given order
+
+        Args:
+            order: a list of index tensors, one per batch
+            num_workers: not needed here: nothing is read from disk
+
+        Returns:
+            yields `(images, labels)` for each
+        """
+        ...
+    def to(self, device) -> ImageData:
+        """Move the images to `device`, where batches are then made
+
+        Args:
+            device: a torch device
+
+        Returns:
+            itself
+        """
+        ...
+
+def fit_image(img: Tensor, image_size: int) -> Tensor:
+    """A square image: padded with black if a little too small, else resized and centre-cropped
+
+    Args:
+        img: uint8 `(C,H,W)` or `(N,C,H,W)`
+        image_size: wanted height and width
+
+    Returns:
+        uint8, `(…,C,image_size,image_size)`
+    """
+    ...
+
+def load_mnist(split: str = "train", image_size: int = 32) -> ImageData:
+    """MNIST from the package itself, no download; raises `DDPMError` for an unknown split
+
+    Args:
+        split: 'train' (60,000) or 'test' (10,000)
+        image_size: height and width; from 28 to 41 digits are padded with black, at
+            other sizes resized
+    """
+    ...
+
+def epoch_order(n: int, batch_size: int, seed: int, epoch: int, start: int = 0) -> list[Tensor]:
+    """The shuffled batches of an epoch, a function of seed and epoch; raises `DDPMError` if
+    too few
+
+    Args:
+        n: images in the data set
+        batch_size: images per step
+        seed: the run's seed
+        epoch: counted from 0; each has its own shuffle
+        start: skip this many batches: where a resumed run goes on
+
+    Returns:
+        int64 `(batch_size,)` each; an incomplete last batch is dropped
+    """
+    ...
+
+def random_flip(
+    x: Tensor, generator: torch.Generator, n: int | None = None, part: Tensor | None = None
+) -> Tensor:
+    """Images mirrored left to right, each with probability one half
+
+    Args:
+        x: images `(B,C,H,W)`
+        generator: decides which, on the CPU
+        n: draw for so many images, of which `x` are only some; default: for `x`
+        part: which of the `n` images `x` are, int64 `(B,)`; default: all
+
+    Returns:
+        like `x`
+    """
+    ...
