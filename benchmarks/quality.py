@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from ddpm_nb.app.config import load_config
 from ddpm_nb.engine.animation import save_grid
-from ddpm_nb.engine.datasets import import_torchvision
+from ddpm_nb.engine.compat import import_torchvision
 from ddpm_nb.engine.features import load_features
 from ddpm_nb.engine.run import DDPMTrainer
 

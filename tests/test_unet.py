@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from ddpm_nb.core import DDPMError
-from ddpm_nb.engine.datasets import import_torchvision
+from ddpm_nb.engine.compat import import_torchvision
 from ddpm_nb.loss import drop_labels
 from ddpm_nb.time_embedding import TimeEmbedding, sinusoidal_embedding
 from ddpm_nb.unet import Attention, Downsample, NormSiLU, ResBlock, UNetSmall, Upsample, norm_silu
