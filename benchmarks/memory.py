@@ -21,38 +21,34 @@ SETTINGS = [
 def one(config, device, batch_size, accumulate=1, gradient_checkpointing=False):
     "Two steps of a config's model on images of noise; peak in GiB"
     import torch
+
     from ddpm_nb.app.config import load_config
-    from ddpm_nb.engine.callbacks import peak_memory
-    from ddpm_nb.engine.run import DDPMTrainer
-
+    from ddpm_nb.app.recipes import build
     from ddpm_nb.data import ImageData
-    from ddpm_nb.schedules import DDPMSchedules
-    from ddpm_nb.unet import UNetSmall
+    from ddpm_nb.engine.callbacks import peak_memory
 
-    c = load_config(config)
-    m = c["model"] | dict(gradient_checkpointing=gradient_checkpointing)
+    m = load_config(config)["model"]
     n = m["image_size"]
     data = ImageData(
         torch.randint(0, 256, (256, m["in_channels"], n, n), dtype=torch.uint8),
         torch.zeros(256, dtype=torch.long),
     )
-    t = c["training"] | dict(
-        batch_size=batch_size,
-        accumulate=accumulate,
-        max_steps=2,
-        checkpoint=dict(every_steps=0),
-        validation=dict(every_steps=0),
-    )
     with tempfile.TemporaryDirectory() as d:
-        tr = DDPMTrainer(
-            UNetSmall(**m),
-            DDPMSchedules(**c["schedules"]),
-            data,
-            config=t,
+        tr = build(
+            config,
+            train_data=data,
             output_dir=d,
             device=device,
             progress=False,
-        )
+            model=dict(gradient_checkpointing=gradient_checkpointing),
+            training=dict(
+                batch_size=batch_size,
+                accumulate=accumulate,
+                max_steps=2,
+                checkpoint=dict(every_steps=0),
+                validation=dict(every_steps=0),
+            ),
+        ).trainer
         base = peak_memory(tr.device)
         for k in range(2):
             tr.train_step(*data.batch(torch.arange(batch_size)))
@@ -71,10 +67,10 @@ def stream(root, batches=200):
     import time
 
     import torch
-    from ddpm_nb.engine.callbacks import peak_memory
-    from ddpm_nb.engine.folders import FolderData
 
     from ddpm_nb.data import epoch_order
+    from ddpm_nb.engine.callbacks import peak_memory
+    from ddpm_nb.engine.folders import FolderData
 
     cpu = torch.device("cpu")
     before = peak_memory(cpu)

@@ -18,20 +18,16 @@ import time
 from pathlib import Path
 
 import torch
-from ddpm_nb.app.config import load_config
+
+from ddpm_nb.app.recipes import build
+from ddpm_nb.core import fold_seed
+from ddpm_nb.data import load_mnist
 from ddpm_nb.engine.animation import save_grid
 from ddpm_nb.engine.compat import import_torchvision
 from ddpm_nb.engine.features import load_features
-from ddpm_nb.engine.run import DDPMTrainer
-
-from ddpm_nb.core import fold_seed
-from ddpm_nb.data import load_mnist
 from ddpm_nb.eval import extract_features, fid_proxy, kid
-from ddpm_nb.loss import DDPMLoss
 from ddpm_nb.sampler import DDPMSampler
-from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.trainer import EMA, lr_at
-from ddpm_nb.unet import UNetSmall
 
 
 def batches(batch_size, seed=0):
@@ -47,19 +43,16 @@ class Ours:
     "The packaged config, with changes"
 
     def __init__(self, seed, config="mnist_tiny", **changes):
-        c = load_config(config, changes)
-        torch.manual_seed(seed)
-        self.batch_size, self.sched = c["training"]["batch_size"], DDPMSchedules(**c["schedules"])
-        self.tr = DDPMTrainer(
-            UNetSmall(**c["model"]),
-            self.sched,
-            load_mnist("train", 32),
-            loss=DDPMLoss(self.sched, **c["loss"]),
-            config=c["training"] | dict(max_steps=10**6),
-            seed=seed,
+        run = build(
+            config,
+            train_data=load_mnist("train", 32),
             device="cpu",
             progress=False,
+            seed=seed,
+            **changes | {"training.max_steps": 10**6},
         )
+        self.tr, self.sched = run.trainer, run.schedules
+        self.batch_size = run.config["training"]["batch_size"]
         self.tr.model.train()
 
     def total(self, steps):

@@ -10,29 +10,16 @@ import time
 
 import numpy as np
 import torch
+
 from ddpm_nb.app.config import load_config
+from ddpm_nb.app.recipes import build
 from ddpm_nb.engine.datasets import load_data
 from ddpm_nb.engine.optim import make_optimizer
-from ddpm_nb.engine.run import DDPMTrainer
-
-from ddpm_nb.loss import DDPMLoss
-from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.trainer import EMA, Callback
-from ddpm_nb.unet import UNetSmall
 
 
 def clock():
     return np.array([time.perf_counter(), time.process_time()])
-
-
-def parts(c):
-    torch.manual_seed(0)
-    s = DDPMSchedules(**c["schedules"])
-    return (
-        UNetSmall(**c["model"]).to(memory_format=torch.channels_last),
-        s,
-        DDPMLoss(s, **c["loss"]),
-    )
 
 
 class Slices(Callback):
@@ -62,7 +49,12 @@ def main():
     a = p.parse_args()
     c = load_config(a.config)
     t, data = c["training"], load_data(**{**c["dataset"], "limit": 4096})
-    model, s, loss = parts(c)
+
+    def recipe(**kw):
+        return build(c, train_data=data, device="cpu", progress=False, **kw)
+
+    plain = recipe()
+    model, loss = plain.model, plain.loss
     opt, ema = (
         make_optimizer(model.parameters(), t["learning_rate"], t["optimizer"]),
         EMA(model, t["ema"]["decay"]),
@@ -82,23 +74,15 @@ def main():
             l.item()
 
     bare(a.steps)
-    m2, s2, l2 = parts(c)
     slices = Slices(a.steps, bare)
     with tempfile.TemporaryDirectory() as d:
-        DDPMTrainer(
-            m2,
-            s2,
-            data,
-            None,
-            l2,
-            t
-            | dict(
+        recipe(
+            output_dir=d,
+            callbacks=[slices],
+            training=dict(
                 max_steps=a.slices * a.steps + a.steps, checkpoint=dict(every_steps=0), amp=False
             ),
-            d,
-            device="cpu",
-            callbacks=[slices],
-        ).train()
+        ).trainer.train()
     pairs = list(zip(slices.ours, slices.theirs))[1:]  # the first is a warm-up
     print(
         f"{a.config}, batch {t['batch_size']}, {torch.get_num_threads()} threads, {len(pairs)} slices of {a.steps} steps; ms a step"

@@ -18,8 +18,8 @@ _HOME = {  # module: the public names it holds
     "trainer": "Callback EMA lr_at",
     "sampler": "DDPMSampler",
     "editing": "slerp",
-    "eval": "frechet_distance fid_proxy kid precision_recall psnr ssim calibration diversity "
-    "nearest_neighbours",
+    "eval": "frechet_distance fid_proxy kid precision_recall diversity nearest_neighbours",
+    "denoising": "psnr ssim calibration",
     "viz": "denoising_strip plot_schedules plot_training_curves",
     "pretrained": "load_pretrained pretrained_names",
     "engine.animation": "save_grid save_gif",
@@ -29,6 +29,7 @@ _HOME = {  # module: the public names it holds
     "engine.run": "DDPMTrainer",
     "engine.evaluate": "evaluate",
     "app.config": "load_config",
+    "app.recipes": "build",
     "app.interop": "to_diffusers from_diffusers",
 }
 _NAMES = {name: home for home, names in _HOME.items() for name in names.split()}

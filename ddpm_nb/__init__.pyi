@@ -7,6 +7,7 @@ Names are imported when they are first used (PEP 562), so that `import ddpm_nb` 
 from .app.config import load_config as load_config
 from .app.interop import from_diffusers as from_diffusers
 from .app.interop import to_diffusers as to_diffusers
+from .app.recipes import build as build
 from .core import DDPMError as DDPMError
 from .core import make_grid as make_grid
 from .core import pick_device as pick_device
@@ -16,6 +17,9 @@ from .core import to_float as to_float
 from .core import to_uint8 as to_uint8
 from .data import ImageData as ImageData
 from .data import load_mnist as load_mnist
+from .denoising import calibration as calibration
+from .denoising import psnr as psnr
+from .denoising import ssim as ssim
 from .editing import slerp as slerp
 from .engine.animation import save_gif as save_gif
 from .engine.animation import save_grid as save_grid
@@ -25,15 +29,12 @@ from .engine.datasets import load_data as load_data
 from .engine.evaluate import evaluate as evaluate
 from .engine.folders import FolderData as FolderData
 from .engine.run import DDPMTrainer as DDPMTrainer
-from .eval import calibration as calibration
 from .eval import diversity as diversity
 from .eval import fid_proxy as fid_proxy
 from .eval import frechet_distance as frechet_distance
 from .eval import kid as kid
 from .eval import nearest_neighbours as nearest_neighbours
 from .eval import precision_recall as precision_recall
-from .eval import psnr as psnr
-from .eval import ssim as ssim
 from .likelihood import bits_per_dim as bits_per_dim
 from .loss import DDPMLoss as DDPMLoss
 from .loss import drop_labels as drop_labels
@@ -78,11 +79,11 @@ __all__ = [
     "fid_proxy",
     "kid",
     "precision_recall",
+    "diversity",
+    "nearest_neighbours",
     "psnr",
     "ssim",
     "calibration",
-    "diversity",
-    "nearest_neighbours",
     "denoising_strip",
     "plot_schedules",
     "plot_training_curves",
@@ -97,6 +98,7 @@ __all__ = [
     "DDPMTrainer",
     "evaluate",
     "load_config",
+    "build",
     "to_diffusers",
     "from_diffusers",
 ]

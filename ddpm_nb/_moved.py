@@ -65,6 +65,7 @@ MOVED = {
             "load_features reference_stats"
         ),
         "likelihood": "mean_bits=mean_bits_per_dim",
+        "denoising": "psnr ssim denoise_once calibration reconstruction",
         "eval": "as_pictures=validate_images",
     },
     "viz": {
@@ -107,8 +108,9 @@ MOVED = {
         ),
         "engine.trackers": "Track trackers",
         "app.command_train": (
-            "restarted own_checkpoints train_config start_from make_trainer run_training cmd_train"
+            "restarted own_checkpoints train_config run_training cmd_train"
         ),
+        "app.recipes": "start_from",
         "app.command_sample": (
             "picture_path=image_path cmd_sample noise_behind read_picture=read_user_image "
             "read_mask data_for source_images cmd_from_images"
@@ -123,11 +125,20 @@ MOVED = {
             "label_of"
         ),
         "app.panels_sampling": ("STEPS ScheduleExplorer Denoiser SamplerBench TrajectoryScrubber"),
-        "app.panels_editor": "canvas to_hex from_hex uploaded Editor",
+        "app.panels_editor": "canvas uploaded Editor",
         "app.panels_training": "LiveTraining",
     },
     "unet": {
         "unet": "Level=Stage",
+        "engine.kernels": "NormSiLU",
+    },
+}
+
+# old module: {name that is gone: what to use instead}
+GONE = {
+    "widgets": {
+        "to_hex": "the canvas takes bytes; see ddpm_nb.app.panels_editor.image_to_bytes",
+        "from_hex": "the canvas holds bytes; see ddpm_nb.app.panels_editor.image_from_bytes",
     },
 }
 
@@ -154,7 +165,9 @@ def moved(
         if name == "__all__" and not _has_code(module):
             return sorted(homes)
         if name not in homes:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+            instead = GONE.get(module.rpartition("ddpm_nb.")[2], {})
+            note = f" any more: {instead[name]}" if name in instead else ""
+            raise AttributeError(f"module {module!r} has no attribute {name!r}{note}")
         home, new = homes[name]
         warnings.warn(f"{module}.{name} is now {home}.{new}", DeprecationWarning, stacklevel=2)
         return getattr(import_module(home), new)

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from ddpm_nb.app.arguments import parse
-from ddpm_nb.app.command_train import make_trainer
 from ddpm_nb.app.config import load_config
+from ddpm_nb.app.recipes import build
 from ddpm_nb.cli import main
 from ddpm_nb.engine.checkpoint import load_checkpoint, load_model
 
@@ -305,10 +305,10 @@ def test_the_readme_trains_what_the_command_trains(tmp_path, monkeypatch):
     "Its Python example, up to the training, builds the trainer of `ddpm-nb train --config mnist`"
     monkeypatch.chdir(tmp_path)
     text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    (code,) = (c for c in text.split("```") if c.startswith("python\n") and "trainer.train()" in c)
+    (code,) = (c for c in text.split("```") if c.startswith("python\n") and "DDPMTrainer(" in c)
     names = {}
     exec(code.removeprefix("python\n").split("trainer.train()")[0], names)
-    a, b = names["trainer"], make_trainer(load_config("mnist"), tmp_path, torch.device("cpu"))
+    a, b = names["trainer"], build("mnist", output_dir=tmp_path, device="cpu").trainer
     assert a.cfg == b.cfg and a.total_steps == b.total_steps and a.model.config == b.model.config
     assert (
         a.loss.type == b.loss.type
@@ -392,7 +392,7 @@ def test_training_starts_from_trained_weights(tmp_path, run, capsys):
     src, out = run / "ckpts" / "ema.pt", tmp_path / "o"
     theirs = load_model(src)[0].state_dict()
     c = load_config("mnist_tiny", parse(train(out, "--init_from", src, "--model.dropout", 0.1))[2])
-    ours = make_trainer(c, out, torch.device("cpu")).model.state_dict()
+    ours = build(c, output_dir=out, device="cpu").model.state_dict()
     assert all(torch.equal(v, theirs[k]) for k, v in ours.items())
     assert main(train(out, "--init_from", src, "--training.max_steps", 2)) == 0
     ck = load_checkpoint(out / "ckpts" / "latest.pt")

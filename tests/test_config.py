@@ -7,9 +7,9 @@ import torch
 
 from ddpm_nb.app.config import config_names, config_yaml, load_config, read_yaml
 from ddpm_nb.app.config_schema import Key, coerce, config_schema, flatten_schema
+from ddpm_nb.app.recipes import build
 from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData
-from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.loss import DDPMLoss
 from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.unet import UNetSmall
@@ -58,24 +58,12 @@ NONSENSE = [
 ]
 
 
-def build(c, tmp):
-    "Everything a training would build, without much to compute"
-    model, s = UNetSmall(**c["model"]), DDPMSchedules(**c["schedules"])
+def blank_trainer(c, tmp):
+    "The trainer that a config describes, on eight blank images"
     data = ImageData(
         torch.zeros(8, c["model"]["in_channels"], 16, 16, dtype=torch.uint8), torch.arange(8) % 2
     )
-    return DDPMTrainer(
-        model,
-        s,
-        data,
-        None,
-        DDPMLoss(s, **c["loss"]),
-        c["training"],
-        tmp,
-        c["seed"],
-        "cpu",
-        progress=False,
-    )
+    return build(c, train_data=data, output_dir=tmp, device="cpu", progress=False).trainer
 
 
 @pytest.mark.parametrize(
@@ -96,7 +84,7 @@ def test_nonsense_is_refused_in_words(tmp_path, path):
             continue
         try:
             c = load_config("mnist_tiny", TINY | {path: v})
-            tr = build(c, tmp_path)
+            tr = blank_trainer(c, tmp_path)
         except DDPMError as e:
             assert "\n" not in str(e) and len(str(e)) < 400
             continue
@@ -252,7 +240,7 @@ def test_keys_do_something(tmp_path, path, a, b):
 
     def weights(v):
         torch.manual_seed(0)
-        tr = build(load_config("mnist_tiny", TINY | {path: v}), tmp_path)
+        tr = blank_trainer(load_config("mnist_tiny", TINY | {path: v}), tmp_path)
         x, y = tr.data.batch(torch.arange(4))
         for _ in range(2):
             tr.train_step(x, None)

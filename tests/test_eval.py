@@ -15,6 +15,7 @@ from PIL import Image
 from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError, to_float, to_uint8
 from ddpm_nb.data import ImageData, load_mnist
+from ddpm_nb.denoising import psnr, ssim
 from ddpm_nb.engine import external
 from ddpm_nb.engine.compat import import_torchvision
 from ddpm_nb.engine.datasets import load_data
@@ -33,8 +34,6 @@ from ddpm_nb.eval import (
     nearest_neighbours,
     perceptual_proxy,
     precision_recall,
-    psnr,
-    ssim,
 )
 from ddpm_nb.pretrained import FeatureNet
 from ddpm_nb.sampler import DDPMSampler

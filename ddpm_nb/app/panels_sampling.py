@@ -26,8 +26,9 @@ from ddpm_nb.app.panels import (
     pretrained,
 )
 from ..core import make_grid, require
+from ..denoising import psnr
 from ..engine.features import load_features
-from ..eval import fid_proxy, psnr
+from ..eval import fid_proxy
 from ..sampler import METHODS, METHODS_WITH_ETA, PerImageNoise
 from ..schedules import DDPMSchedules
 from ..viz import COLORS

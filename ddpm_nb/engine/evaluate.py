@@ -13,15 +13,16 @@ from functools import partial
 import torch
 from .external import load_lpips, lpips_distance
 from .features import load_features, net_hash, reference_stats
+from .kernels import use_fast_kernels
 from ..likelihood import mean_bits_per_dim
 from ..pretrained import FeatureNet
 from torch import Tensor, nn
 
 from ..core import fold_seed, require, to_uint8
+from ..denoising import calibration, psnr, reconstruction, ssim
 from ddpm_nb.eval import (
     FeatureStats,
     validate_images,
-    calibration,
     distance_name,
     distance_result,
     diversity,
@@ -29,9 +30,6 @@ from ddpm_nb.eval import (
     kid,
     perceptual_proxy,
     precision_recall,
-    psnr,
-    reconstruction,
-    ssim,
 )
 from ..sampler import DDPMSampler
 from ..schedules import DDPMSchedules
@@ -271,6 +269,7 @@ def evaluate(
     "Make `num_samples` images and measure them, in memory that does not grow with their number"
     from tqdm.auto import tqdm
 
+    use_fast_kernels()
     net = net or load_features()
     check_metrics(metrics, net)
     require(num_samples >= 2, f"evaluation.num_samples: {num_samples}; expected 2 or more")
