@@ -17,7 +17,8 @@ from ddpm_nb.core import DDPMError, to_float, to_uint8
 from ddpm_nb.data import ImageData, load_mnist
 from ddpm_nb.denoising import psnr, ssim
 from ddpm_nb.engine import external
-from ddpm_nb.engine.datasets import import_torchvision, load_data
+from ddpm_nb.engine.compat import import_torchvision
+from ddpm_nb.engine.datasets import load_data
 from ddpm_nb.engine.evaluate import check_metrics, evaluate
 from ddpm_nb.engine.external import InceptionFeatures, load_lpips, lpips_distance
 from ddpm_nb.engine.features import load_features, reference_stats
