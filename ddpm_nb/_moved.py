@@ -6,8 +6,8 @@ from importlib import import_module
 # old module: {new module: names, each `name` or `old=new`}
 MOVED = {
     "core": {
-        "engine.datasets": "import_torchvision",
-        "engine.files": "unwritten=write_error atomic_path",
+        "engine.compat": "import_torchvision",
+        "engine.files": "unwritten=write_error atomic_path=atomic_write",
     },
     "data": {
         "engine.folders": (
