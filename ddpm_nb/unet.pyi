@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
-from torch.autograd.function import Function
 
 from .time_embedding import TimeEmbedding as TimeEmbedding
 
 __all__ = [
-    "NormSiLU",
+    "KERNELS",
     "norm_silu",
     "ResBlock",
     "Attention",
     "Downsample",
+    "upsample",
     "Upsample",
     "Stage",
     "unet_levels",
@@ -24,37 +24,6 @@ __all__ = [
     "UNetSmall",
 ]
 
-class NormSiLU(Function):
-    """silu(u·x̂ + v), where x̂ is `x` normalised in groups of channels; keeps only `x` for the
-    backward pass
-    """
-    @staticmethod
-    def forward(ctx, x: Tensor, u: Tensor, v: Tensor, groups: int, eps: float) -> Tensor:
-        """Normalise, then scale, shift and SiLU in place
-
-        Args:
-            x: `(B,C,H,W)`
-            u: scale of each picture's each channel, `(B,C)`
-            v: shift, `(B,C)`
-            groups: of GroupNorm
-            eps: added to the variance
-
-        Returns:
-            `(B,C,H,W)`
-        """
-        ...
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        """The chain rule, with z computed again from x
-
-        Args:
-            grad: of the loss by the output, `(B,C,H,W)`
-
-        Returns:
-            gradients of `x`, `u`, `v`
-        """
-        ...
-
 def norm_silu(
     x: Tensor, norm: nn.GroupNorm, scale: Tensor | None = None, shift: Tensor | None = None
 ) -> Tensor:
@@ -63,13 +32,15 @@ def norm_silu(
     Args:
         x: `(B,C,H,W)`
         norm: what to normalise with
-        scale: FiLM's scale s, `(B,C)`
-        shift: FiLM's shift b, `(B,C)`
+        scale: s(t), `(B,C)`
+        shift: b(t), `(B,C)`; given where `scale` is
 
     Returns:
         `(B,C,H,W)`
     """
     ...
+
+KERNELS: dict
 
 class ResBlock(nn.Module):
     """norm → SiLU → conv, told the time, norm → SiLU → dropout → conv, plus the input
@@ -163,8 +134,20 @@ class Downsample(nn.Module):
         """
         ...
 
+def upsample(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """Repeat each pixel twice in both directions, then convolve
+
+    Args:
+        x: `(B,c,H,W)`
+        conv: 3 × 3, keeps height and width
+
+    Returns:
+        `(B,c,2H,2W)`
+    """
+    ...
+
 class Upsample(nn.Module):
-    """Double height and width by repeating pixels, smoothed by a convolution, the two in one
+    """Double height and width by repeating pixels, smoothed by a convolution
 
     Args:
         c: channels

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core import DDPMError, eval_mode, require, to_uint8
-from .datasets import import_torchvision
+from .compat import import_torchvision
 from ..eval import require_same_shape, validate_images
 
 # %% ../../nbs/lib/external.ipynb #158dfe81

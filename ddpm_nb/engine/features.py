@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..core import Stream, eval_mode, fold_seed, require
 from ..data import load_mnist, random_flip
 from .external import InceptionFeatures, inception_weights
-from .files import atomic_path
+from .files import atomic_write
 from ..eval import image_stats
 from ..pretrained import FeatureNet, load_feature_net
 
@@ -143,7 +143,7 @@ def save_features(
         ref_hash=data_hash(data),
         command=command,
     )
-    with atomic_path(path) as tmp:
+    with atomic_write(path) as tmp:
         tmp.write_bytes(save(tensors, metadata={"card": json.dumps(card, allow_nan=False)}))
 
 # %% ../../nbs/lib/features.ipynb #d7b6c69a
@@ -226,6 +226,6 @@ def reference_stats(
         return kept
     mean, covariance = image_stats(data, net).result()
     metadata = dict(made_of=json.dumps(made_of))
-    with atomic_path(path) as tmp:
+    with atomic_write(path) as tmp:
         tmp.write_bytes(save(dict(mean=mean, cov=covariance), metadata=metadata))
     return mean, covariance

@@ -10,7 +10,7 @@ import json
 import math
 from pathlib import Path
 
-from .files import atomic_path
+from .files import atomic_write
 
 # %% ../../nbs/lib/json_files.ipynb #2dc5e032
 def finite_or_none(
@@ -31,6 +31,6 @@ def write_json(
     value,  # plain values
 ) -> Path:  # the file
     "Write a JSON file whole or not at all, with null for NaN and infinity"
-    with atomic_path(path) as tmp:
+    with atomic_write(path) as tmp:
         tmp.write_text(json.dumps(finite_or_none(value), indent=1, allow_nan=False))
     return Path(path)

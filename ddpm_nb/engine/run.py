@@ -17,6 +17,7 @@ from .checkpoint import load_checkpoint
 from .distributed import DistributedContext
 from .failures import LostProcess, translate_errors
 from .files import append_checksum, atomic_write
+from .kernels import use_fast_kernels
 from .optim import make_optimizer
 from ..settings import training_config
 from fastcore.basics import patch
@@ -49,6 +50,7 @@ class DDPMTrainer:
         callbacks=None,  # more callbacks, after the standard ones
         progress: bool = True,  # show a progress bar
     ):
+        use_fast_kernels()  # here and not on import, which changes nothing
         self.cfg, self.seed, self.context = training_config(config), seed, DistributedContext()
         self.device = pick_device(device) if isinstance(device, str) else device
         self.model, self.schedules = model.to(self.device), schedules.to(self.device)
