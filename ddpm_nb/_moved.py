@@ -6,8 +6,8 @@ from importlib import import_module
 # old module: {new module: names, each `name` or `old=new`}
 MOVED = {
     "core": {
-        "engine.datasets": "import_torchvision",
-        "engine.files": "unwritten=write_error atomic_path",
+        "engine.compat": "import_torchvision",
+        "engine.files": "unwritten=write_error atomic_path=atomic_write",
     },
     "data": {
         "engine.folders": (
@@ -107,9 +107,7 @@ MOVED = {
             "check_same=require_same_network sampling_model sampler_args"
         ),
         "engine.trackers": "Track trackers",
-        "app.command_train": (
-            "restarted own_checkpoints train_config run_training cmd_train"
-        ),
+        "app.command_train": ("restarted own_checkpoints train_config run_training cmd_train"),
         "app.recipes": "start_from",
         "app.command_sample": (
             "picture_path=image_path cmd_sample noise_behind read_picture=read_user_image "

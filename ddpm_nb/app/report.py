@@ -23,7 +23,7 @@ from ddpm_nb.app.report_tables import (
 )
 from .report_templates import FORMS, render, template_environment
 from ..core import require
-from ..engine.files import atomic_path
+from ..engine.files import atomic_write
 from ..schedules import DDPMSchedules
 from ..viz import read_json
 
@@ -374,6 +374,6 @@ def make_report(
     pages = {path / "reports" / form: render(environment, form, report) for form in FORMS}
     (path / "reports").mkdir(parents=True, exist_ok=True)
     for page, text in pages.items():
-        with atomic_path(page) as unfinished:
+        with atomic_write(page) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
     return tuple(pages)
