@@ -6,8 +6,8 @@ from importlib import import_module
 # old module: {new module: names, each `name` or `old=new`}
 MOVED = {
     "core": {
-        "engine.datasets": "import_torchvision",
-        "engine.files": "unwritten=write_error atomic_path",
+        "engine.compat": "import_torchvision",
+        "engine.files": "unwritten=write_error atomic_path=atomic_write",
     },
     "data": {
         "engine.folders": (
@@ -107,9 +107,7 @@ MOVED = {
             "check_same=require_same_network sampling_model sampler_args"
         ),
         "engine.trackers": "Track trackers",
-        "app.command_train": (
-            "restarted own_checkpoints train_config run_training cmd_train"
-        ),
+        "app.command_train": ("restarted own_checkpoints train_config run_training cmd_train"),
         "app.recipes": "start_from",
         "app.command_sample": (
             "picture_path=image_path cmd_sample noise_behind read_picture=read_user_image "
@@ -125,13 +123,21 @@ MOVED = {
             "label_of"
         ),
         "app.panels_sampling": ("STEPS ScheduleExplorer Denoiser SamplerBench TrajectoryScrubber"),
-        "app.panels_editor": "canvas to_hex from_hex uploaded Editor",
+        "app.panels_editor": "canvas uploaded Editor",
         "app.panels_training": "LiveTraining",
     },
     "unet": {
         "unet": "Level=Stage down_path=build_encoder up_path=build_decoder",
         "unet_checks": "unet_levels=unet_stages check_unet_config",
         "engine.kernels": "NormSiLU",
+    },
+}
+
+# old module: {name that is gone: what to use instead}
+GONE = {
+    "widgets": {
+        "to_hex": "the canvas takes bytes; see ddpm_nb.app.panels_editor.image_to_bytes",
+        "from_hex": "the canvas holds bytes; see ddpm_nb.app.panels_editor.image_from_bytes",
     },
 }
 
@@ -158,7 +164,9 @@ def moved(
         if name == "__all__" and not _has_code(module):
             return sorted(homes)
         if name not in homes:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+            instead = GONE.get(module.rpartition("ddpm_nb.")[2], {})
+            note = f" any more: {instead[name]}" if name in instead else ""
+            raise AttributeError(f"module {module!r} has no attribute {name!r}{note}")
         home, new = homes[name]
         warnings.warn(f"{module}.{name} is now {home}.{new}", DeprecationWarning, stacklevel=2)
         return getattr(import_module(home), new)

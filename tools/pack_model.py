@@ -1,9 +1,12 @@
-"""Pack a finished run as a model of the package: weights in half precision, and a card with what made it and what it is worth.
+"""Pack a finished run as a model of the package: weights in half precision, and a card.
+
+The card says what made it and what it is worth.
 
 python tools/pack_model.py RUN NAME      # e.g. outputs mnist, after ddpm-nb train --config mnist
 python tools/pack_model.py NAME          # measure a packaged one again
 … --n 2048 --also 10000 --steps 20 --eta 1 --seeds 3 --machine "one thread of …"
-… --after NAME --command "ddpm-nb train … --init_from …"     # where the run had that packaged model's weights to start from
+… --after NAME --command "ddpm-nb train … --init_from …"
+                                         # the run began with that packaged model's weights
 """
 
 import argparse
