@@ -107,9 +107,7 @@ MOVED = {
             "check_same=require_same_network sampling_model sampler_args"
         ),
         "engine.trackers": "Track trackers",
-        "app.command_train": (
-            "restarted own_checkpoints train_config run_training cmd_train"
-        ),
+        "app.command_train": ("restarted own_checkpoints train_config run_training cmd_train"),
         "app.recipes": "start_from",
         "app.command_sample": (
             "picture_path=image_path cmd_sample noise_behind read_picture=read_user_image "
@@ -129,7 +127,8 @@ MOVED = {
         "app.panels_training": "LiveTraining",
     },
     "unet": {
-        "unet": "Level=Stage",
+        "unet": "Level=Stage down_path=build_encoder up_path=build_decoder",
+        "unet_checks": "unet_levels=unet_stages check_unet_config",
         "engine.kernels": "NormSiLU",
     },
 }
