@@ -126,7 +126,8 @@ MOVED = {
         "app.panels_training": "LiveTraining",
     },
     "unet": {
-        "unet": "Level=Stage",
+        "unet": "Level=Stage down_path=build_encoder up_path=build_decoder",
+        "unet_checks": "unet_levels=unet_stages check_unet_config",
         "engine.kernels": "NormSiLU",
     },
 }
