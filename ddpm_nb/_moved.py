@@ -90,7 +90,6 @@ MOVED = {
         ),
         "app.curves": "save_curves save_all_curves save_schedule_plots newest",
         "app.report": "report_markdown make_report",
-        "app.report_html": "markdown_html",
     },
     "interop": {
         "app.interop": (
@@ -128,13 +127,17 @@ MOVED = {
         "app.panels_training": "LiveTraining",
     },
     "unet": {
-        "unet": "Level=Stage",
+        "unet": "Level=Stage down_path=build_encoder up_path=build_decoder",
+        "unet_checks": "unet_levels=unet_stages check_unet_config",
         "engine.kernels": "NormSiLU",
     },
 }
 
 # old module: {name that is gone: what to use instead}
 GONE = {
+    "report": {
+        "markdown_html": "both forms are made from templates; see ddpm_nb.app.report.make_report",
+    },
     "widgets": {
         "to_hex": "the canvas takes bytes; see ddpm_nb.app.panels_editor.image_to_bytes",
         "from_hex": "the canvas holds bytes; see ddpm_nb.app.panels_editor.image_from_bytes",
