@@ -6,8 +6,8 @@ from importlib import import_module
 # old module: {new module: names, each `name` or `old=new`}
 MOVED = {
     "core": {
-        "engine.datasets": "import_torchvision",
-        "engine.files": "unwritten=write_error atomic_path",
+        "engine.compat": "import_torchvision",
+        "engine.files": "unwritten=write_error atomic_path=atomic_write",
     },
     "data": {
         "engine.folders": (
@@ -129,7 +129,8 @@ MOVED = {
         "app.panels_training": "LiveTraining",
     },
     "unet": {
-        "unet": "Level=Stage",
+        "unet": "Level=Stage down_path=build_encoder up_path=build_decoder",
+        "unet_checks": "unet_levels=unet_stages check_unet_config",
         "engine.kernels": "NormSiLU",
     },
 }

@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ddpm_nb import unet
 from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData
-from ddpm_nb.engine.datasets import import_torchvision
+from ddpm_nb.engine.compat import import_torchvision
 from ddpm_nb.engine.kernels import (
     NormSiLU,
     fast_norm_silu,

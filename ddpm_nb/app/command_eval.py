@@ -22,7 +22,7 @@ from .sources import Source, check_writable, sampler_args, sampling_model
 from ..core import DDPMError, require
 from ..engine.evaluate import check_metrics, evaluate
 from ..engine.features import load_features, net_hash
-from ..engine.files import atomic_path
+from ..engine.files import atomic_write
 from ..sampler import METHODS_WITH_ETA, DDPMSampler
 
 # %% ../../nbs/lib/command_eval.ipynb #a23647bc
@@ -175,7 +175,7 @@ class Results:
         "Write the file; what cannot be written is at least printed"
         content = dict(results=self.results, evolution=self.evolution, config=self.source.config)
         try:
-            with atomic_path(self.path) as file:
+            with atomic_write(self.path) as file:
                 file.write_text(json.dumps(content, indent=1))
         except DDPMError:
             print(results_text(self.results), flush=True)

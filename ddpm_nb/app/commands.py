@@ -35,7 +35,7 @@ from ..core import require
 from ..engine.checkpoint import load_checkpoint
 from ..engine.datasets import load_data
 from ..engine.features import save_features, train_feature_net
-from ..engine.files import atomic_path
+from ..engine.files import atomic_write
 from ..sampler import DDPMSampler
 from ..schedules import DDPMSchedules
 
@@ -94,7 +94,7 @@ def viz_neighbours(
     x = DDPMSampler(schedules).sample(model, (n, *train_data.image_shape), **args)
     matplotlib.use("Agg", force=False)
     figure = plot_neighbours(x.cpu(), train_data).figure
-    with atomic_path(path) as file:
+    with atomic_write(path) as file:
         figure.savefig(file, dpi=100, bbox_inches="tight")
     return [path]
 

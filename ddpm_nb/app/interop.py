@@ -14,8 +14,8 @@ import shutil
 from pathlib import Path
 
 import torch
-from ..engine.datasets import import_torchvision
-from ..engine.files import atomic_path
+from ..engine.compat import import_torchvision
+from ..engine.files import atomic_write
 
 from ..core import DDPMError, require
 from ..schedules import DDPMSchedules
@@ -39,7 +39,7 @@ def save_pretrained(
         schedules=json.dumps(schedules.config),
         card=json.dumps(card or {}),
     )
-    with atomic_path(path) as t:
+    with atomic_write(path) as t:
         t.write_bytes(save(sd, metadata=meta))
 
 # %% ../../nbs/lib/interop.ipynb #3e60151d
@@ -86,7 +86,7 @@ def _diffusers(
     verb: str,  # 'export' or 'import', for the message
 ):
     "The diffusers package, or a plain error"
-    import_torchvision()  # diffusers imports it, and so meets what `core` guards against
+    import_torchvision()  # diffusers imports it, and so meets what `compat` guards against
     try:
         import diffusers
 

@@ -21,7 +21,7 @@ from ddpm_nb.app.report_tables import (
     metric_lines,
     result_notes,
 )
-from ..engine.files import atomic_path
+from ..engine.files import atomic_write
 
 from ..core import require
 from ..schedules import DDPMSchedules
@@ -275,6 +275,6 @@ def make_report(
         "report.html": markdown_html(text, out, text.split("\n")[0].lstrip("# ")),
     }
     for name, s in pages.items():
-        with atomic_path(out / name) as t:
+        with atomic_write(out / name) as t:
             t.write_text(s, encoding="utf-8")
     return out / "report.md", out / "report.html"

@@ -32,7 +32,7 @@ def load_checkpoint(
         f"checkpoint: {path} does not exist; train first, or name another with --checkpoint",
     )
     if why := find_corruption(path):
-        others = ", ".join(map(str, intact_checkpoints(path.parent, but=path)[:3]))
+        others = ", ".join(map(str, intact_checkpoints(path.parent, exclude=path)[:3]))
         way = (
             f"whole ones, newest first: {others}; name one with --resume or --checkpoint"
             if others

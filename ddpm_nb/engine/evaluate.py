@@ -18,7 +18,7 @@ from ..likelihood import mean_bits_per_dim
 from ..pretrained import FeatureNet
 from torch import Tensor, nn
 
-from ..core import fold_seed, require, to_uint8
+from ..core import fold_seed, model_attribute, require, to_uint8
 from ..denoising import calibration, psnr, reconstruction, ssim
 from ddpm_nb.eval import (
     FeatureStats,
@@ -172,6 +172,7 @@ def model_metrics(
     lp=None,  # from `load_lpips`
     batch_size: int = 256,  # images at a time
     progress: bool = False,  # show bars
+    parameterization: str | None = None,  # what the model predicts; default: its attribute
 ) -> dict:  # name -> values
     "What the model makes of held-out images"
     two = dict(
@@ -180,7 +181,7 @@ def model_metrics(
         lpips=partial(lpips_distance, model=lp),
         perceptual_proxy=partial(perceptual_proxy, net=net),
     )
-    kw = dict(seed=seed, batch_size=batch_size)
+    kw = dict(seed=seed, batch_size=batch_size, parameterization=parameterization)
     pairs = {k: f for k, f in two.items() if k in metrics}
     res = reconstruction(model, schedules, images, pairs, y, **kw) if pairs else {}
     if "lpips" in res:
@@ -193,7 +194,13 @@ def model_metrics(
         few = slice(num_bits)
         yy = None if y is None else y[few]
         res["bits_per_dim"] = mean_bits_per_dim(
-            model, schedules, images[few], yy, seed, progress=progress
+            model,
+            schedules,
+            images[few],
+            yy,
+            seed,
+            progress=progress,
+            parameterization=parameterization,
         )
     return res
 
@@ -276,7 +283,7 @@ def evaluate(
     # before the work begins: what is missing is said at once
     lp = load_lpips(lpips) if "lpips" in metrics else None
     dev = next(model.parameters()).device if hasattr(model, "parameters") else "cpu"
-    cond, y = getattr(model, "num_classes", None), kwargs.pop("y", None)
+    cond, y = model_attribute(model, "num_classes"), kwargs.pop("y", None)
     if cond and y is None:
         y = (torch.arange(num_samples) % cond).to(dev)
     st, bar = (
@@ -314,6 +321,7 @@ def evaluate(
         lp,
         batch_size,
         progress,
+        kwargs.get("parameterization"),
     )
     sampler = dict(
         method=method,

@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 import torch
-from .datasets import import_torchvision
+from .compat import import_torchvision
 from torch import Tensor, nn
 
 from ..core import DDPMError, eval_mode, require, to_uint8

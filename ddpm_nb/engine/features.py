@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from .external import InceptionFeatures, inception_weights
-from .files import atomic_path
+from .files import atomic_write
 from ..pretrained import FeatureNet, load_feature_net
 from torch import nn
 
@@ -126,7 +126,7 @@ def save_features(
         name=net.name, num_classes=net.head.out_features, dim=net.dim, in_channels=net.in_channels
     )
     card = net.card | shape | dict(ref_n=len(data), ref_hash=data_hash(data), command=command)
-    with atomic_path(path) as tmp:
+    with atomic_write(path) as tmp:
         tmp.write_bytes(save(sd, metadata={"card": json.dumps(card)}))
 
 # %% ../../nbs/lib/features.ipynb #d7b6c69a
@@ -177,6 +177,6 @@ def reference_stats(
         return old
     mu, cov = image_stats(data, net).result()
     if path:
-        with atomic_path(path) as t:
+        with atomic_write(path) as t:
             t.write_bytes(save(dict(mean=mu, cov=cov), metadata=dict(made_of=json.dumps(made_of))))
     return mu, cov
