@@ -89,7 +89,6 @@ MOVED = {
         ),
         "app.curves": "save_curves save_all_curves save_schedule_plots newest",
         "app.report": "report_markdown make_report",
-        "app.report_html": "markdown_html",
     },
     "interop": {
         "app.interop": (
@@ -145,6 +144,8 @@ GONE = {
         "cmd_from_images": "see sample_inpainting, sample_edit in ddpm_nb.app.command_edit",
         "eval_data": "see ddpm_nb.app.command_edit.data_for",
         "cmd_viz": "see viz_curves, viz_schedules, report in ddpm_nb.app.commands",
+    "report": {
+        "markdown_html": "both forms are made from templates; see ddpm_nb.app.report.make_report",
     },
     "widgets": {
         "to_hex": "the canvas takes bytes; see ddpm_nb.app.panels_editor.image_to_bytes",

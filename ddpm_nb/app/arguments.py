@@ -51,6 +51,9 @@ FLAGS = {
         is_switch=True,
     ),
     "log_dir": Flag("folder of training_metrics.json; default: <output_dir>/logs"),
+    "template": Flag(
+        "folder with a report.md.jinja or report.html.jinja of your own; default: the package's"
+    ),
     "source": Flag("a diffusers folder or hub name"),
     "print_config": Flag("print the complete config, with comments, and stop", is_switch=True),
 }
@@ -148,7 +151,9 @@ COMMANDS = {
     "viz.schedules": Command(
         "draw the noise schedules; writes curves/", "commands.viz_schedules", ("schedules",)
     ),
-    "report": Command("write reports/report.md and report.html", "commands.report"),
+    "report": Command(
+        "write reports/report.md and report.html", "commands.report", flags=("template",)
+    ),
     "features.train": Command(
         "train a feature net for fid_proxy on a labelled data set; writes features/",
         "commands.features_train",

@@ -75,7 +75,7 @@ def report(
 ) -> list:  # the files written
     "Write the report of a run"
     folder, _ = _folder_config(request)
-    return list(make_report(folder))
+    return list(make_report(folder, request.flags.get("template")))
 
 
 def viz_neighbours(
