@@ -144,6 +144,7 @@ GONE = {
         "cmd_from_images": "see sample_inpainting, sample_edit in ddpm_nb.app.command_edit",
         "eval_data": "see ddpm_nb.app.command_edit.data_for",
         "cmd_viz": "see viz_curves, viz_schedules, report in ddpm_nb.app.commands",
+    },
     "report": {
         "markdown_html": "both forms are made from templates; see ddpm_nb.app.report.make_report",
     },
