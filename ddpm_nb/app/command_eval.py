@@ -79,8 +79,8 @@ def cmd_eval(
     settled = {k: v for k, v in e.items() if k not in ("methods", "steps", "cache")}
     settled |= dict(seed=seed, dataset=c["dataset"], features_hash=net_hash(net))
     measure = dict(
-        net=net, train=train, cache=e["cache"] or d / "features", keep=e["max_features"]
-    ) | {k: e[k] for k in ("num_images", "num_bits", "lpips")}
+        net=net, train=train, cache=e["cache"] or d / "features", max_features=e["max_features"]
+    ) | dict(num_images=e["num_images"], num_bpd_images=e["num_bits"], lpips=e["lpips"])
     for i, (method, steps) in enumerate(todo, 1):
         own = [
             k

@@ -39,7 +39,7 @@ def cmd_viz(
     from ddpm_nb.schedules import DDPMSchedules
 
     if cmd == "report":
-        return list(make_report(d))
+        return list(make_report(d, flags.get("template")))
     if cmd == "viz.curves":
         return save_all_curves(flags.get("log_dir") or d / "logs", d / "curves")
     mine = DDPMSchedules(**c["schedules"])
