@@ -1,6 +1,7 @@
 """Where the names of 0.1 live now. Old import paths keep working, with a `DeprecationWarning`."""
 
 import warnings
+from functools import wraps
 from importlib import import_module
 
 # old module: {new module: names, each `name` or `old=new`}
@@ -55,10 +56,10 @@ MOVED = {
         "engine.external": (
             "INCEPTION_HASH inception_weights InceptionFeatures load_lpips lpips_distance"
         ),
-        "engine.evaluate": (
-            "METRICS DEFAULT_METRICS SampleStats check_metrics sample_metrics "
-            "model_metrics reference_for sample_parts=iter_samples model_hash evaluate"
+        "engine.measures": (
+            "METRICS DEFAULT_METRICS SampleStats check_metrics sample_metrics model_metrics"
         ),
+        "engine.evaluate": "reference_for sample_parts=iter_samples model_hash evaluate",
         "pretrained": "FeatureNet",
         "engine.features": (
             "classifier_accuracy train_feature_net data_hash net_hash save_features "
@@ -185,6 +186,26 @@ def moved(
         return getattr(import_module(home), new)
 
     return __getattr__
+
+
+def renamed_arguments(
+    **new_names,  # old=new
+):  # a decorator
+    "Let a function take arguments under their names of 0.1, with a `DeprecationWarning`"
+
+    def decorate(f):
+        @wraps(f)
+        def wrapper(*args, **kwargs):
+            for old, new in new_names.items():
+                if old in kwargs and new not in kwargs:
+                    message = f"{f.__qualname__}: {old} is now {new}"
+                    warnings.warn(message, DeprecationWarning, stacklevel=2)
+                    kwargs[new] = kwargs.pop(old)
+            return f(*args, **kwargs)
+
+        return wrapper
+
+    return decorate
 
 
 def _has_code(module):

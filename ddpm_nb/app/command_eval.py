@@ -132,9 +132,9 @@ def measure(
         net=setup.net,
         train=setup.train_data,
         cache=setup.cache,
-        keep=how["max_features"],
+        max_features=how["max_features"],
         num_images=how["num_images"],
-        num_bits=how["num_bits"],
+        num_bpd_images=how["num_bits"],
         lpips=how["lpips"],
         **args,
     )
