@@ -68,9 +68,9 @@ class StopAt(Callback):
     def __init__(self, n):
         self.n = n
 
-    def after_step(self, tr):
-        if tr.step == self.n:
-            tr.stop = KeyboardInterrupt()
+    def after_step(self, trainer):
+        if trainer.step == self.n:
+            trainer.stop = KeyboardInterrupt()
 
 
 class Spoiled(ImageData):
@@ -128,8 +128,8 @@ def many(out):
         t = trainer(out / "term", device=dev)
 
         class Term(Callback):
-            def after_step(self, tr):
-                if tr.step == 4 and rank == 1:
+            def after_step(self, trainer):
+                if trainer.step == 4 and rank == 1:
                     os.kill(os.getpid(), signal.SIGTERM)
 
         t.callbacks.append(Term())
