@@ -5,19 +5,19 @@ PY ?= python3
 BIN := .venv/bin
 OUT ?= outputs
 CONFIG ?= mnist_tiny
-# The tested versions, where they exist: from Python 3.11 on. Torch is named on its own, so that pip takes a CPU build where it finds one.
-PINS = $(shell $(BIN)/python -c "import sys; print('-c constraints.txt' if sys.version_info >= (3, 11) else '')")
-TORCH = $(if $(PINS),$(shell grep '^torch==' constraints.txt),torch)
+# The tested versions. Torch is named on its own, so that pip takes a CPU build where it finds one.
+PINS = -c constraints.txt
+TORCH = $(shell grep '^torch==' constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test train train-cifar sample traj eval report export docs docs-preview playground pictures readme bench clean
+.PHONY: help setup setup-dev demo test test-quick train train-cifar sample traj eval report export docs docs-preview playground pictures readme bench clean
 help:                       ## this list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 $(BIN)/pip:
 	@echo "== making .venv"
-	@$(PY) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else f"needs Python 3.10 or newer, and {sys.executable} is {sys.version.split()[0]}; choose another one: make PY=python3.11 …")'
+	@$(PY) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}; choose another one: make PY=python3.12 …")'
 	@$(PY) -m venv .venv || { rm -rf .venv; echo "python3 cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 1; }
 
 .venv/.runtime: $(BIN)/pip settings.ini setup.py constraints.txt
@@ -31,13 +31,18 @@ $(BIN)/pip:
 	@touch $@
 
 setup: .venv/.runtime       ## .venv with the package
-setup-dev: .venv/.dev       ## .venv with the package, JupyterLab and the tools for tests and docs
+setup-dev: .venv/.dev       ## .venv with JupyterLab and the tools for tests and docs; turns the git hook on
+	@if git rev-parse --git-dir >/dev/null 2>&1; then git config core.hooksPath .githooks; \
+	  git config merge.nbdev-merge.name "merge notebooks cell by cell"; \
+	  git config merge.nbdev-merge.driver "$(CURDIR)/$(BIN)/nbdev_merge %O %A %B %P"; fi
 
 demo: .venv/.runtime        ## train on MNIST, sample, film, evaluate and report: about five minutes on two CPU cores
 	$(BIN)/ddpm-nb demo --config mnist_tiny --output_dir $(OUT)
 
 test: .venv/.dev            ## everything CI runs; STEPS="docs wheel" runs only those
 	@$(BIN)/python tools/run_all.py $(STEPS)
+test-quick: .venv/.dev      ## what takes a minute or so: rules, types and the quick tests
+	@$(BIN)/python tools/run_all.py --quick
 
 train: .venv/.runtime       ## train CONFIG (default mnist_tiny) into OUT (default outputs)
 	$(BIN)/ddpm-nb train --config $(CONFIG) --output_dir $(OUT)

@@ -23,7 +23,7 @@ from ddpm_nb.app.recipes import build
 from ddpm_nb.core import fold_seed
 from ddpm_nb.data import load_mnist
 from ddpm_nb.engine.animation import save_grid
-from ddpm_nb.engine.datasets import import_torchvision
+from ddpm_nb.engine.compat import import_torchvision
 from ddpm_nb.engine.features import load_features
 from ddpm_nb.eval import extract_features, fid_proxy, kid
 from ddpm_nb.sampler import DDPMSampler

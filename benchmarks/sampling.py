@@ -15,7 +15,7 @@ import warnings
 import torch
 import train_step
 from ddpm_nb.app.interop import to_diffusers
-from ddpm_nb.engine.datasets import import_torchvision
+from ddpm_nb.engine.compat import import_torchvision
 from ddpm_nb.pretrained import load_pretrained
 
 from ddpm_nb.sampler import DDPMSampler

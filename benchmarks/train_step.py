@@ -21,7 +21,7 @@ import warnings
 import torch
 import torch.nn.functional as F
 from ddpm_nb.app.interop import unet2d_config
-from ddpm_nb.engine.datasets import import_torchvision
+from ddpm_nb.engine.compat import import_torchvision
 from ddpm_nb.engine.run import DDPMTrainer
 from torch.utils.flop_counter import FlopCounterMode
 

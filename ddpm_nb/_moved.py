@@ -1,13 +1,14 @@
 """Where the names of 0.1 live now. Old import paths keep working, with a `DeprecationWarning`."""
 
 import warnings
+from functools import wraps
 from importlib import import_module
 
 # old module: {new module: names, each `name` or `old=new`}
 MOVED = {
     "core": {
-        "engine.datasets": "import_torchvision",
-        "engine.files": "unwritten=write_error atomic_path",
+        "engine.compat": "import_torchvision",
+        "engine.files": "unwritten=write_error atomic_path=atomic_write",
     },
     "data": {
         "engine.folders": (
@@ -56,10 +57,10 @@ MOVED = {
         "engine.external": (
             "INCEPTION_HASH inception_weights InceptionFeatures load_lpips lpips_distance"
         ),
-        "engine.evaluate": (
-            "METRICS DEFAULT_METRICS SampleStats check_metrics sample_metrics "
-            "model_metrics reference_for sample_parts=iter_samples model_hash evaluate"
+        "engine.measures": (
+            "METRICS DEFAULT_METRICS SampleStats check_metrics sample_metrics model_metrics"
         ),
+        "engine.evaluate": "reference_for sample_parts=iter_samples model_hash evaluate",
         "pretrained": "FeatureNet",
         "engine.features": (
             "classifier_accuracy train_feature_net data_hash net_hash save_features "
@@ -90,7 +91,6 @@ MOVED = {
         ),
         "app.curves": "save_curves save_all_curves save_schedule_plots newest",
         "app.report": "report_markdown make_report",
-        "app.report_html": "markdown_html",
     },
     "interop": {
         "app.interop": (
@@ -108,9 +108,7 @@ MOVED = {
             "check_same=require_same_network sampling_model sampler_args"
         ),
         "engine.trackers": "Track trackers",
-        "app.command_train": (
-            "restarted own_checkpoints train_config run_training cmd_train"
-        ),
+        "app.command_train": ("restarted own_checkpoints train_config run_training cmd_train"),
         "app.recipes": "start_from",
         "app.command_sample": (
             "picture_path=image_path cmd_sample noise_behind read_picture=read_user_image "
@@ -126,11 +124,24 @@ MOVED = {
             "label_of"
         ),
         "app.panels_sampling": ("STEPS ScheduleExplorer Denoiser SamplerBench TrajectoryScrubber"),
-        "app.panels_editor": "canvas to_hex from_hex uploaded Editor",
+        "app.panels_editor": "canvas uploaded Editor",
         "app.panels_training": "LiveTraining",
     },
     "unet": {
-        "unet": "Level=Stage",
+        "unet": "Level=Stage down_path=build_encoder up_path=build_decoder",
+        "unet_checks": "unet_levels=unet_stages check_unet_config",
+        "engine.kernels": "NormSiLU",
+    },
+}
+
+# old module: {name that is gone: what to use instead}
+GONE = {
+    "report": {
+        "markdown_html": "both forms are made from templates; see ddpm_nb.app.report.make_report",
+    },
+    "widgets": {
+        "to_hex": "the canvas takes bytes; see ddpm_nb.app.panels_editor.image_to_bytes",
+        "from_hex": "the canvas holds bytes; see ddpm_nb.app.panels_editor.image_from_bytes",
     },
 }
 
@@ -157,12 +168,34 @@ def moved(
         if name == "__all__" and not _has_code(module):
             return sorted(homes)
         if name not in homes:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+            instead = GONE.get(module.rpartition("ddpm_nb.")[2], {})
+            note = f" any more: {instead[name]}" if name in instead else ""
+            raise AttributeError(f"module {module!r} has no attribute {name!r}{note}")
         home, new = homes[name]
         warnings.warn(f"{module}.{name} is now {home}.{new}", DeprecationWarning, stacklevel=2)
         return getattr(import_module(home), new)
 
     return __getattr__
+
+
+def renamed_arguments(
+    **new_names,  # old=new
+):  # a decorator
+    "Let a function take arguments under their names of 0.1, with a `DeprecationWarning`"
+
+    def decorate(f):
+        @wraps(f)
+        def wrapper(*args, **kwargs):
+            for old, new in new_names.items():
+                if old in kwargs and new not in kwargs:
+                    message = f"{f.__qualname__}: {old} is now {new}"
+                    warnings.warn(message, DeprecationWarning, stacklevel=2)
+                    kwargs[new] = kwargs.pop(old)
+            return f(*args, **kwargs)
+
+        return wrapper
+
+    return decorate
 
 
 def _has_code(module):

@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['DDPMError', 'require', 'pick_device', 'seed_everything', 'Stream', 'fold_seed', 'seeded', 'to_float', 'to_uint8',
-           'make_grid', 'show_images', 'eval_mode']
+           'make_grid', 'show_images', 'unwrap', 'model_attribute', 'eval_mode']
 
 # %% ../nbs/lib/core.ipynb #0048111a
 import os
 import random
 from contextlib import contextmanager
 from enum import IntEnum
+from functools import partial
+from types import FunctionType, MethodType
 
 import numpy as np
 import torch
@@ -199,12 +201,65 @@ def show_images(
     plt.tight_layout()
     return axs
 
+# %% ../nbs/lib/core.ipynb #b14wrap1
+# wrappers that compute what their `module` computes, by name, so that none has to be imported
+_MODULE_WRAPPERS = {
+    "DataParallel",
+    "DistributedDataParallel",
+    "FullyShardedDataParallel",
+    "AveragedModel",
+}
+# methods that are the model itself: `model.forward`, `model.__call__`
+_CALLS = {"forward", "__call__", "_call_impl", "_wrapped_call_impl"}
+
+
+def _wrapped(
+    model,  # any callable
+):  # what it wraps, or None
+    "What a known wrapper holds"
+    if isinstance(model, partial):
+        return model.func
+    if isinstance(model, MethodType):
+        return model.__self__ if model.__name__ in _CALLS else None
+    if isinstance(model, FunctionType):
+        return getattr(model, "_torchdynamo_orig_callable", None)  # torch.compile of a function
+    if not isinstance(model, nn.Module):
+        return None
+    if isinstance(getattr(model, "_orig_mod", None), nn.Module):
+        return model._orig_mod  # torch.compile of a module
+    if _MODULE_WRAPPERS & {c.__name__ for c in type(model).__mro__}:
+        return model.module
+    return None
+
+
+def unwrap(
+    model,  # a module or any callable, perhaps wrapped several times
+):  # the innermost callable
+    "The model behind `DataParallel`, `torch.compile`, `functools.partial` and its own methods"
+    while (inner := _wrapped(model)) is not None:
+        model = inner
+    return model
+
+
+def model_attribute(
+    model,  # a module or any callable, perhaps wrapped
+    name: str,  # such as 'num_classes'
+    default=None,  # where neither the model nor a wrapper has it
+):  # its value
+    "An attribute of a model, looked for behind known wrappers; the outermost that has it wins"
+    while model is not None:
+        if hasattr(model, name):
+            return getattr(model, name)
+        model = _wrapped(model)
+    return default
+
 # %% ../nbs/lib/core.ipynb #e083d0cc
 @contextmanager
 def eval_mode(
-    model: nn.Module,  # a module, or any callable, which is then left alone
+    model: nn.Module,  # a module, or any callable, which is then left alone; perhaps wrapped
 ):
     "Inside the block the model is in eval mode and no gradients are kept; after it as before"
+    model = unwrap(model)
     was_training = getattr(model, "training", False)
     if was_training:
         model.eval()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .core import eval_mode, fold_seed
 from .eval import require_same_shape, validate_images
-from .schedules import DDPMSchedules
+from .schedules import DDPMSchedules, parameterization_of
 
 # %% ../nbs/13_denoising.ipynb #032d4cd8
 def _unit_range(images):
@@ -60,13 +60,14 @@ def denoise_once(
     t: int,  # the timestep to noise them to
     noise: Tensor,  # with this noise, `(B,C,H,W)`
     y: Tensor | None = None,  # labels, int64 `(B,)`
+    parameterization: str | None = None,  # what the model predicts; default: its attribute
 ):  # `(eps, x0)` predicted, both `(B,C,H,W)`
     "What a model predicts about noised images: their noise, and the clean images"
     tt = torch.full((len(x0),), t, device=x0.device)
     xt = schedules.q_sample(x0, tt, noise)
     # a learned variance is of no interest here
     out = (model(xt, tt) if y is None else model(xt, tt, y))[:, : x0.shape[1]].float()
-    p = schedules.predict(out, xt, tt, getattr(model, "parameterization", "eps"))
+    p = schedules.predict(out, xt, tt, parameterization_of(model, parameterization))
     return p.eps, p.x0
 
 # %% ../nbs/13_denoising.ipynb #9ae2ff59
@@ -92,6 +93,7 @@ def calibration(
     points: int = 10,  # how many timesteps, spread evenly
     seed: int = 0,  # of the noise
     batch_size: int = 256,  # images at a time
+    parameterization: str | None = None,  # what the model predicts; default: its attribute
     # lists: t, eps_mse, x0_mse, psnr, ssim (the last three of x0 clipped to [-1,1]); and n, seed
 ) -> dict:
     "Errors of the predicted noise and image at some timesteps, with fixed noise"
@@ -106,7 +108,7 @@ def calibration(
             for i in torch.arange(len(images)).split(batch_size):
                 x, e = images[i], noise[i]
                 labels = None if y is None else y[i]
-                eps, x0 = denoise_once(model, schedules, x, t, e, labels)
+                eps, x0 = denoise_once(model, schedules, x, t, e, labels, parameterization)
                 x0 = x0.clamp(-1, 1)
                 quality = psnr(x0, x).clamp(max=MAX_PSNR), ssim(x0, x)
                 rows.append(torch.stack([_mse(eps, e), _mse(x0, x), *quality]))
@@ -126,6 +128,7 @@ def reconstruction(
     ts: list | None = None,  # timesteps; default: a quarter, half and three quarters of T
     seed: int = 0,  # of the noise
     batch_size: int = 256,  # images at a time
+    parameterization: str | None = None,  # what the model predicts; default: its attribute
 ) -> dict:  # name -> lists t, value; and n, seed
     "Noised images, denoised in one step and compared with the clean ones, at some timesteps"
     ts = ts or [schedules.T * k // 4 for k in (1, 2, 3)]
@@ -136,7 +139,9 @@ def reconstruction(
         for i in torch.arange(len(images)).split(batch_size):
             labels = None if y is None else y[i]
             for j, t in enumerate(ts):
-                _, x0 = denoise_once(model, schedules, images[i], t, noise[i], labels)
+                _, x0 = denoise_once(
+                    model, schedules, images[i], t, noise[i], labels, parameterization
+                )
                 for name, measure in measures.items():
                     values = measure(x0.clamp(-1, 1), images[i]).clamp(max=MAX_PSNR)
                     sums[name][j] += values.double().sum().item()

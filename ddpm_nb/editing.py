@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor
 
-from .core import eval_mode, fold_seed, require
+from .core import eval_mode, fold_seed, require, unwrap
 from ddpm_nb.sampler import (
     DDPMSampler,
     Denoised,
@@ -25,6 +25,7 @@ from ddpm_nb.sampler import (
     _same_device,
     as_seed,
 )
+from .schedules import parameterization_of
 
 # %% ../nbs/11_editing.ipynb #94d7f737
 @patch
@@ -39,17 +40,19 @@ def ddim_invert(
     iters: int = 10,  # rounds of the fixed-point iteration per step; 1 is plain DDIM inversion
     batch_size: int | None = None,  # images at a time; does not change the result
     callback=None,  # called with a `SamplerStep` after each
+    parameterization: str | None = None,  # what the model predicts; default: its attribute
 ) -> Tensor:  # the noise `x_T` that `ddim_sample(…, x_T=…, clip=None)` turns into `x0`
     "The noise behind a picture: DDIM (eta 0) run backwards; raises `DDPMError` where a step keeps nothing of the picture"
     require(iters >= 1, f"iters: {iters}; expected 1 or more")
     ts, dev = (
         self.steps(num_steps, spacing)[::-1],
-        _device(model, None if hasattr(model, "parameters") else x0.device),
+        _device(model, None if hasattr(unwrap(model), "parameters") else x0.device),
     )
     require(
         self.a[ts[0]] > 0,
         "num_steps: one step from pure noise keeps nothing of the picture; take more",
     )
+    par = parameterization_of(model, parameterization)
     _picture("x0", x0, dev)
     _check(model, x0.shape, y, guidance_scale, 0.0, None, batch_size, dev)
     self.schedules.to(dev)
@@ -60,8 +63,8 @@ def ddim_invert(
             for i, (prev, t) in enumerate(zip([-1, *ts[:-1]], ts)):
                 z = x
                 for _ in range(iters):
-                    d = self.denoise(model, z, t, own_y, guidance_scale)
-                    z = self._back(x, d, prev, t, getattr(model, "parameterization", "eps"))
+                    d = self.denoise(model, z, t, own_y, guidance_scale, parameterization=par)
+                    z = self._back(x, d, prev, t, par)
                 x = z
                 if callback:
                     callback(SamplerStep(i + 1, len(ts), t, x, d.x0, b))

@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from .core import eval_mode, fold_seed, require
-from .schedules import DDPMSchedules
+from .schedules import DDPMSchedules, parameterization_of
 
 # %% ../nbs/12_likelihood.ipynb #fb508856
 def normal_kl(
@@ -124,9 +124,10 @@ def _bound(
     gens: list,  # a generator for each image
     variance: str,  # see `step_log_variance`
     bar,  # told after each step
+    par: str,  # what the model predicts
 ):  # `(L_T (B,), other terms (T,B))`
     "L_T `(B,)` and the other terms `(T,B)` for one batch"
-    par, terms = getattr(model, "parameterization", "eps"), []
+    terms = []
     for i in range(s.T):
         t = torch.full((len(x0),), i, device=x0.device)
         noise = torch.stack(
@@ -155,18 +156,17 @@ def bits_per_dim(
     variance: str = "fixed_small",  # where the model does not learn it
     progress: bool = False,  # show a bar
     batch_size: int = 64,  # images at a time; does not change the result
+    parameterization: str | None = None,  # what the model predicts; default: its attribute
 ) -> dict:  # 'total' `(B,)`, 'L_T' `(B,)`, 'terms' `(T,B)` with L_0 first
     "The variational bound on minus log2 likelihood, per pixel and channel (DDPM eq. 5; Nichol & Dhariwal sec. 3)"
     from tqdm.auto import tqdm
 
     require(batch_size >= 1, f"batch_size: {batch_size}; expected 1 or more")
-    parts, n, was = [], len(x0), getattr(model, "training", False)
-    if was:
-        model.eval()
-    try:
-        with tqdm(
-            total=schedules.T * -(-n // batch_size), disable=not progress, desc="bits/dim"
-        ) as bar:
+    par = parameterization_of(model, parameterization)
+    parts, n = [], len(x0)
+    calls = schedules.T * -(-n // batch_size)
+    with eval_mode(model):
+        with tqdm(total=calls, disable=not progress, desc="bits/dim") as bar:
             for b in range(0, n, batch_size):
                 own = slice(b, b + batch_size)
                 gens = [fold_seed(seed, 14, i) for i in range(b, min(b + batch_size, n))]
@@ -179,11 +179,9 @@ def bits_per_dim(
                         gens,
                         variance,
                         bar,
+                        par,
                     )
                 )
-    finally:
-        if was:
-            model.train()
     L_T, terms = (torch.cat(p, -1) for p in zip(*parts))
     return dict(total=terms.sum(0) + L_T, L_T=L_T, terms=terms)
 
@@ -196,6 +194,7 @@ def mean_bits_per_dim(
     seed: int = 0,  # of the noise
     part: int = 16,  # images at a time
     progress: bool = False,  # show bars
+    parameterization: str | None = None,  # what the model predicts; default: its attribute
 ) -> dict:  # value, standard_error, L_T, L_0, n, seed
     "Bits per dimension of many images, in bounded memory"
     rows = []
@@ -209,6 +208,7 @@ def mean_bits_per_dim(
                 None if y is None else y[i],
                 seed=own,
                 progress=progress,
+                parameterization=parameterization,
             )
             rows.append(torch.stack([b["total"], b["L_T"], b["terms"][0]]).cpu().double())
     r = torch.cat(rows, 1)

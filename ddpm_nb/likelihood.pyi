@@ -72,7 +72,7 @@ class PMeanVariance(NamedTuple):
     x0: Tensor
     eps: Tensor
 
-def _bound(model, s: DDPMSchedules, x0: Tensor, y, gens: list, variance: str, bar):
+def _bound(model, s: DDPMSchedules, x0: Tensor, y, gens: list, variance: str, bar, par: str):
     """L_T `(B,)` and the other terms `(T,B)` for one batch
 
     Args:
@@ -83,6 +83,7 @@ def _bound(model, s: DDPMSchedules, x0: Tensor, y, gens: list, variance: str, ba
         gens: a generator for each image
         variance: see `step_log_variance`
         bar: told after each step
+        par: what the model predicts
 
     Returns:
         `(L_T (B,), other terms (T,B))`
@@ -98,6 +99,7 @@ def bits_per_dim(
     variance: str = "fixed_small",
     progress: bool = False,
     batch_size: int = 64,
+    parameterization: str | None = None,
 ) -> dict:
     """The variational bound on minus log2 likelihood, per pixel and channel (DDPM eq. 5;
     Nichol & Dhariwal sec. 3)
@@ -112,6 +114,7 @@ def bits_per_dim(
         variance: where the model does not learn it
         progress: show a bar
         batch_size: images at a time; does not change the result
+        parameterization: what the model predicts; default: its attribute
 
     Returns:
         'total' `(B,)`, 'L_T' `(B,)`, 'terms' `(T,B)` with L_0 first
@@ -126,6 +129,7 @@ def mean_bits_per_dim(
     seed: int = 0,
     part: int = 16,
     progress: bool = False,
+    parameterization: str | None = None,
 ) -> dict:
     """Bits per dimension of many images, in bounded memory
 
@@ -137,6 +141,7 @@ def mean_bits_per_dim(
         seed: of the noise
         part: images at a time
         progress: show bars
+        parameterization: what the model predicts; default: its attribute
 
     Returns:
         value, standard_error, L_T, L_0, n, seed

@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from .core import require
-from .schedules import DDPMSchedules
+from .schedules import DDPMSchedules, parameterization_of
 
 # %% ../nbs/04_loss.ipynb #0ace8f0a
 def distance(
@@ -106,15 +106,16 @@ class DDPMLoss:
 
     def __call__(
         self,
-        model,  # callable `(x, t)` or `(x, t, y)`; its `parameterization` says what it predicts
+        model,  # callable `(x, t)` or `(x, t, y)`
         x0: Tensor,  # clean images `(B,C,H,W)`, in [-1,1]
         y: Tensor = None,  # labels, handed on to the model
         t: Tensor = None,  # int64 `(B,)`; default: drawn evenly
         noise: Tensor = None,  # like `x0`; default: drawn
         generator: torch.Generator = None,  # for what is drawn, on the device of `x0`
+        parameterization: str | None = None,  # what it predicts; default: its attribute
     ) -> LossOutput:
         "Noise `x0`, ask the model, compare (DDPM algorithm 1); raises `DDPMError` for what does not fit together"
-        par = getattr(model, "parameterization", "eps")
+        par = parameterization_of(model, parameterization)
         self._check(par, x0, y=y, t=t, noise=noise)
         if t is None:
             t = torch.randint(

@@ -96,18 +96,19 @@ class DDPMLoss:
         t: Tensor | None = None,
         noise: Tensor | None = None,
         generator: torch.Generator | None = None,
+        parameterization: str | None = None,
     ) -> LossOutput:
         """Noise `x0`, ask the model, compare (DDPM algorithm 1); raises `DDPMError` for what does
         not fit together
 
         Args:
-            model: callable `(x, t)` or `(x, t, y)`; its `parameterization` says what it
-                predicts
+            model: callable `(x, t)` or `(x, t, y)`
             x0: clean images `(B,C,H,W)`, in [-1,1]
             y: labels, handed on to the model
             t: int64 `(B,)`; default: drawn evenly
             noise: like `x0`; default: drawn
             generator: for what is drawn, on the device of `x0`
+            parameterization: what it predicts; default: its attribute
         """
         ...
     def _compare(

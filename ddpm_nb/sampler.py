@@ -17,8 +17,8 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 
-from .core import eval_mode, fold_seed, require
-from .schedules import DDPMSchedules
+from .core import eval_mode, fold_seed, model_attribute, require, unwrap
+from .schedules import DDPMSchedules, parameterization_of
 
 # %% ../nbs/06_sampler.ipynb #fd1cf775
 SPACINGS = ("leading", "trailing", "linspace", "karras")
@@ -181,13 +181,11 @@ def denoise(
     guidance_scale: float = 1.0,  # w; 1 is none
     guidance_rescale: float = 0.0,  # in [0,1]: how far to undo the gain in contrast
     clip: str | None = None,  # see `clip_x0`
+    parameterization: str | None = None,  # what it predicts; default: the model's attribute
 ) -> Denoised:
     "The model's answer at `(xt, t)`, guided and clipped, in one form; raises `DDPMError` where eps means nothing"
-    par, C, tt = (
-        getattr(model, "parameterization", "eps"),
-        xt.shape[1],
-        torch.full((len(xt),), t, device=xt.device),
-    )
+    par, C = parameterization_of(model, parameterization), xt.shape[1]
+    tt = torch.full((len(xt),), t, device=xt.device)
     require(
         self.a[t] > 0 or par != "eps",
         f"parameterization: 'eps' says nothing at step {t} of a zero-terminal-SNR schedule; train with v or x0",
@@ -205,6 +203,14 @@ def denoise(
     return Denoised(self.schedules.predict(x0, xt, tt, "x0").eps, x0, raw)
 
 
+def _first_parameter(
+    model,  # a module, or any callable
+):  # a tensor, or None for a callable without parameters
+    "Whose device and precision the model has"
+    model = unwrap(model)
+    return next(model.parameters(), None) if hasattr(model, "parameters") else None
+
+
 @patch
 def _ask(
     self: DDPMSampler,
@@ -216,14 +222,15 @@ def _ask(
     rescale: float,  # likewise
 ) -> Tensor:  # as the model said it
     "The model's output; with guidance, with and without the label in one batch"
-    C, p = xt.shape[1], next(model.parameters(), None) if hasattr(model, "parameters") else None
+    C, p = xt.shape[1], _first_parameter(model)
     if p is not None:
         xt = xt.to(p.dtype)  # a picture from NumPy is float64
     if y is None:
         return model(xt, tt)
     if scale == 1:
         return model(xt, tt, y)
-    none = torch.full_like(y, getattr(model, "null_label", model.num_classes))
+    null_label = model_attribute(model, "null_label", model_attribute(model, "num_classes"))
+    none = torch.full_like(y, null_label)
     out, free = model(torch.cat([xt, xt]), torch.cat([tt, tt]), torch.cat([y, none])).chunk(2)
     return torch.cat(
         [classifier_free_guidance(out[:, :C], free[:, :C], scale, rescale), out[:, C:]], 1
@@ -272,7 +279,7 @@ def _device(
     device=None,  # what the caller asked for
 ) -> torch.device:  # where sampling happens
     "The model's device; for a callable without parameters the one asked for"
-    p = next(model.parameters(), None) if hasattr(model, "parameters") else None
+    p = _first_parameter(model)
     if p is None:
         return torch.device(device or "cpu")
     require(
@@ -319,7 +326,7 @@ def _check(
     dev: torch.device,  # where the model is
 ):
     "Raise `DDPMError` for what does not fit together, before the model is asked"
-    n = getattr(model, "num_classes", None)
+    n = model_attribute(model, "num_classes")
     require(len(shape) == 4 and min(shape) >= 1, f"shape: {tuple(shape)}; expected (B,C,H,W)")
     require(
         w == 1 or n,
@@ -383,11 +390,13 @@ def run(
     progress: bool = False,  # show a bar
     device=None,  # of a callable without parameters; a module has its own
     dtype=None,  # of the state; default: that of `x_T`, else float32
+    parameterization: str | None = None,  # what the model predicts; default: its attribute
 ) -> Tensor:  # `(B,C,H,W)`
     "The loop that all samplers share; raises `DDPMError` for arguments that do not fit"
     from tqdm.auto import tqdm
 
     dev, seed, B = _device(model, device), as_seed(generator), shape[0]
+    parameterization = parameterization_of(model, parameterization)
     _check(model, shape, y, guidance_scale, guidance_rescale, x_T, batch_size, dev)
     bs, dtype, out = batch_size or B, dtype or (torch.float32 if x_T is None else x_T.dtype), []
     self.schedules.to(dev)
@@ -406,7 +415,9 @@ def run(
             x = x if x_T is None else x_T[part].to(dtype, copy=True)
 
             def ask(x, t):
-                return self.denoise(model, x, t, own_y, guidance_scale, guidance_rescale, clip)
+                return self.denoise(
+                    model, x, t, own_y, guidance_scale, guidance_rescale, clip, parameterization
+                )
 
             state = dict(ask=ask, part=part)  # and whatever the rule wants to remember
             for i, (t, nxt) in enumerate(zip(ts, [*ts[1:], -1])):
@@ -444,7 +455,7 @@ def ddpm_sample(
     **kwargs,  # see `run`
 ) -> Tensor:  # `(B,C,H,W)`
     "Ancestral samples (DDPM algorithm 2; learned variance: Nichol & Dhariwal eq. 15); raises `DDPMError` as `run`"
-    learned = getattr(model, "learn_sigma", False)
+    learned = model_attribute(model, "learn_sigma", False)
     variance = variance or ("learned" if learned else "fixed_small")
     require(
         variance in ("fixed_small", "fixed_large", "learned"),

@@ -127,6 +127,7 @@ class DDPMSampler:
         guidance_scale: float = 1.0,
         guidance_rescale: float = 0.0,
         clip: str | None = None,
+        parameterization: str | None = None,
     ) -> Denoised:
         """The model's answer at `(xt, t)`, guided and clipped, in one form; raises `DDPMError`
         where eps means nothing
@@ -139,6 +140,7 @@ class DDPMSampler:
             guidance_scale: w; 1 is none
             guidance_rescale: in [0,1]: how far to undo the gain in contrast
             clip: see `clip_x0`
+            parameterization: what it predicts; default: the model's attribute
         """
         ...
     def _ask(
@@ -176,6 +178,7 @@ class DDPMSampler:
         progress: bool = False,
         device=None,
         dtype=None,
+        parameterization: str | None = None,
     ) -> Tensor:
         """The loop that all samplers share; raises `DDPMError` for arguments that do not fit
 
@@ -197,6 +200,7 @@ class DDPMSampler:
             progress: show a bar
             device: of a callable without parameters; a module has its own
             dtype: of the state; default: that of `x_T`, else float32
+            parameterization: what the model predicts; default: its attribute
 
         Returns:
             `(B,C,H,W)`
@@ -297,6 +301,7 @@ class DDPMSampler:
         iters: int = 10,
         batch_size: int | None = None,
         callback=None,
+        parameterization: str | None = None,
     ) -> Tensor:
         """The noise behind a picture: DDIM (eta 0) run backwards; raises `DDPMError` where a step
         keeps nothing of the picture
@@ -311,6 +316,7 @@ class DDPMSampler:
             iters: rounds of the fixed-point iteration per step; 1 is plain DDIM inversion
             batch_size: images at a time; does not change the result
             callback: called with a `SamplerStep` after each
+            parameterization: what the model predicts; default: its attribute
 
         Returns:
             the noise `x_T` that `ddim_sample(…, x_T=…, clip=None)` turns into `x0`
@@ -455,6 +461,17 @@ class Denoised(NamedTuple):
     eps: Tensor
     x0: Tensor
     raw_variance: Tensor | None = None
+
+def _first_parameter(model):
+    """Whose device and precision the model has
+
+    Args:
+        model: a module, or any callable
+
+    Returns:
+        a tensor, or None for a callable without parameters
+    """
+    ...
 
 class PerImageNoise:
     """Normal noise for a batch, each image from its own stream, so that batches can be split

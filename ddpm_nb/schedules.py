@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PARAMETERIZATIONS', 'linear_betas', 'betas_from_abar', 'cosine_betas', 'sigmoid_betas', 'rescale_zero_terminal_snr',
-           'check_betas', 'derived_tables', 'DDPMSchedules', 'Prediction']
+           'check_betas', 'derived_tables', 'DDPMSchedules', 'Prediction', 'parameterization_of']
 
 # %% ../nbs/01_schedules.ipynb #43db25be
 import math
@@ -14,7 +14,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from .core import require
+from .core import DDPMError, model_attribute, require
 
 # %% ../nbs/01_schedules.ipynb #851a9941
 def linear_betas(
@@ -298,3 +298,19 @@ def predict(
     else:
         return Prediction(s * xt + a * out, a * xt - s * out, out)
     return Prediction(eps, x0, a * eps - s * x0)
+
+# %% ../nbs/01_schedules.ipynb #b14par01
+def parameterization_of(
+    model,  # a module or any callable, perhaps wrapped (`DataParallel`, `torch.compile`, `partial`)
+    given: str | None = None,  # what the caller says it predicts; wins
+) -> str:  # 'eps', 'x0' or 'v'
+    "What a model predicts; raises `DDPMError` where neither the caller nor the model says it"
+    found = given or model_attribute(model, "parameterization")
+    if found is None:
+        name = getattr(model, "__name__", type(model).__name__)
+        raise DDPMError(
+            f"parameterization: {name} does not say what it predicts; "
+            "pass parameterization='eps', 'x0' or 'v', or give the model that attribute"
+        )
+    require(found in PARAMETERIZATIONS, f"parameterization: {found!r}; expected eps, x0 or v")
+    return found

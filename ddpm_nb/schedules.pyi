@@ -19,6 +19,7 @@ __all__ = [
     "derived_tables",
     "DDPMSchedules",
     "Prediction",
+    "parameterization_of",
 ]
 
 def linear_betas(T: int, beta_start: float = 0.0001, beta_end: float = 0.02) -> Tensor:
@@ -279,3 +280,16 @@ class Prediction(NamedTuple):
     eps: Tensor
     x0: Tensor
     v: Tensor
+
+def parameterization_of(model, given: str | None = None) -> str:
+    """What a model predicts; raises `DDPMError` where neither the caller nor the model says it
+
+    Args:
+        model: a module or any callable, perhaps wrapped (`DataParallel`,
+            `torch.compile`, `partial`)
+        given: what the caller says it predicts; wins
+
+    Returns:
+        'eps', 'x0' or 'v'
+    """
+    ...

@@ -1,59 +1,25 @@
 # written by tools/export.py from unet.py; do not edit
-"""The network that looks at a noisy picture and a time, and says what the noise is."""
+"""The network that sees a noisy image and its step, and predicts the noise."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
-from torch.autograd.function import Function
 
 from .time_embedding import TimeEmbedding as TimeEmbedding
 
 __all__ = [
-    "NormSiLU",
+    "KERNELS",
     "norm_silu",
     "ResBlock",
     "Attention",
     "Downsample",
+    "upsample",
     "Upsample",
     "Stage",
-    "unet_levels",
-    "down_path",
-    "up_path",
-    "check_unet_config",
+    "build_encoder",
+    "build_decoder",
     "UNetSmall",
 ]
-
-class NormSiLU(Function):
-    """silu(u·x̂ + v), where x̂ is `x` normalised in groups of channels; keeps only `x` for the
-    backward pass
-    """
-    @staticmethod
-    def forward(ctx, x: Tensor, u: Tensor, v: Tensor, groups: int, eps: float) -> Tensor:
-        """Normalise, then scale, shift and SiLU in place
-
-        Args:
-            x: `(B,C,H,W)`
-            u: scale of each picture's each channel, `(B,C)`
-            v: shift, `(B,C)`
-            groups: of GroupNorm
-            eps: added to the variance
-
-        Returns:
-            `(B,C,H,W)`
-        """
-        ...
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        """The chain rule, with z computed again from x
-
-        Args:
-            grad: of the loss by the output, `(B,C,H,W)`
-
-        Returns:
-            gradients of `x`, `u`, `v`
-        """
-        ...
 
 def norm_silu(
     x: Tensor, norm: nn.GroupNorm, scale: Tensor | None = None, shift: Tensor | None = None
@@ -63,28 +29,29 @@ def norm_silu(
     Args:
         x: `(B,C,H,W)`
         norm: what to normalise with
-        scale: FiLM's scale s, `(B,C)`
-        shift: FiLM's shift b, `(B,C)`
+        scale: s(t), `(B,C)`
+        shift: b(t), `(B,C)`; given where `scale` is
 
     Returns:
         `(B,C,H,W)`
     """
     ...
 
+KERNELS: dict
+
 class ResBlock(nn.Module):
-    """norm → SiLU → conv, told the time, norm → SiLU → dropout → conv, plus the input
+    """Residual block: twice norm → SiLU → convolution, the second norm conditioned on the time
 
     Args:
         c_in: channels in
         c_out: channels out
         emb_dim: width of the time embedding
         groups: of GroupNorm; must divide both channel counts
-        dropout: before the second convolution
-        film: scale and shift after the second norm (FiLM); False adds before it, as in
-            the DDPM paper
+        dropout: before the second convolution, in [0,1)
+        scale_shift: after the second norm; False adds before it, as in DDPM
     """
 
-    film: bool
+    scale_shift: bool
     norm1: nn.GroupNorm
     conv1: nn.Conv2d
     time_emb_proj: nn.Linear
@@ -99,10 +66,11 @@ class ResBlock(nn.Module):
         emb_dim: int,
         groups: int = 32,
         dropout: float = 0.0,
-        film: bool = True,
+        scale_shift: bool = True,
     ) -> None: ...
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
-        """Transform `x`, conditioned on `emb`
+        """`x` (through a 1 × 1 convolution where channels change) plus the block's correction to
+        it
 
         Args:
             x: `(B,c_in,H,W)`
@@ -114,7 +82,7 @@ class ResBlock(nn.Module):
         ...
 
 class Attention(nn.Module):
-    """Every pixel looks at every other, in several heads, plus the input
+    """Multi-head self-attention over the H·W positions, with a residual connection
 
     Args:
         c: channels
@@ -128,9 +96,9 @@ class Attention(nn.Module):
     to_k: nn.Linear
     to_v: nn.Linear
     to_out: nn.ModuleList
-    def __init__(self, c: int, head_dim: int = 8, groups: int = 32) -> None: ...
+    def __init__(self, c: int, head_dim: int | None = 8, groups: int = 32) -> None: ...
     def forward(self, x: Tensor) -> Tensor:
-        """softmax(QKᵀ/√d) V over the H·W pixels (Vaswani et al. 2017, eq. 1)
+        """`x` + softmax(QKᵀ/√d)·V over its positions (Vaswani et al. 2017, eq. 1)
 
         Args:
             x: `(B,c,H,W)`
@@ -153,7 +121,7 @@ class Downsample(nn.Module):
     conv: nn.Conv2d
     def __init__(self, c: int, padding: int = 1) -> None: ...
     def forward(self, x: Tensor) -> Tensor:
-        """Shrink `x`
+        """`x` at half its height and width
 
         Args:
             x: `(B,c,H,W)`
@@ -163,8 +131,20 @@ class Downsample(nn.Module):
         """
         ...
 
+def upsample(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """Repeat each pixel twice in both directions, then convolve
+
+    Args:
+        x: `(B,c,H,W)`
+        conv: 3 × 3, keeps height and width
+
+    Returns:
+        `(B,c,2H,2W)`
+    """
+    ...
+
 class Upsample(nn.Module):
-    """Double height and width by repeating pixels, smoothed by a convolution, the two in one
+    """Double height and width by repeating pixels, smoothed by a convolution
 
     Args:
         c: channels
@@ -173,7 +153,7 @@ class Upsample(nn.Module):
     conv: nn.Conv2d
     def __init__(self, c: int) -> None: ...
     def forward(self, x: Tensor) -> Tensor:
-        """Enlarge `x`
+        """`x` at twice its height and width
 
         Args:
             x: `(B,c,H,W)`
@@ -184,123 +164,92 @@ class Upsample(nn.Module):
         ...
 
 class Stage(nn.Module):
-    """The residual blocks, attentions and resampling of one resolution
+    """The residual blocks and attentions of one resolution, and the change to the next one
 
     Args:
-        blocks: list of `ResBlock`
-        attentions: list of `Attention`, one after each block as far as they go
-        down: a `Downsample`
-        up: an `Upsample`
+        blocks: `ResBlock`s
+        attentions: `Attention`s, one after each block as far as they go
+        downsample: None where the resolution stays
+        upsample: None where the resolution stays
     """
 
     resnets: nn.ModuleList
     attentions: nn.ModuleList
     downsamplers: nn.ModuleList
     upsamplers: nn.ModuleList
-    def __init__(self, blocks, attentions, down=None, up=None) -> None: ...
+    def __init__(
+        self,
+        blocks: list,
+        attentions: list,
+        downsample: Downsample | None = None,
+        upsample: Upsample | None = None,
+    ) -> None: ...
+    @property
+    def downsample(self) -> Downsample | None:
+        """The change to half the resolution, if there is one"""
+        ...
+    @property
+    def upsample(self) -> Upsample | None:
+        """The change to twice the resolution, if there is one"""
+        ...
     def layers(self):
-        """`(block, attention)` pairs; None where there are fewer attentions"""
-        ...
-    def run(
-        self, h: Tensor, emb: Tensor, stack: list | None = None, save: bool = False
-    ) -> Iterator[Any]:
-        """Run the level block by block
-
-        Args:
-            h: `(B,C,H,W)`
-            emb: SiLU of the time embedding
-            stack: when given, the guests: each block gets the last one beside `h`
-            save: compute inner states again in the backward pass instead of keeping them
-
-        Returns:
-            yields the state after each block
-        """
+        """Pairs of a block and the attention after it; None where there are fewer attentions"""
         ...
 
-def unet_levels(
-    image_size: int, base_channels: int, channel_mults, attention_resolutions, num_groups: int
-) -> list:
-    """What each level of a UNet looks like; raises `DDPMError` where it can't be built
+def build_encoder(stages: list, n: int, block, attention, padding: int = 1) -> tuple:
+    """The encoder's stages, and the widths of the skip connections in the order they arise
 
     Args:
-        image_size: height and width of the pictures
-        base_channels: width at full resolution
-        channel_mults: width of each level over the base, finest first
-        attention_resolutions: sizes at which there is attention
-        num_groups: of GroupNorm
-
-    Returns:
-        `(width, size, attention?)` of each level
-    """
-    ...
-
-def down_path(levels: list, n: int, block, attention, padding: int = 1) -> tuple:
-    """The way down
-
-    Args:
-        levels: from `unet_levels`
-        n: residual blocks per level
+        stages: from `unet_stages`
+        n: residual blocks per stage
         block: `f(channels in, channels out)`, makes a `ResBlock`
         attention: `f(channels)`, makes an `Attention`
         padding: see `Downsample`
 
     Returns:
-        `(levels, widths of what they leave on the stack)`
+        `(nn.ModuleList, list of widths)`
     """
     ...
 
-def up_path(levels: list, n: int, block, attention, stack: list) -> nn.ModuleList:
-    """The way up, made to empty the stack
+def build_decoder(stages: list, n: int, block, attention, skip_widths: list) -> nn.ModuleList:
+    """The decoder's stages, coarsest first; its blocks use up all skips, the last one first
 
     Args:
-        levels: from `unet_levels`
-        n: residual blocks per level on the way down; here there is one more
-        block: as in `down_path`
-        attention: as in `down_path`
-        stack: from `down_path`
-    """
-    ...
-
-def check_unet_config(c: dict) -> None:
-    """Raise `DDPMError` for a value that no network can have
-
-    Args:
-        c: the arguments of `UNetSmall`
+        stages: from `unet_stages`
+        n: residual blocks per stage of the encoder; here there is one more
+        block: as in `build_encoder`
+        attention: as in `build_encoder`
+        skip_widths: from `build_encoder`
     """
     ...
 
 class UNetSmall(nn.Module):
-    """DDPM's UNet: shrink, think, grow, with skips across; weights are named as in diffusers'
+    """DDPM's UNet: encoder, middle, decoder, skip connections; weights named as in
     `UNet2DModel`
 
     Args:
         image_size: height and width it is made for; fixes where attention sits
         in_channels: 1 grey, 3 RGB
         base_channels: width at full resolution
-        channel_mults: width of each level over the base; one level per halving
-        num_res_blocks: residual blocks per level on the way down; one more on the way
-            up
-        attention_resolutions: attention follows each block where height equals one of
-            these, and nowhere else
+        channel_mults: width of each stage over the base; one stage per resolution
+        num_res_blocks: residual blocks per stage; one more in the decoder
+        attention_resolutions: attention follows each block where height is one of these
         attention_head_dim: channels per head; None for a single head
         num_groups: of GroupNorm
         dropout: in the residual blocks, in [0,1)
-        film: scale-shift conditioning; False for the DDPM paper's additive form
-        num_classes: classes; adds one more embedding, the null label for guidance
+        film: diffusers' scale_shift; False adds the time, as in the DDPM paper
+        num_classes: classes; the null label for guidance comes on top
         learn_sigma: also predict the variance: twice the output channels
         parameterization: what the output means: 'eps', 'x0' or 'v'
-        gradient_checkpointing: recompute blocks in backward: less memory, more time,
-            same numbers
+        gradient_checkpointing: recompute in backward: less memory, more time
         downsample_padding: see `Downsample`
         flip_sin_to_cos: see `sinusoidal_embedding`
         freq_shift: see `sinusoidal_embedding`
-        mid_attention: attention in the middle whatever its resolution, as in the DDPM
-            paper's CIFAR-10 model
-        norm_eps: what every GroupNorm adds to the variance; google/ddpm-cifar10-32 has
-            1e-6
+        mid_attention: attention in the middle at any resolution, as in the paper
+        norm_eps: GroupNorm adds it to the variance; google/ddpm-cifar10-32: 1e-6
     """
 
-    config: Any
+    config: dict
     parameterization: str
     gradient_checkpointing: bool
     image_size: int
@@ -323,7 +272,7 @@ class UNetSmall(nn.Module):
         channel_mults=(1, 2, 4),
         num_res_blocks: int = 2,
         attention_resolutions=(16,),
-        attention_head_dim: int = 32,
+        attention_head_dim: int | None = 32,
         num_groups: int = 32,
         dropout: float = 0.0,
         film: bool = True,
@@ -337,37 +286,42 @@ class UNetSmall(nn.Module):
         mid_attention: bool = False,
         norm_eps: float = 1e-05,
     ) -> None: ...
-    @property
-    def num_params(self):
-        """How many numbers there are to learn"""
+    def init_weights(self, norm_eps: float) -> None:
+        """Set the last convolution to zero, every norm's epsilon, and the weights' memory format"""
         ...
     @property
-    def null_label(self):
-        """The class number that means "no class": what guidance contrasts with"""
+    def num_params(self) -> int:
+        """The number of weights"""
         ...
-    def check_input(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> None:
-        """Raise `DDPMError` unless a forward pass can work with these
-
-        Args:
-            x: as in `forward`
-            t: as in `forward`
-            y: as in `forward`
-        """
+    @property
+    def null_label(self) -> int | None:
+        """The label that stands for no class, in classifier-free guidance; None without classes"""
         ...
     def embed(self, t: Tensor, y: Tensor | None = None) -> Tensor:
-        """The conditioning vector, after its SiLU
+        """SiLU of the embedding of time and class, which every residual block is conditioned on
 
         Args:
             t: step index `(B,)`
-            y: class labels int64 `(B,)` in [0,num_classes]; num_classes is the null label
+            y: class labels int64 `(B,)`; None means the null label
 
         Returns:
             `(B, 4*width)`
         """
         ...
+    def run_layer(
+        self, block: ResBlock, attention: Attention | None, h: Tensor, emb: Tensor
+    ) -> Tensor:
+        """`h` after a residual block and the attention behind it; with gradient checkpointing if
+        set
+
+        Args:
+            h: `(B,C,H,W)`
+            emb: from `embed`
+        """
+        ...
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
-        """What the model's parameterization says: eps, x0 or v, with the variance's raw output
-        behind it if learned
+        """The prediction: eps, x0 or v as `parameterization` says; then the raw variance, if
+        learned
 
         Args:
             x: noisy images `(B,in_channels,H,W)`

@@ -212,6 +212,15 @@ def test_trajectory_scrubs(page):
     assert p.shown("step") == str(at + 1) and p.picture != before  # the slider counts from 0
 
 
+def pixel(page, x, y):
+    "Red, green and blue of the canvas, at shares of its width and height"
+    return page.js(
+        f"""(() => {{ const c = document.querySelector('.pg-edit canvas');
+            const d = c.getContext('2d').getImageData({x}*c.width, {y}*c.height, 1, 1).data;
+            return [d[0], d[1], d[2]] }})()"""
+    )
+
+
 def test_drawing_is_edited(page):
     # a sentence, no traceback
     p = Panel(page, "edit")
@@ -221,13 +230,7 @@ def test_drawing_is_edited(page):
     assert p.wrong
     before = p.picture
     page.drag(".pg-edit canvas", [(0.5, 0.2), (0.5, 0.4), (0.5, 0.6), (0.5, 0.8)])
-    ink = "c.getContext('2d').getImageData(c.width/2, c.height/2, 1, 1).data[0]"
-    assert (
-        page.js(
-            f"(() => {{ const c = document.querySelector('.pg-edit canvas'); return {ink} }})()"
-        )
-        > 200
-    )
+    assert pixel(page, 0.5, 0.5)[0] > 200
     p.press("Go")
     p.until("varied with strength 0.50, 4 times")
     assert p.picture != before and not p.wrong
@@ -237,6 +240,19 @@ def test_drawing_is_edited(page):
     p.press("Go")
     p.until("hole of 512 pixels filled")
     assert p.picture != before
+    # the eraser takes ink and hole away, and Python knows of both
+    before = p.picture
+    p.press("eraser")
+    page.wait("!!document.querySelector('.pg-edit canvas[data-tool=eraser]')")
+    page.drag(".pg-edit canvas", [(0.9, 0.2), (0.9, 0.8)])
+    assert pixel(page, 0.9, 0.5) == [0, 0, 0]
+    p.press("Go")
+    filled = int(p.until(r"hole of (?!512)(\d+) pixels filled")[1])
+    assert 300 < filled < 500
+    page.drag(".pg-edit canvas", [(0.4, 0.5), (0.6, 0.5)])
+    assert pixel(page, 0.5, 0.5) == [0, 0, 0]
+    p.press("Go")
+    p.until(rf"hole of (?!512|{filled})\d+ pixels filled")
 
 
 def test_training_runs_beside_the_others(page):

@@ -17,7 +17,8 @@ from ddpm_nb.core import DDPMError, to_float, to_uint8
 from ddpm_nb.data import ImageData, load_mnist
 from ddpm_nb.denoising import psnr, ssim
 from ddpm_nb.engine import external
-from ddpm_nb.engine.datasets import import_torchvision, load_data
+from ddpm_nb.engine.compat import import_torchvision
+from ddpm_nb.engine.datasets import load_data
 from ddpm_nb.engine.evaluate import check_metrics, evaluate
 from ddpm_nb.engine.external import InceptionFeatures, load_lpips, lpips_distance
 from ddpm_nb.engine.features import load_features, reference_stats
@@ -261,12 +262,20 @@ def test_inception_file_that_would_run_code(tmp_path):
     assert not (tmp_path / "owned").exists()
 
 
+def says_zero(x, t):
+    "A network that always predicts no noise"
+    return torch.zeros_like(x)
+
+
+says_zero.parameterization = "eps"
+
+
 def test_evaluate_calls_it_fid(inception_file, standard):
     net = load_features(inception_file)
     data = ImageData(load_mnist("test").images[:6], name="mnist")
     s = DDPMSchedules("cosine", 20)
     r = evaluate(
-        lambda x, t: torch.zeros_like(x),
+        says_zero,
         s,
         data,
         num_steps=1,
@@ -280,6 +289,43 @@ def test_evaluate_calls_it_fid(inception_file, standard):
         and r["features"]["card"]["sha256"]
     )
     assert r["reference"]["split"] == "held-out" and json.dumps(r)
+
+
+def few_samples(data, **kwargs):
+    "An evaluation that is over at once"
+    s = DDPMSchedules("cosine", 20)
+    quick = dict(num_steps=1, num_samples=4, metrics=["fid_proxy", "classes"])
+    return evaluate(says_zero, s, data, **quick | kwargs)
+
+
+def test_the_name_of_a_data_set_decides_nothing(tmp_path):
+    "Reference and classes belong to MNIST's images, not to whatever is called mnist"
+    digits = load_mnist("test").images
+    r = few_samples(ImageData(digits[:40], name="some digits"))
+    assert r["reference"] == dict(data="some digits", split="train", n=60000)
+    assert "classes" in r["metrics"]
+    noise = (torch.rand(40, 1, 32, 32, generator=G()) * 255).byte()
+    one_alien = torch.cat([digits[:39], noise[:1]])
+    (tmp_path / "mnist").mkdir()
+    for i, image in enumerate(noise):
+        Image.fromarray(image[0].numpy()).save(tmp_path / "mnist" / f"{i}.png")
+    folder = load_data("folder", root=str(tmp_path / "mnist"), channels=1, val_fraction=0.5)
+    assert folder.name == "mnist"
+    for data in (ImageData(noise, name="mnist"), ImageData(one_alien, name="mnist"), folder):
+        r = few_samples(data)
+        assert (r["reference"]["split"], r["reference"]["n"]) == ("held-out", len(data))
+        assert "classes" not in r["metrics"]
+        # with the training images at hand, these are the reference
+        r = few_samples(data, train=folder)
+        assert (r["reference"]["split"], r["reference"]["n"]) == ("train", len(folder))
+        assert "classes" not in r["metrics"]
+
+
+def test_old_words_are_taken_and_the_new_ones_named():
+    data = ImageData(load_mnist("test").images[:40], name="mnist")
+    with pytest.warns(DeprecationWarning, match="keep is now max_features"):
+        r = few_samples(data, metrics=["kid"], keep=3)
+    assert r["kept"] == 3
 
 
 # KID, precision and recall, pictures
@@ -389,13 +435,13 @@ def test_many_samples_in_bounded_memory(monkeypatch):
 
     monkeypatch.setattr(DDPMSampler, "sample", counted)
     r = evaluate(
-        lambda x, t: torch.zeros_like(x),
+        says_zero,
         DDPMSchedules("cosine", 20),
         load_mnist("test"),
         num_steps=1,
         num_samples=3010,
         batch_size=100,
-        keep=150,
+        max_features=150,
         metrics=["fid_proxy", "kid", "precision_recall", "diversity"],
     )
     assert (
@@ -410,6 +456,7 @@ def test_many_samples_in_bounded_memory(monkeypatch):
 def test_bits_per_dim_of_many_images_a_few_at_a_time():
     seen = []
     model = lambda x, t: seen.append(len(x)) or torch.zeros_like(x)
+    model.parameterization = "eps"
     r = evaluate(
         model,
         DDPMSchedules("cosine", 10),
@@ -418,7 +465,7 @@ def test_bits_per_dim_of_many_images_a_few_at_a_time():
         num_samples=2,
         metrics=["bits_per_dim"],
         num_images=50,
-        num_bits=40,
+        num_bpd_images=40,
     )
     b = r["metrics"]["bits_per_dim"]
     assert (
@@ -447,14 +494,20 @@ def test_statistics_of_folders_are_never_stale(tmp_path):
     reference_stats(load(limit=5), net, c)
     assert len(list(c.iterdir())) == 3
     Image.new("RGB", (40, 40), "red").save(load().files[0])
+    before = set(c.iterdir())
     changed = reference_stats(load(), net, c)
-    assert len(list(c.iterdir())) == 4 and not torch.equal(changed[0], first[0])
+    (current,) = set(c.iterdir()) - before
+    assert not torch.equal(changed[0], first[0])
     other = FeatureNet()
     reference_stats(load(), other.eval(), c)
     assert len(list(c.iterdir())) == 5
-    # a file under another's name
-    kept[0].write_bytes(b"x")
-    shutil.copy(sorted(c.iterdir())[-1], kept[0])
+    # neither half a file nor another's under its name is believed, and each is written anew
+    whole = current.read_bytes()
+    for wrong in (whole[:100], kept[0].read_bytes()):
+        current.write_bytes(wrong)
+        assert torch.equal(reference_stats(load(), net, c)[0], changed[0])
+        assert current.read_bytes() == whole
+    assert len(list(c.iterdir())) == 5
 
 
 def test_a_file_under_anothers_name_is_not_believed(tmp_path):

@@ -1,5 +1,6 @@
 "Losses against formulas written out by hand; samplers against the exact law of Gaussian data; what does not fit is refused by name"
 
+import functools
 import itertools
 import math
 
@@ -8,12 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
+import ddpm_nb.editing  # noqa: F401, before `unit_dice` replaces what it imports
 import ddpm_nb.sampler
 from ddpm_nb.cli import main
-from ddpm_nb.likelihood import bits_per_dim
+from ddpm_nb.core import DDPMError, unwrap
+from ddpm_nb.denoising import calibration, psnr, reconstruction
+from ddpm_nb.likelihood import bits_per_dim, mean_bits_per_dim
 from ddpm_nb.loss import DDPMLoss, loss_weights
 from ddpm_nb.pretrained import load_pretrained
-from ddpm_nb.sampler import METHODS, SPACINGS, METHODS_WITH_ETA, DDPMSampler, clip_x0, timesteps
+from ddpm_nb.sampler import METHODS, METHODS_WITH_ETA, SPACINGS, DDPMSampler, clip_x0, timesteps
 from ddpm_nb.schedules import PARAMETERIZATIONS, DDPMSchedules
 from ddpm_nb.unet import UNetSmall
 
@@ -138,6 +142,7 @@ def test_weights_leave_the_learned_variance_alone():
     out = torch.randn(20, 2, 8, 8, requires_grad=True)
     kw = dict(t=torch.arange(20), noise=torch.ones_like(x))
     f = lambda x, t: out
+    f.parameterization = "eps"
     parts = {
         w: DDPMLoss(s, "l2", w, lambda_vlb=0.5)(f, x, **kw).per_sample
         - DDPMLoss(s, "l2", w, lambda_vlb=0.0)(f, x, **kw).per_sample
@@ -577,6 +582,116 @@ def test_bad_input(says):
     with pytest.raises(ValueError) as e:
         BAD[says](DDPMSampler(S20))
     assert says in str(e.value) and "\n" not in str(e.value), e.value
+
+
+# --- what a model predicts is never guessed
+
+
+def compiled(f):
+    return torch.compile(f, backend="eager")
+
+
+WRAPPERS = {
+    "DataParallel": torch.nn.DataParallel,
+    "DistributedDataParallel": torch.nn.parallel.DistributedDataParallel,
+    "AveragedModel": torch.optim.swa_utils.AveragedModel,
+    "torch.compile": compiled,
+    "torch.compile of forward": lambda m: compiled(m.forward),
+    "partial": functools.partial,
+    "forward": lambda m: m.forward,
+    "__call__": lambda m: m.__call__,
+    "several": lambda m: functools.partial(compiled(torch.nn.DataParallel(m))),
+}
+
+
+@pytest.fixture
+def one_process(tmp_path):
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1
+    )
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_wrapped_model_is_the_model(wrapper, one_process):
+    "What it predicts, its classes, its learned variance and its eval mode are found behind the wrapper"
+    s, x, y = DDPMSchedules("cosine", 8), pics(4), torch.arange(4) % 3
+    model = tiny(parameterization="v", num_classes=3, learn_sigma=True, dropout=0.2).train()
+    sm, wrapped = DDPMSampler(s), WRAPPERS[wrapper](model)
+    # compiled code rounds otherwise
+    tol = 1e-4 if wrapper in ("torch.compile", "torch.compile of forward", "several") else 0
+    calls = {
+        "inpaint": lambda m: sm.inpaint(m, x, torch.ones(x.shape), 4, generator=0, y=y),
+        "edit": lambda m: sm.edit(m, x, 0.5, 4, generator=0, y=y),
+        "ddim_invert": lambda m: sm.ddim_invert(m, x, 4, y=y),
+        "bits_per_dim": lambda m: bits_per_dim(m, s, x, y),
+        "mean_bits_per_dim": lambda m: mean_bits_per_dim(m, s, x, y),
+        "calibration": lambda m: calibration(m, s, x, y, points=3),
+        "reconstruction": lambda m: reconstruction(m, s, x, dict(psnr=psnr), y),
+    }
+    for method in METHODS:
+        kw = dict(method=method, num_steps=2, generator=3, y=y, guidance_scale=2.0)
+        calls[method] = lambda m, kw=kw: sm.sample(m, x.shape, **kw)
+    for name, call in calls.items():
+        want = call(model)
+        assert model.training, name
+        torch.testing.assert_close(
+            call(wrapped), want, rtol=0, atol=tol, msg=lambda m, name=name: f"{name}: {m}"
+        )
+        assert model.training, name
+    model.eval()
+    unwrap(wrapped).eval()  # an average of weights is a copy
+    for kind in ("l2", "vlb"):
+        kw = dict(y=y, t=torch.arange(4), noise=torch.ones_like(x))
+        loss = DDPMLoss(s, kind)
+        torch.testing.assert_close(
+            loss(wrapped, x, **kw).loss, loss(model, x, **kw).loss, rtol=tol, atol=tol
+        )
+
+
+UNKNOWN = {
+    "sample": lambda m, **kw: DDPMSampler(S20).sample(m, SHAPE, num_steps=2, generator=0, **kw),
+    "denoise": lambda m, **kw: DDPMSampler(S20).denoise(m, pics(2), 9, **kw).x0,
+    "ddim_invert": lambda m, **kw: DDPMSampler(S20).ddim_invert(m, pics(2), 4, **kw),
+    "interpolate": lambda m, **kw: DDPMSampler(S20).interpolate(
+        m, pics(1), -pics(1), 3, num_steps=2, **kw
+    ),
+    "inpaint": lambda m, **kw: DDPMSampler(S20).inpaint(
+        m, pics(2), torch.zeros(SHAPE), 2, generator=0, **kw
+    ),
+    "edit": lambda m, **kw: DDPMSampler(S20).edit(m, pics(2), 0.5, 4, generator=0, **kw),
+    "trajectory": lambda m, **kw: DDPMSampler(S20).trajectory(
+        m, SHAPE, num_steps=2, generator=0, **kw
+    )[0],
+    "loss": lambda m, **kw: (
+        DDPMLoss(S20)(m, pics(2), t=torch.tensor([3, 9]), noise=torch.ones(SHAPE), **kw).loss
+    ),
+    "bits_per_dim": lambda m, **kw: bits_per_dim(m, S20, pics(2), **kw)["total"],
+    "mean_bits_per_dim": lambda m, **kw: mean_bits_per_dim(m, S20, pics(2), **kw)["value"],
+    "calibration": lambda m, **kw: calibration(m, S20, pics(2), points=2, **kw)["eps_mse"],
+    "reconstruction": lambda m, **kw: reconstruction(m, S20, pics(2), dict(psnr=psnr), **kw)[
+        "psnr"
+    ]["value"],
+}
+
+
+@pytest.mark.parametrize("use", UNKNOWN)
+def test_what_a_bare_function_predicts_is_asked_for(use):
+    model, call = tiny(parameterization="v").eval(), UNKNOWN[use]
+
+    def bare(x, t):
+        return model(x, t)
+
+    with torch.no_grad():
+        with pytest.raises(DDPMError, match="bare does not say what it predicts; pass param"):
+            call(bare)
+        with pytest.raises(DDPMError, match="parameterization: 'noise'"):
+            call(bare, parameterization="noise")
+        want = call(model)
+        torch.testing.assert_close(call(bare, parameterization="v"), want, rtol=0, atol=0)
+        wrong = torch.as_tensor(call(bare, parameterization="eps"))
+        assert not torch.equal(wrong, torch.as_tensor(want))
 
 
 # --- the command line reaches it

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from ddpm_nb.app.interop import from_diffusers, to_diffusers, unet2d_config
-from ddpm_nb.engine.datasets import import_torchvision
+from ddpm_nb.engine.compat import import_torchvision
 from ddpm_nb.sampler import SPACINGS, DDPMSampler, PerImageNoise, clip_x0, karras_steps, timesteps
 from ddpm_nb.schedules import DDPMSchedules, rescale_zero_terminal_snr
 from ddpm_nb.unet import UNetSmall

@@ -1,14 +1,31 @@
-"The UNet: its fast paths against the plain form, its twin in diffusers, and what it says about bad input"
+"The UNet: fast kernels against the plain form, its twin in diffusers, its answers to bad input"
+
+import subprocess
+import sys
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.func import functional_call, grad, jacfwd, jacrev, jvp, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ddpm_nb import unet
 from ddpm_nb.core import DDPMError
-from ddpm_nb.engine.datasets import import_torchvision
+from ddpm_nb.data import ImageData
+from ddpm_nb.engine.compat import import_torchvision
+from ddpm_nb.engine.kernels import (
+    NormSiLU,
+    fast_norm_silu,
+    fast_upsample,
+    scaled_norm_silu,
+    use_fast_kernels,
+    use_plain_kernels,
+)
+from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.loss import drop_labels
+from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.time_embedding import TimeEmbedding, sinusoidal_embedding
-from ddpm_nb.unet import Attention, Downsample, NormSiLU, ResBlock, UNetSmall, Upsample, norm_silu
+from ddpm_nb.unet import Attention, Downsample, ResBlock, UNetSmall, Upsample
 
 TINY = dict(
     image_size=8,
@@ -47,6 +64,22 @@ def output_and_gradients(m, x, t, y, f=None):
     )
 
 
+@pytest.fixture(autouse=True)
+def plain_again():
+    "Each test starts and ends with the forms that chapter 3 shows"
+    use_plain_kernels()
+    yield
+    use_plain_kernels()
+
+
+@pytest.fixture(params=["plain", "fast"])
+def kernels(request):
+    "The test runs once with each of the two forms"
+    if request.param == "fast":
+        use_fast_kernels()
+    return request.param
+
+
 # ---- the fast forms against the plain ones
 
 
@@ -65,19 +98,37 @@ def test_norm_silu_gradients(fmt, groups, c):
     s, b = torch.randn(2, 3, c, dtype=torch.float64).unbind(0)
     s.requires_grad_()
     b.requires_grad_()
-    plain = F.silu(norm(x) * (1 + s[..., None, None]) + b[..., None, None])
-    mine = norm_silu(x, norm, s, b)
-    torch.testing.assert_close(mine, plain, atol=1e-12, rtol=1e-12)
-    assert mine.is_contiguous(memory_format=fmt)
-    g = torch.randn_like(plain)
+    written_out = F.silu(norm(x) * (1 + s[..., None, None]) + b[..., None, None])
+    g = torch.randn_like(written_out)
     wrt = [x, s, b, *norm.parameters()]
-    for a, e in zip(torch.autograd.grad(mine, wrt, g), torch.autograd.grad(plain, wrt, g)):
-        torch.testing.assert_close(a, e, atol=1e-11, rtol=1e-9)
+    want = torch.autograd.grad(written_out, wrt, g)
+    for form in (fast_norm_silu, unet.norm_silu):
+        out = form(x, norm, s, b)
+        torch.testing.assert_close(out, written_out, atol=1e-12, rtol=1e-12)
+        assert out.is_contiguous(memory_format=fmt)
+        for a, e in zip(torch.autograd.grad(out, wrt, g), want):
+            torch.testing.assert_close(a, e, atol=1e-11, rtol=1e-9)
 
 
-def test_norm_silu_without_film_is_norm_then_silu():
+def test_norm_silu_derivatives_by_differences():
+    "First and second derivatives, in double precision"
+    shapes = ((2, 6, 3, 3), (2, 6), (2, 6))
+    inputs = [torch.randn(s, dtype=torch.double, requires_grad=True) for s in shapes]
+
+    def f(*a):
+        return NormSiLU.apply(*a, 3, 1e-5)
+
+    torch.testing.assert_close(f(*inputs), scaled_norm_silu(*inputs, 3, 1e-5))
+    assert torch.autograd.gradcheck(f, inputs)
+    assert torch.autograd.gradgradcheck(f, inputs)
+    x, u, v = inputs
+    assert torch.autograd.gradgradcheck(lambda u: f(x.detach(), u, v.detach()), [u])
+
+
+@pytest.mark.parametrize("form", [fast_norm_silu, unet.norm_silu])
+def test_norm_silu_without_scale_is_norm_then_silu(form):
     norm, x = torch.nn.GroupNorm(2, 4), torch.randn(2, 4, 3, 3)
-    torch.testing.assert_close(norm_silu(x, norm), F.silu(norm(x)), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(form(x, norm), F.silu(norm(x)), atol=1e-6, rtol=1e-5)
 
 
 def test_norm_silu_leaves_its_input_and_gradient_alone():
@@ -104,22 +155,130 @@ def test_norm_silu_keeps_only_its_input():
 
     norm, x = torch.nn.GroupNorm(4, 8), torch.randn(8, 8, 16, 16, requires_grad=True)
     s = torch.randn(8, 8, requires_grad=True)
-    assert kept(lambda: norm_silu(x, norm, s, s)) == x.numel()
-    assert (
-        kept(lambda: F.silu(norm(x) * (1 + s[..., None, None]) + s[..., None, None]))
-        >= 3 * x.numel()
-    )
+    assert kept(lambda: fast_norm_silu(x, norm, s, s)) == x.numel()
+    assert kept(lambda: unet.norm_silu(x, norm, s, s)) >= 3 * x.numel()
 
 
 @pytest.mark.parametrize("h,w", [(1, 1), (3, 5), (8, 8)])
 def test_upsample_is_repeat_then_convolve(h, w):
     up, x = Upsample(3).double(), torch.randn(2, 3, h, w, dtype=torch.float64, requires_grad=True)
-    plain = up.conv(F.interpolate(x, scale_factor=2.0))
-    g = torch.randn_like(plain)
+    repeated = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    want = up.conv(repeated)
+    g = torch.randn_like(want)
     wrt = [x, *up.parameters()]
-    torch.testing.assert_close(up(x), plain, atol=1e-12, rtol=1e-12)
-    for a, e in zip(torch.autograd.grad(up(x), wrt, g), torch.autograd.grad(plain, wrt, g)):
-        torch.testing.assert_close(a, e, atol=1e-12, rtol=1e-10)
+    gradients = torch.autograd.grad(want, wrt, g)
+    for form in (fast_upsample, unet.upsample):
+        out = form(x, up.conv)
+        torch.testing.assert_close(out, want, atol=1e-12, rtol=1e-12)
+        for a, e in zip(torch.autograd.grad(out, wrt, g), gradients):
+            torch.testing.assert_close(a, e, atol=1e-12, rtol=1e-10)
+    torch.testing.assert_close(up(x), want, atol=1e-12, rtol=1e-12)
+
+
+@pytest.mark.parametrize("fmt", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("scale_shift", [True, False])
+def test_network_with_fast_kernels(scale_shift, fmt):
+    "Output and every gradient, in double precision"
+    m = awake(torch.float64, film=scale_shift, attention_resolutions=(8,), num_classes=3)
+    m.to(memory_format=fmt)
+    x, t, y = batch(m, torch.float64)
+    plain, plain_gradients = output_and_gradients(m, x, t, y)
+    use_fast_kernels()
+    fast, fast_gradients = output_and_gradients(m, x, t, y)
+    assert not torch.equal(fast, plain)  # they are in use: the rounding differs
+    torch.testing.assert_close(fast, plain, atol=1e-12, rtol=1e-11)
+    for n, want in plain_gradients.items():
+        torch.testing.assert_close(fast_gradients[n], want, atol=1e-12, rtol=1e-9)
+
+
+def test_who_switches_the_fast_kernels_on():
+    "Importing doesn't, making a trainer does"
+    plain = dict(norm_silu=unet.norm_silu, upsample=unet.upsample)
+    code = (
+        "import ddpm_nb.engine.run, ddpm_nb.cli, ddpm_nb.unet as u; print(u.KERNELS['norm_silu'])"
+    )
+    r = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert r.stdout.startswith("<function norm_silu ")
+    assert unet.KERNELS == plain
+    data = ImageData(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), None)
+    config = dict(batch_size=2, max_steps=1)
+    DDPMTrainer(awake(), DDPMSchedules(timesteps=10), data, config=config, device="cpu")
+    assert unet.KERNELS == dict(norm_silu=fast_norm_silu, upsample=fast_upsample)
+
+
+def per_image_gradients(m, x, t):
+    def loss(weights, x, t):
+        return functional_call(m, weights, (x[None], t[None])).pow(2).mean()
+
+    weights = {n: p.detach() for n, p in m.named_parameters()}
+    return loss, weights, vmap(grad(loss), (None, 0, 0))(weights, x, t)
+
+
+def test_functional_gradients(kernels):
+    "torch.func's `grad` and `vmap` over the network, against autograd image by image"
+    m = awake(torch.float64, attention_resolutions=(4,))
+    x, t, _ = batch(m, torch.float64)
+    loss, weights, each = per_image_gradients(m, x, t)
+    for i in range(2):
+        one = grad(loss)(weights, x[i], t[i])
+        wanted = torch.autograd.grad(m(x[i : i + 1], t[i : i + 1]).pow(2).mean(), m.parameters())
+        for (n, _), want in zip(m.named_parameters(), wanted):
+            torch.testing.assert_close(one[n], want, atol=1e-12, rtol=1e-9)
+            torch.testing.assert_close(each[n][i], want, atol=1e-12, rtol=1e-9)
+
+
+def test_functional_batching(kernels):
+    m = awake(torch.float64, attention_resolutions=(4,))
+    x, t, _ = batch(m, torch.float64)
+    mapped = vmap(lambda x, t: m(x[None], t[None])[0])(x, t)
+    torch.testing.assert_close(mapped, m(x, t), atol=1e-12, rtol=1e-10)
+
+
+def test_functional_forward_mode(kernels):
+    "Directional derivatives against reverse mode; PyTorch's own rules ask for the two settings"
+    m = awake(torch.float64, attention_resolutions=(4,)).to(memory_format=torch.contiguous_format)
+    x, t, _ = batch(m, torch.float64)
+    with sdpa_kernel(SDPBackend.MATH):
+        out, along = jvp(lambda x: m(x, t), (x,), (x.flip(0),))
+        forward = jacfwd(lambda a: m(a * x, t))(torch.tensor(1.0, dtype=torch.float64))
+    rows = jacrev(lambda x: m(x, t)[:, 0, :2, 0])(x)
+    want = (rows * x.flip(0)).sum((2, 3, 4, 5))
+    torch.testing.assert_close(out, m(x, t), atol=1e-12, rtol=1e-10)
+    torch.testing.assert_close(along[:, 0, :2, 0], want, atol=1e-10, rtol=1e-8)
+    want = (rows * x).sum((2, 3, 4, 5))
+    torch.testing.assert_close(forward[:, 0, :2, 0], want, atol=1e-10, rtol=1e-8)
+
+
+def test_dual_numbers_without_functional_transforms(kernels):
+    "Forward mode by `torch.autograd.forward_ad`, with a tangent on a weight alone"
+    m = awake(torch.float64).to(memory_format=torch.contiguous_format)
+    x, t, _ = batch(m, torch.float64)
+    w = m.conv_norm_out.weight
+    direction = torch.randn_like(w)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(w.detach(), direction)
+        out = functional_call(m, {"conv_norm_out.weight": dual}, (x, t))
+        along = torch.autograd.forward_ad.unpack_dual(out).tangent
+    (g,) = torch.autograd.grad(m(x, t).sum(), w)
+    torch.testing.assert_close(along.sum(), (g * direction).sum(), atol=1e-9, rtol=1e-9)
+
+
+def test_second_derivatives(kernels):
+    "A gradient of a gradient's size, as in a gradient penalty, against a difference"
+    m = awake(torch.float64)
+    x, t, _ = batch(m, torch.float64)
+
+    def penalty(x):
+        x = x.detach().requires_grad_()
+        (g,) = torch.autograd.grad(m(x, t).pow(2).sum(), x, create_graph=True)
+        return x, g.pow(2).sum()
+
+    x0, p = penalty(x)
+    (g,) = torch.autograd.grad(p, x0)
+    direction, h = torch.randn_like(x), 1e-5
+    with_sign = [penalty(x + s * h * direction)[1].item() for s in (1, -1)]
+    difference = (with_sign[0] - with_sign[1]) / (2 * h)
+    assert (g * direction).sum().item() == pytest.approx(difference, rel=1e-4)
 
 
 def test_attention_is_softmax_of_scaled_products():
@@ -139,7 +298,7 @@ def test_attention_is_softmax_of_scaled_products():
 @pytest.mark.parametrize(
     "kw", [dict(), dict(film=False, attention_resolutions=(4,), downsample_padding=0)]
 )
-def test_memory_format_does_not_change_the_numbers(kw):
+def test_memory_format_does_not_change_the_numbers(kw, kernels):
     m = awake(torch.float64, **kw)
     x, t, y = batch(m, torch.float64)
     a, ga = output_and_gradients(m, x, t, y)
@@ -150,7 +309,7 @@ def test_memory_format_does_not_change_the_numbers(kw):
         torch.testing.assert_close(ga[n], gb[n], atol=1e-12, rtol=1e-9)
 
 
-def test_bf16_autocast_stays_near_float32():
+def test_bf16_autocast_stays_near_float32(kernels):
     m = awake()
     x, t, y = batch(m)
     a, ga = output_and_gradients(m, x, t, y)
@@ -199,7 +358,7 @@ TWINS = [
 
 @pytest.mark.parametrize("fmt", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("kw", TWINS)
-def test_same_numbers_as_diffusers(kw, fmt):
+def test_same_numbers_as_diffusers(kw, fmt, kernels):
     import_torchvision()
     diffusers = pytest.importorskip("diffusers")
     from ddpm_nb.app.interop import unet2d_config
@@ -246,7 +405,7 @@ def test_learned_variance_has_its_own_head():
 @pytest.mark.parametrize(
     "kw", [dict(), dict(dropout=0.4), dict(attention_resolutions=(8, 4), dropout=0.2, film=False)]
 )
-def test_checkpointing_changes_no_number(kw):
+def test_checkpointing_changes_no_number(kw, kernels):
     a, b = (awake(gradient_checkpointing=c, **kw).train() for c in (False, True))
     x, t, y = batch(a)
     runs = []
@@ -259,7 +418,7 @@ def test_checkpointing_changes_no_number(kw):
         assert torch.equal(runs[0][1][n], runs[1][1][n]), n
 
 
-def test_checkpointing_keeps_less():
+def test_checkpointing_keeps_less(kernels):
     "Counted in what autograd saves, and with no block of the middle left out"
 
     def kept(ck):

@@ -1,8 +1,8 @@
 """Build the docs site into _docs: notebooks → _proc (nbdev) → HTML (smalldocs).
 
-Shows the source that is exported, loads nothing from elsewhere.
-
-Beside the notebooks' pages it makes two: api.html, every public name with its parameters, and print.html, all chapters on one page."""
+Shows the source that is exported, loads nothing from elsewhere. Beside the notebooks' pages it
+makes two: api.html, every public name with its parameters, and print.html, the course on one page.
+"""
 
 import ast
 import json
@@ -14,7 +14,11 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import yaml
+
 root = Path(__file__).resolve().parent.parent
+NBS = root / "nbs"
+STOREYS = {"": "Ground", "engine": "Engine", "app": "App"}  # of the notebooks in lib
 
 
 def text(c):
@@ -25,13 +29,64 @@ def read(p):
     return json.loads(p.read_text(encoding="utf-8"))
 
 
+def notebooks() -> list[str]:
+    "Every notebook, as its path in nbs without the ending: 'index', '03_unet', 'lib/files'"
+    found = sorted(NBS.glob("*.ipynb")) + sorted((NBS / "lib").glob("*.ipynb"))
+    return [p.relative_to(NBS).with_suffix("").as_posix() for p in found]
+
+
+def course(names) -> list[str]:
+    "Those that are chapters"
+    return [n for n in names if n[0].isdigit()]
+
+
+def module_of(name: str) -> str:  # '' if there is none
+    "The module that a notebook exports, such as 'engine.files'"
+    src = "\n".join(map(text, read(NBS / f"{name}.ipynb")["cells"]))
+    found = re.search(r"^#\|\s*default_exp\s+(\S+)", src, re.M)
+    return found[1] if found else ""
+
+
+def engineering(names) -> dict[str, list[str]]:
+    "The notebooks in lib under the storey that their modules belong to, those below first"
+    found = {storey: [] for storey in STOREYS.values()}
+    for n in names:
+        if n.startswith("lib/"):
+            module = module_of(n)
+            top = module.split(".")[0] if "." in module else "app" if module == "cli" else ""
+            found[STOREYS[top]].append(n)
+    return {storey: rows for storey, rows in found.items() if rows}
+
+
+def title_of(name: str) -> str:
+    "A notebook's title"
+    cells = map(text, read(NBS / f"{name}.ipynb")["cells"])
+    return next(m[1] for c in cells if (m := re.match(r"# (.*)", c)))
+
+
+def complete_sidebar(path: Path, names: list[str]):
+    "Put the notebooks in lib into the section of `_quarto.yml` that is kept for them"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    entries = config["website"]["sidebar"]["contents"]
+    section = next(e for e in entries if e.get("section") == "Engineering")
+    section["contents"] = [
+        {
+            "section": storey,
+            "contents": [{"text": title_of(n), "href": f"{n}.ipynb"} for n in rows],
+        }
+        for storey, rows in engineering(names).items()
+    ]
+    path.unlink(missing_ok=True)  # it may be a link to the one in the repository
+    path.write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
 PRINT = """---
 title: The whole course on one page
 toc: false
 search: false
 ---
 
-For printing, and for reading away from a screen: the print dialogue of any browser makes a PDF of it.
+For printing, and for reading away from a screen: any browser's print dialogue makes a PDF of it.
 
 $$t$$
 
@@ -46,7 +101,7 @@ def markdown(id, s):
 
 
 def exported(cell):
-    "The source that a cell exports, without directives; empty for hidden cells and for imports alone"
+    "The source that a cell exports, without directives; '' for hidden cells and imports alone"
     src = text(cell)
     flags = set(re.findall(r"^#\|\s*(\w+)", src, re.M))
     if cell["cell_type"] != "code" or "export" not in flags or "hide" in flags:
@@ -96,18 +151,20 @@ def describe(cells):
 
 def buttons(name, git):
     "Where to run this notebook, and where to get it"
-    colab = (
-        git.replace("https://github.com", "https://colab.research.google.com/github")
-        + f"/blob/main/nbs/{name}.ipynb"
-    )
+    colab = git.replace("https://github.com", "https://colab.research.google.com/github")
+    colab += f"/blob/main/nbs/{name}.ipynb"
     first = f"In Colab, install the package first: !pip install git+{git}"
     run = f'[Open in Colab]({colab}){{.btn .btn-outline-primary .btn-sm title="{first}"}}'
-    get = f'<a class="btn btn-outline-primary btn-sm" href="notebooks/{name}.ipynb" download>Download notebook</a>'
+    file = "../" * name.count("/") + f"notebooks/{name}.ipynb"
+    button = 'class="btn btn-outline-primary btn-sm"'
+    get = f'<a {button} href="{file}" download>Download notebook</a>'
     return markdown("notebook-links", f"::: {{.notebook-links}}\n{run} {get}\n:::")
 
 
 def only_imports():
-    "Let nbdev run for the docs what is exported or imports alone; it would also run cells that import and do something with what came before"
+    """Let nbdev run for the docs what is exported or imports alone.
+
+    It would also run cells that import and do something with what came before."""
     import nbdev.processors as p
 
     own = p._do_eval
@@ -121,7 +178,7 @@ def only_imports():
 
 
 def weave(nb, proc):
-    "nbdev's processed notebook, with the whole exported source where nbdev shows only its signature"
+    "nbdev's processed notebook, with the whole source where nbdev shows only a signature"
     docs = [c for c in proc["cells"] if re.search(r"^show_doc\(", text(c), re.M)]
     kept = {c["id"]: c for c in proc["cells"] if c not in docs}
     head = re.compile(r"^#{2,6} .*$", re.M)
@@ -171,75 +228,96 @@ def add_buttons(nb, name, git):
 
 
 def public(names):
-    "`(notebook, module, [(qualified name, object, page#place)])` of each module, in the course's order"
+    "`(notebook, module, [(qualified name, object, page#place)], constants)` of each module"
     import importlib
 
     from ddpm_nb._modidx import d
 
     for nb in names:
-        mod = "ddpm_nb." + re.sub(r"^\d+_", "", nb)
-        syms = []
-        for full in d["syms"].get(mod, {}):
+        mod = f"ddpm_nb.{module_of(nb)}"
+        if not d["syms"].get(mod):
+            continue
+        module, syms = importlib.import_module(mod), []
+        for full in d["syms"][mod]:
             short = full[len(mod) + 1 :]
             if any(p.startswith("_") for p in short.split(".")):
                 continue
-            obj = importlib.import_module(mod)
+            obj = module
             for p in short.split("."):
                 obj = getattr(obj, p)
-            syms.append((short, obj, f"{nb}.html#{short.lower()}"))
-        consts = (
-            [n for n in importlib.import_module(mod).__all__ if n not in {s for s, _, _ in syms}]
-            if syms
-            else []
-        )
-        if syms:
-            yield nb, mod, syms, consts
+            syms.append((short, obj, f"{nb}.ipynb#{short.lower()}"))
+        constants = [n for n in module.__all__ if n not in {s for s, _, _ in syms}]
+        yield nb, mod, syms, constants
 
 
-def api_page(names):
-    "Every public name, its first line, its parameters, and the place where the course builds it"
-    import importlib
+def signature(obj) -> str:
+    "The names of a callable's parameters, in parentheses; '' if it has none to show"
+    import inspect
+
+    if not callable(obj):
+        return ""
+    with suppress(ValueError, TypeError):
+        stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+        found = inspect.signature(obj).parameters.values()
+        return "(" + ", ".join(stars.get(p.kind, "") + p.name for p in found) + ")"
+    return ""
+
+
+def api_entry(short, obj, place) -> str:
+    "A public name: its first line, its parameters, and the place where it is built"
     import inspect
 
     from nbdev.showdoc import DocmentTbl
 
-    out = [
-        "---\ntitle: API\nsubtitle: Every public name of the package, from its docstrings and parameter comments\ntoc-depth: 2\n---\n",
-        "Each name links to the place in the course where it is built, explained and tested. "
-        "`from ddpm_nb.all import *` brings all but those of `cli` and `widgets`.\n",
-    ]
-    for nb, mod, syms, consts in public(names):
-        out.append(
-            f"## {mod}\n\n{(inspect.getdoc(importlib.import_module(mod)) or '').strip()} [The chapter]({nb}.ipynb).\n"
-        )
-        if consts:
-            out.append("Constants: " + ", ".join(f"`{c}`" for c in consts) + ".\n")
-        for short, obj, place in sorted(syms, key=lambda s: (s[0].split(".")[0], s[0])):
-            page, at = place.split("#")
-            sig = ""
-            if callable(obj):
-                with suppress(ValueError, TypeError):
-                    sig = ", ".join(
-                        p.name if p.kind < 2 or p.kind == 3 else "*" * (p.kind // 2) + p.name
-                        for p in inspect.signature(obj).parameters.values()
-                    )
-                    sig = f"({sig})"
-            doc = (inspect.getdoc(obj) or "").split("\n")[0]
-            try:
-                table = str(DocmentTbl(obj)._repr_markdown_()) if callable(obj) else ""
-            except (ValueError, TypeError, AttributeError):
-                table = ""
-            head = f"### [`{short}`]({page.replace('.html', '.ipynb')}#{at}) {{#{short}}}"
-            out.append(f"{head}\n\n`{short.split('.')[-1]}{sig}`\n\n{doc}\n\n{table}\n")
+    doc = (inspect.getdoc(obj) or "").split("\n")[0]
+    table = ""
+    with suppress(ValueError, TypeError, AttributeError):
+        table = str(DocmentTbl(obj)._repr_markdown_()) if callable(obj) else ""
+    head = f"### [`{short}`]({place}) {{#{short}}}"
+    return f"{head}\n\n`{short.split('.')[-1]}{signature(obj)}`\n\n{doc}\n\n{table}\n"
+
+
+API = """---
+title: API
+subtitle: Every public name of the package, from its docstrings and parameter comments
+toc-depth: 2
+---
+
+Each name links to the place where it is built, explained and tested. The names in the table can \
+be imported from `ddpm_nb` itself; the modules follow, the course first, then engine and app.
+"""
+
+
+def api_page(names):
+    "Every public name, its first line, its parameters, and the place where it is built"
+    import importlib
+    import inspect
+
+    import ddpm_nb
+
+    rows = {}
+    for n in ddpm_nb.__all__:
+        rows.setdefault(ddpm_nb._NAMES[n], []).append(f"[`{n}`](#{n})")
+    table = "\n".join(f"| `ddpm_nb.{home}` | {', '.join(links)} |" for home, links in rows.items())
+    out = [API, f"| module | names |\n|-|-|\n{table}\n"]
+    for nb, mod, syms, constants in public(names):
+        doc = (inspect.getdoc(importlib.import_module(mod)) or "").strip()
+        out.append(f"## {mod}\n\n{doc} [The notebook]({nb}.ipynb).\n")
+        if constants:
+            out.append("Constants: " + ", ".join(f"`{c}`" for c in constants) + ".\n")
+        for entry in sorted(syms, key=lambda s: (s[0].split(".")[0], s[0])):
+            out.append(api_entry(*entry))
     return "\n".join(out)
 
 
 def lead(site):
-    "Links of the API page to places that a chapter lacks lead to the nearest that it has: a method's own name, its class, the top"
+    "Lead links of the API page to the nearest place that a page has: a name, its class, the top"
     p = site / "api.html"
     ids = {
-        q.name: set(re.findall(r'\bid="([^"]+)"', q.read_text(encoding="utf-8")))
-        for q in site.glob("*.html")
+        q.relative_to(site).as_posix(): set(
+            re.findall(r'\bid="([^"]+)"', q.read_text(encoding="utf-8"))
+        )
+        for q in site.rglob("*.html")
     }
 
     def nearest(m):
@@ -247,39 +325,39 @@ def lead(site):
         tries = (at, at.split(".")[-1], at.split(".")[0])
         return f'href="{page}' + next((f'#{a}"' for a in tries if a in ids[page]), '"')
 
-    p.write_text(
-        re.sub(r'href="(\w+\.html)#([^"]+)"', nearest, p.read_text(encoding="utf-8")),
-        encoding="utf-8",
-    )
+    html = re.sub(r'href="([\w/]+\.html)#([^"]+)"', nearest, p.read_text(encoding="utf-8"))
+    p.write_text(html, encoding="utf-8")
+
+
+def chapter_body(html: str) -> tuple[str, str]:  # (title, body)
+    "What a chapter's page holds, without header, buttons and links to its neighbours"
+    body = re.search(r"<main\b[^>]*>(.*)</main>", html, re.S)[1]
+    title = re.search(r'<h1 class="title">(.*?)</h1>', body, re.S)
+    for gone in (
+        r'<header id="title-block-header".*?</header>',
+        r'<div class="notebook-links">.*?</div>',
+        r'<nav class="page-navigation">.*?</nav>',
+    ):
+        body = re.sub(gone, "", body, flags=re.S)
+    return title[1] if title else "", body
 
 
 def print_page(site, names):
-    "The body of print.html: what the chapters' pages hold, one after the other, places renamed so that none occurs twice"
+    "The body of print.html: all chapters, places renamed so that none occurs twice"
+
+    def inside(m):  # a link to another chapter
+        if m[1] not in names:
+            return m[0]
+        return f'href="#{m[1]}' + (f'--{m[2]}"' if m[2] else '"')
+
     parts = []
     for n in names:
-        s = (site / f"{n}.html").read_text(encoding="utf-8")
-        body = re.search(r"<main\b[^>]*>(.*)</main>", s, re.S)[1]
-        title = re.search(r'<h1 class="title">(.*?)</h1>', body, re.S)
-        body = re.sub(r'<header id="title-block-header".*?</header>', "", body, flags=re.S)
-        body = re.sub(
-            r'<div class="notebook-links">.*?</div>|<nav class="page-navigation">.*?</nav>',
-            "",
-            body,
-            flags=re.S,
-        )
+        title, body = chapter_body((site / f"{n}.html").read_text(encoding="utf-8"))
         body = re.sub(r'\bid="([^"]+)"', rf'id="{n}--\1"', body)
         body = re.sub(r'href="#([^"]+)"', rf'href="#{n}--\1"', body)
-        body = re.sub(
-            r'href="(\w+)\.html#([^"]+)"',
-            lambda m: f'href="#{m[1]}--{m[2]}"' if m[1] in names else m[0],
-            body,
-        )
-        body = re.sub(
-            r'href="(\w+)\.html"', lambda m: f'href="#{m[1]}"' if m[1] in names else m[0], body
-        )
-        parts.append(
-            f'<section class="print-chapter" id="{n}"><h1>{title[1] if title else n}</h1>\n{body}</section>'
-        )
+        body = re.sub(r'href="(\w+)\.html(?:#([^"]+))?"', inside, body)
+        head = f'<section class="print-chapter" id="{n}"><h1>{title or n}</h1>'
+        parts.append(f"{head}\n{body}</section>")
     return "\n".join(parts)
 
 
@@ -287,74 +365,85 @@ def sidebar_lines(s):
     "A chapter's line in the sidebar: its name, and below it, smaller, its question"
 
     def split(m):
-        return f'{m[1]}{m[2]}<small class="menu-line">{m[3].strip()[:1].upper()}{m[3].strip()[1:]}</small></span>'
+        question = m[3].strip()
+        small = f'<small class="menu-line">{question[:1].upper()}{question[1:]}</small>'
+        return f"{m[1]}{m[2]}{small}</span>"
 
-    s = re.sub(
-        r'(<a [^>]*class="sidebar-item-text sidebar-link[^>]*><span class="menu-text">)([^<:]+):([^<]+)</span>',
-        split,
-        s,
-    )
+    link = r'(<a [^>]*class="sidebar-item-text sidebar-link[^>]*><span class="menu-text">)'
+    s = re.sub(link + r"([^<:]+):([^<]+)</span>", split, s)
     return re.sub(r'(<li class="breadcrumb-item"><a [^>]*>)([^<:]+):[^<]+', r"\1\2", s)
 
 
-def local(site, hosts, change=lambda s: s):
+def local(site, host, change=lambda s: s):
     "Rewrite what would be loaded from, or points to, a host to what lies in the site"
-    # nbdev links to core.html, the page is 00_core.html
-    page = {re.sub(r"^\d+[a-z]?_", "", p.stem): p.name for p in site.glob("*.html")}
-    for p in site.rglob("*.html"):
-        up = "../" * (len(p.relative_to(site).parts) - 1)
-        s = re.sub(
-            r'https?://[^"\']*?/katex(?:@[^/"\']*)?/dist/',
-            f"{up}katex/",
-            p.read_text(encoding="utf-8"),
-        )
-        for h in hosts:
-            s = re.sub(re.escape(h) + r"/(\w+)\.html", lambda m: up + page[m[1]], s)
+    # nbdev links to schedules.html, the page is 01_schedules.html
+    pages = [p.relative_to(site).as_posix() for p in site.rglob("*.html")]
+    page = {re.sub(r"(^|/)\d+[a-z]?_", r"\1", p): p for p in pages}
+    link = re.compile(re.escape(host) + r"/([\w/]+\.html)")
+    for name in pages:
+        p, up = site / name, "../" * name.count("/")
+        s = p.read_text(encoding="utf-8")
+        s = re.sub(r'https?://[^"\']*?/katex(?:@[^/"\']*)?/dist/', f"{up}katex/", s)
+        s = link.sub(lambda m, up=up: up + page[m[1]], s)
         p.write_text(change(s), encoding="utf-8")
+
+
+def prepare(proc: Path, names: list[str], git: str):
+    "Fill the folder that the site is rendered from"
+    from nbdev.serve import proc_nbs
+
+    only_imports()
+    proc_nbs(n_workers=0)
+    for n in names:
+        p = proc / f"{n}.ipynb"
+        nb = weave(read(NBS / f"{n}.ipynb"), read(p))
+        nb = nb if n == "index" else add_buttons(nb, n, git)
+        p.write_text(json.dumps(nb), encoding="utf-8")
+    lib = [n for rows in engineering(names).values() for n in rows]
+    (proc / "api.qmd").write_text(api_page(course(names) + lib), encoding="utf-8")
+    (proc / "print.qmd").write_text(PRINT, encoding="utf-8")
+    shutil.copytree(NBS / "images", proc / "images", dirs_exist_ok=True)
+    complete_sidebar(proc / "_quarto.yml", names)
+
+
+def render(proc: Path, site: Path):
+    "The site from what was prepared; a broken link or another warning is an error"
+    smalldocs = Path(sys.executable).parent / "smalldocs"
+    subprocess.run([str(smalldocs), "render", "--quiet", "--strict", proc.name], check=True)
+    out = next(p for p in (proc / "_docs", site) if p.is_dir())
+    if out != site:
+        shutil.move(out, site)
+
+
+def finish(site: Path, names: list[str], host: str):
+    "Formulas, downloads, links and the page for printing"
+    shutil.copytree(NBS / "katex", site / "katex")
+    for n in names:
+        to = site / "notebooks" / f"{n}.ipynb"
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(NBS / f"{n}.ipynb", to)
+    local(site, host, sidebar_lines)
+    lead(site)
+    p = site / "print.html"
+    whole = re.compile(
+        r'<span class="math display">[^<]*</span>|(<div id="whole-course">)\s*<p>here</p>', re.S
+    )
+    body = print_page(site, course(names))
+    html = whole.sub(lambda m: m[1] + body if m[1] else "", p.read_text(encoding="utf-8"))
+    p.write_text(html, encoding="utf-8")
 
 
 def main():
     os.chdir(root)
-    sys.path.insert(0, str(root))
     from nbdev.config import get_config
-    from nbdev.serve import proc_nbs
 
     proc, site, c = root / "_proc", root / "_docs", get_config()
     for d in (proc, site):
         shutil.rmtree(d, ignore_errors=True)
-    only_imports()
-    proc_nbs(n_workers=0)
-    nbs = sorted(p.stem for p in (root / "nbs").glob("*.ipynb"))
-    course = [n for n in nbs if n[0].isdigit()]
-    for n in nbs:
-        p = proc / f"{n}.ipynb"
-        nb = weave(read(root / "nbs" / p.name), read(p))
-        p.write_text(
-            json.dumps(nb if n == "index" else add_buttons(nb, n, c.git_url)), encoding="utf-8"
-        )
-    (proc / "api.qmd").write_text(api_page(course), encoding="utf-8")
-    (proc / "print.qmd").write_text(PRINT, encoding="utf-8")
-    shutil.copytree(root / "nbs" / "images", proc / "images", dirs_exist_ok=True)
-    subprocess.run(
-        [str(Path(sys.executable).parent / "smalldocs"), "render", "--quiet", "--strict", "_proc"],
-        check=True,
-    )
-    out = next(p for p in (proc / "_docs", site) if p.is_dir())
-    if out != site:
-        shutil.move(out, site)
-    shutil.copytree(root / "nbs" / "katex", site / "katex")
-    (site / "notebooks").mkdir()
-    for n in nbs:
-        shutil.copy(root / "nbs" / f"{n}.ipynb", site / "notebooks")
-    local(site, [c.doc_host.rstrip("/") + c.doc_baseurl.rstrip("/")], sidebar_lines)
-    lead(site)
-    p = site / "print.html"
-    s = p.read_text(encoding="utf-8")
-    whole = re.compile(
-        r'<span class="math display">[^<]*</span>|(<div id="whole-course">)\s*<p>here</p>', re.S
-    )
-    s = whole.sub(lambda m: m[1] + print_page(site, course) if m[1] else "", s)
-    p.write_text(s, encoding="utf-8")
+    names = notebooks()
+    prepare(proc, names, c.git_url)
+    render(proc, site)
+    finish(site, names, c.doc_host.rstrip("/") + c.doc_baseurl.rstrip("/"))
     print(f"built {len(list(site.rglob('*.html')))} pages in {site.relative_to(root)}")
 
 

@@ -6,6 +6,7 @@ The course (`ddpm_nb/*.py`) imports nothing of `engine` or `app`; `engine` impor
 
 import ast
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -69,12 +70,43 @@ def check_notebook(path):
         yield f"nbs/{path.name}: {len(cells)} cells; at most {MAX_CELLS}"
 
 
-def main(only):
+def chapters() -> dict[str, int]:
+    "The number of the chapter that exports a course module"
+    found = {}
+    for path in sorted(NBS.glob("[0-9]*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        src = "\n".join("".join(c["source"]) for c in cells)
+        if m := re.search(r"^#\|\s*default_exp\s+(\S+)", src, re.M):
+            found[m[1]] = int(re.match(r"\d+", path.name)[0])
+    return found
+
+
+def check_order(path, order):
+    "At its top level, a chapter imports only chapters before it"
+    tree, name = ast.parse(path.read_text(encoding="utf-8")), path.stem
+    tree.body = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]
+    for line, module in imported(path, tree):
+        if order.get(module, 0) > order[name]:
+            yield (
+                f"ddpm_nb/{path.name}:{line}: chapter {order[name]} imports ddpm_nb.{module}, "
+                f"chapter {order[module]}"
+            )
+
+
+def findings() -> list[str]:
+    "What breaks the rules, one sentence each"
     modules = [p for p in sorted(PACKAGE.rglob("*.py")) if p.stem not in ("_modidx",)]
     found = [m for p in modules for m in check_module(p)]
     found += [m for p in sorted(NBS.glob("[0-9]*.ipynb")) for m in check_notebook(p)]
-    found = [m for m in found if not only or any(o in m for o in only)]
-    print("\n".join(found) or f"{len(modules)} modules keep the rules of the house")
+    order = chapters()
+    for name in order:
+        found += check_order(PACKAGE / f"{name}.py", order)
+    return found
+
+
+def main(only):
+    found = [m for m in findings() if not only or any(o in m for o in only)]
+    print("\n".join(found) or "the package keeps the rules of the house")
     return bool(found)
 
 

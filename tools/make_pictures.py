@@ -1,7 +1,11 @@
-"""The pictures of the site that are made from the pretrained models: `make_pictures.py [animation] [live] [playground]`, all by default.
+"""The pictures of the site that are made from the pretrained models.
 
-animation: nbs/images/animation.gif, 16 digits coming out of noise (seconds); live: nbs/images/live_training.png, two minutes of training;
-playground: the still pictures that nbs/playground.ipynb stores in place of its widgets (seconds)."""
+`make_pictures.py [animation] [live] [playground]`, all by default.
+
+animation: nbs/images/animation.gif, 16 digits coming out of noise (seconds);
+live: nbs/images/live_training.png, two minutes of training;
+playground: the still pictures that nbs/playground.ipynb stores in place of its widgets (seconds).
+"""
 
 import io
 import json
@@ -12,7 +16,6 @@ from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
 images = root / "nbs" / "images"
-sys.path.insert(0, str(root))
 
 
 def animation(limit=2**20):

@@ -1,8 +1,11 @@
-"""Everything CI runs, one step after the other; stops at the first that fails. `run_all.py STEP …` runs only those.
+"""Everything CI runs: `run_all.py [STEP …]`, all steps by default; stops where one fails.
 
-Works in a clean clone and in a working tree with edits: what a step may change is compared by content before and after, not by git."""
+`run_all.py --quick` leaves out what takes long, for use while writing. Works in a clean clone and
+in a working tree with edits: what a step may change is compared by content, not by git.
+"""
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -10,265 +13,335 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
+import browser as chromium
+import build_docs
+import check_house
+
 root = Path(__file__).resolve().parent.parent
-BIN, NBS = Path(sys.executable).parent, root / "nbs"
-ENV = dict(
-    os.environ,
-    OMP_NUM_THREADS="1",
-    MPLBACKEND="Agg",
-    PYTHONDONTWRITEBYTECODE="1",
-    PIP_DISABLE_PIP_VERSION_CHECK="1",
-    PATH=f"{BIN}:{os.environ['PATH']}",
-)
-for k in ("PYTHONPATH", "VIRTUAL_ENV", "PIP_CONSTRAINT", "PIP_TARGET", "PIP_PREFIX", "PIP_USER"):
-    ENV.pop(k, None)
-ORDER = sorted(p.stem for p in NBS.glob("[0-9]*.ipynb"))
-PINS = root / "constraints.txt"
+BIN, PINS = Path(sys.executable).parent, root / "constraints.txt"
+WORKERS = str(min(4, max(2, os.cpu_count() or 2)))
+UNWANTED = "VIRTUAL_ENV PIP_CONSTRAINT PIP_TARGET PIP_PREFIX PIP_USER".split()
+ENV = {k: v for k, v in os.environ.items() if k not in UNWANTED} | {
+    "OMP_NUM_THREADS": "1",  # several processes share the cores
+    "MPLBACKEND": "Agg",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONPATH": str(root),  # what is tested is this tree, whatever is installed
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+}
+OUTPUT = threading.local()  # where the steps of a lane write
 
 
 class Failed(Exception):
-    pass
+    "A step found something wrong"
 
 
-def run(*cmd, cwd=root, **kw):
+def say(text: str):
+    print(text, file=getattr(OUTPUT, "file", sys.stdout), flush=True)
+
+
+def run(*cmd, cwd=root, env=ENV, quiet=False):
+    "Run a command; its output goes where the step's output goes"
     cmd = [str(c) for c in cmd]
-    if rc := subprocess.run(cmd, cwd=cwd, env=ENV, **kw).returncode:
-        raise Failed(f"{' '.join(cmd)} exited with {rc}")
+    file = getattr(OUTPUT, "file", None)
+    if file is None and not quiet:
+        code = subprocess.run(cmd, cwd=cwd, env=env).returncode
+    else:
+        done = subprocess.run(
+            cmd, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        code = done.returncode
+        if not quiet or code:
+            say(done.stdout.rstrip())
+    if code:
+        raise Failed(f"{' '.join(cmd)} exited with {code}")
 
 
-def cells(name):
-    return json.loads((NBS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+def python(*args, **kw):
+    run(sys.executable, *args, **kw)
 
 
-def hashes():
-    "What export, clean and the tests may change, by content"
+def hashes() -> dict[str, str]:
+    "The content of what no step may change"
     made = {"__pycache__", ".ipynb_checkpoints"}
-    files = [
-        p
-        for d in ("nbs", "ddpm_nb")
-        for p in (root / d).rglob("*")
-        if p.is_file() and not made & set(p.parts)
-    ]
+    files = [p for d in ("nbs", "ddpm_nb") for p in (root / d).rglob("*") if p.is_file()]
     files += [p for p in root.iterdir() if p.is_file() and p.name != ".last_checked"]
-    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    return {
+        str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in files
+        if not made & set(p.parts)
+    }
 
 
-def unchanged(says, f):
-    "Call `f`, and fail where it changed a file"
-    before = hashes()
-    f()
-    after = hashes()
-    bad = sorted(k for k in {*before, *after} if before.get(k) != after.get(k))
-    if bad:
-        raise Failed(f"{says}: {', '.join(bad)}")
+# ---- the steps
 
-
-EXPECTED = """.ci .gitignore .gitattributes .github CHANGELOG.md LICENSE MANIFEST.in Makefile README.md _quarto.yml benchmarks constraints.txt
-    ddpm_nb nbs pyproject.toml settings.ini setup.py tests tools CONTRIBUTING.md""".split()
+EXPECTED = set(
+    """.ci .gitattributes .githooks .github .gitignore CHANGELOG.md CONTRIBUTING.md LICENSE
+    MANIFEST.in Makefile README.md _quarto.yml benchmarks constraints.txt ddpm_nb nbs pyproject.toml
+    settings.ini setup.py tests tools""".split()
+)
 
 
 def tree():
-    "The repository holds nothing at its top that nobody expects, such as what a mistyped command wrote there"
+    "The top level holds nothing unexpected, such as what a mistyped command wrote there"
     if not (root / ".git").exists() or not shutil.which("git"):
-        return print("   skipped: not a git repository, or no git")
+        return say("   skipped: not a git repository, or no git")
     cmd = ["git", "-c", f"safe.directory={root}", "ls-files", "-z"]
-    files = (
-        subprocess.run(cmd, cwd=root, capture_output=True, text=True, check=True)
-        .stdout.strip("\0")
-        .split("\0")
-    )
-    if odd := sorted({f.split("/")[0] for f in files} - {*EXPECTED}):
+    text = subprocess.run(cmd, cwd=root, capture_output=True, text=True, check=True).stdout
+    files = text.strip("\0").split("\0")
+    if odd := sorted({f.split("/")[0] for f in files} - EXPECTED):
         raise Failed(f"top level: git keeps {', '.join(odd)}")
-    print(f"{len(files)} files")
+    say(f"{len(files)} files")
 
 
 def export():
-    unchanged(
-        "package and notebooks differed, and nbdev_export changed",
-        lambda: run(BIN / "nbdev_export"),
-    )
-    run(sys.executable, "tools/export.py", "--check")
+    "Package and stubs are what the notebooks say"
+    run(BIN / "nbdev_export")
+    python("tools/export.py", "--check")
 
 
 def clean():
-    unchanged("notebooks were not clean, and nbdev_clean changed", lambda: run(BIN / "nbdev_clean"))
+    "The notebooks hold no execution counts, metadata and the like"
+    run(BIN / "nbdev_clean")
 
 
-def imports():
-    "A notebook imports only from those before it in the course, and so does the module it exports"
-    mods = {re.sub(r"^\d+_", "", n): i for i, n in enumerate(ORDER)}
-    bad = []
-    for i, name in enumerate(ORDER):
-        code = "\n".join("".join(c["source"]) for c in cells(name) if c["cell_type"] == "code")
-        module = root / "ddpm_nb" / f"{re.sub(r'^[0-9]+_', '', name)}.py"
-        text = module.read_text(encoding="utf-8") if module.is_file() else ""
-        used = {
-            *re.findall(r"\b(?:from|import)\s+ddpm_nb\.(\w+)", code),
-            *re.findall(r"^\s*from \.(\w+) import", text, re.M),
-        }
-        for u in sorted(u for u in used if mods.get(u, 99) > i):
-            bad.append(
-                f"{name} imports {u}, which {'comes later in the course' if u in mods else 'no notebook exports'}"
-            )
-    if bad:
-        raise Failed("; ".join(bad))
-    print(f"{len(mods)} notebooks import only earlier ones")
+def lint():
+    "Format and rules of ruff"
+    modules = [p for p in (root / "ddpm_nb").rglob("*.py") if p.name != "_modidx.py"]
+    written = [p for p in modules if "AUTOGENERATED" not in p.read_text(encoding="utf-8")]
+    folders = ["nbs", "tests", "tools", "benchmarks", "setup.py"]
+    run(BIN / "ruff", "format", "--quiet", "--check", *folders, *written)
+    run(BIN / "ruff", "check", "--quiet", "--output-format", "concise", ".")
+    python("tools/lint_js.py")
+
+
+def house():
+    "Storeys that import downwards, small modules, short functions"
+    if found := check_house.findings():
+        raise Failed("\n  ".join(["rules of the house", *found]))
+
+
+def types():
+    "Tests and tools call what there is, with the arguments that there are"
+    run(BIN / "basedpyright")
+
+
+PATHS = re.compile(r"(?<![\w/.])/(?:tmp|home|root|work|usr|Users|mnt)/[\w./-]*")
+
+
+def wrong_output(output: dict) -> str | None:
+    "What a stored output of a cell holds that is not for readers"
+    data = output.get("data", {})
+    text = "".join(output.get("text", ""))
+    text += "".join("".join(v) for k, v in data.items() if k.startswith("text/"))
+    if output["output_type"] == "error" or output.get("name") == "stderr":
+        return f"{output.get('ename') or 'what went to stderr'}: {text.strip()[:80]!r}"
+    if m := PATHS.search(text):
+        return f"the path {m[0]}"
+    if "it/s]" in text or "s/it]" in text:
+        return "a progress bar"
+    return "a widget" if "application/vnd.jupyter.widget-view+json" in data else None
 
 
 def outputs():
-    "What the notebooks store is for readers: figures and numbers; no warnings, no paths of a machine, no progress bars, no widget that only a kernel could fill"
-    bad = []
-    names = sorted(p.stem for p in NBS.glob("*.ipynb"))
+    "Stored outputs are for readers: no warnings, paths of a machine, progress bars, widgets"
+    bad, names = [], build_docs.notebooks()
     for name in names:
-        if "widgets" in json.loads((NBS / f"{name}.ipynb").read_text(encoding="utf-8"))["metadata"]:
-            bad.append(
-                f"{name}: stores the state of widgets; run: python tools/make_pictures.py playground"
-            )
-        size = (NBS / f"{name}.ipynb").stat().st_size / 1024
-        if size > 400:
+        path = build_docs.NBS / f"{name}.ipynb"
+        nb = json.loads(path.read_text(encoding="utf-8"))
+        if "widgets" in nb["metadata"]:
+            bad.append(f"{name}: the state of widgets; run: make pictures")
+        if (size := path.stat().st_size / 1024) > 400:
             bad.append(f"{name}: {size:.0f} KB; draw smaller figures")
-        for i, c in enumerate(cells(name)):
-            for o in c.get("outputs", []):
-                text = "".join(o.get("text", "")) + "".join(
-                    "".join(v) for k, v in o.get("data", {}).items() if k.startswith("text/")
-                )
-                if o["output_type"] == "error" or o.get("name") == "stderr":
-                    bad.append(
-                        f"{name}, cell {i}: stores {o.get('ename') or 'what went to stderr'}: {text.strip()[:80]!r}"
-                    )
-                elif m := re.search(
-                    r"(?<![\w/.])/(?:tmp|home|root|work|usr|Users|mnt)/[\w./-]*", text
-                ):
-                    bad.append(f"{name}, cell {i}: stores the path {m[0]}")
-                elif "it/s]" in text or "s/it]" in text:
-                    bad.append(f"{name}, cell {i}: stores a progress bar")
-                elif "application/vnd.jupyter.widget-view+json" in o.get("data", {}):
-                    bad.append(f"{name}, cell {i}: stores a widget")
+        for i, c in enumerate(nb["cells"]):
+            found = map(wrong_output, c.get("outputs", []))
+            bad += [f"{name}, cell {i}: {what}" for what in found if what]
     if bad:
-        raise Failed("\n  ".join(["stored outputs", *bad]))
-    print(f"{len(names)} notebooks store nothing but results")
-
-
-def notebooks():
-    unchanged(
-        "the notebooks wrote beside themselves",
-        lambda: run(BIN / "nbdev_test", "--timing", "--n_workers", "2"),
-    )
-
-
-TEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-
-
-def pytest():
-    def tests():
-        return run(*TEST, "--durations", "5", "--ignore", "tests/test_browser.py", "tests")
-
-    unchanged("the tests wrote into the repository", tests)
-
-
-def browser():
-    "The playground, served by voila and used in a real Chromium; skipped with a word where there is none"
-    if not any(
-        map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))
-    ):
-        return print(
-            "   skipped: no Chromium here; to run the browser tests on Debian: apt-get install chromium"
-        )
-    unchanged("the tests wrote into the repository", lambda: run(*TEST, "tests/test_browser.py"))
+        raise Failed("\n  ".join(["stored in notebooks", *bad]))
+    say(f"{len(names)} notebooks store nothing but results")
 
 
 def readme():
-    run(sys.executable, "tools/build_readme.py", "--check")
+    python("tools/build_readme.py", "--check")
+
+
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations", "10")
+
+
+def pytest(*more):
+    python(*PYTEST, "-n", WORKERS, "--dist", "worksteal", "--ignore", BROWSER, *more, "tests")
+
+
+def quick():
+    pytest("-m", "not slow")
+
+
+def notebooks():
+    run(BIN / "nbdev_test", "--timing", "--n_workers", WORKERS)
+
+
+BROWSER = "tests/test_browser.py"
+
+
+def browser():
+    "The playground, served by voila and used in a real Chromium"
+    if not chromium.find():
+        if os.environ.get("CI"):
+            raise Failed("no Chromium; on Debian: apt-get install chromium")
+        return say("   skipped: no Chromium; on Debian: apt-get install chromium")
+    python(*PYTEST, BROWSER)
 
 
 def docs():
-    run(sys.executable, "tools/build_docs.py")
-    run(sys.executable, "tools/check_site.py")
+    python("tools/build_docs.py")
+    python("tools/check_site.py")
 
 
 INSTALLED = """
 import sys
 from importlib.metadata import files
 from ddpm_nb.all import *
-assert not {'nbdev', 'IPython', 'diffusers'} & set(sys.modules)
 assert len(load_mnist('test')) == 10000
+assert not {'nbdev', 'IPython', 'diffusers'} & set(sys.modules)
 names = {str(f) for f in files('ddpm_nb')}
 assert {'ddpm_nb/py.typed', 'ddpm_nb/__init__.pyi', 'ddpm_nb/engine/run.pyi'} <= names
-assert any(f.endswith('licenses/LICENSE') for f in names) and 'ddpm_nb/assets/mnist/LICENSE.md' in names
-assert not any(f.startswith(('tests', 'nbs')) for f in names)
+assert any(f.endswith('licenses/LICENSE') for f in names)
+assert 'ddpm_nb/assets/mnist/LICENSE.md' in names
+assert not any(f.startswith(('tests', 'tools', 'nbs')) for f in names)
 """
+SOURCES = """settings.ini setup.py pyproject.toml MANIFEST.in README.md LICENSE CHANGELOG.md
+    constraints.txt""".split()
 
 
 def wheel():
-    "Build source archive and wheel, install the wheel into an empty environment, and sample from another folder"
+    "Build archive and wheel, install the wheel into an empty environment, sample elsewhere"
     with tempfile.TemporaryDirectory() as t:
-        t = Path(t)
-        src, away = t / "src", t / "elsewhere"
-        src.mkdir()
-        away.mkdir()
-        for p in "settings.ini setup.py pyproject.toml MANIFEST.in README.md LICENSE CHANGELOG.md constraints.txt".split():
+        src, away, venv = (Path(t) / d for d in ("src", "elsewhere", "venv"))
+        for p in (src, away):
+            p.mkdir()
+        for p in SOURCES:
             shutil.copy(root / p, src / p)
-        shutil.copytree(
-            root / "ddpm_nb", src / "ddpm_nb", ignore=shutil.ignore_patterns("__pycache__")
-        )
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(root / "ddpm_nb", src / "ddpm_nb", ignore=unwanted)
         # the wheel is built from the source archive, so this tests both
-        run(sys.executable, "-m", "build", "--outdir", t / "dist", src, stdout=subprocess.DEVNULL)
-        whl = next((t / "dist").glob("*.whl"))
-        print(f"   {whl.name}, {whl.stat().st_size / 2**20:.1f} MB", flush=True)
-        run(sys.executable, "-m", "venv", t / "venv")
-        py = t / "venv" / "bin"
-        torch = next(l for l in PINS.read_text().split() if l.startswith("torch=="))
-        run(py / "pip", "install", "-q", torch)
-        run(py / "pip", "install", "-q", "-c", PINS, whl)
-        run(
-            py / "ddpm-nb",
-            "sample.grid",
-            "--pretrained",
-            "mnist",
-            "--num_samples",
-            "4",
-            "--method",
-            "dpmpp_2m",
-            "--num_steps",
-            "5",
-            cwd=away,
-        )
+        python("-m", "build", "--outdir", Path(t) / "dist", src, quiet=True)
+        (whl,) = (Path(t) / "dist").glob("*.whl")
+        say(f"   {whl.name}, {whl.stat().st_size / 2**20:.1f} MB")
+        python("-m", "venv", venv)
+        env = {k: v for k, v in ENV.items() if k != "PYTHONPATH"}
+        torch = next(line for line in PINS.read_text().split() if line.startswith("torch=="))
+        for what in ([torch], ["-c", PINS, whl]):
+            run(venv / "bin" / "pip", "install", "-q", *what, env=env)
+        flags = "--pretrained mnist --num_samples 4 --method dpmpp_2m --num_steps 5".split()
+        run(venv / "bin" / "ddpm-nb", "sample.grid", *flags, cwd=away, env=env)
         if (away / "outputs" / "grids" / "samples.png").stat().st_size < 500:
             raise Failed("the installed wheel wrote no samples")
-        run(py / "python", "-c", INSTALLED, cwd=away)
+        run(venv / "bin" / "python", "-c", INSTALLED, cwd=away, env=env)
 
 
-STEPS = dict(
-    tree=tree,
-    export=export,
-    clean=clean,
-    imports=imports,
-    outputs=outputs,
-    readme=readme,
-    notebooks=notebooks,
-    pytest=pytest,
-    browser=browser,
-    docs=docs,
-    wheel=wheel,
-)
+# lanes run beside each other, the steps of a lane one after the other
+STEPS = [
+    ("tree", tree, None),
+    ("export", export, None),
+    ("clean", clean, None),
+    ("lint", lint, None),
+    ("house", house, None),
+    ("types", types, None),
+    ("outputs", outputs, None),
+    ("readme", readme, None),
+    ("quick", quick, None),
+    ("pytest", pytest, None),
+    ("notebooks", notebooks, 1),
+    ("wheel", wheel, 2),
+    ("docs", docs, 2),
+    ("browser", browser, 2),
+]
+# what these find is listed and stops nothing, until the whole package has been cleaned
+ADVICE = {"lint", "house", "types"}
+QUICK = [name for name, _, _ in STEPS[:9]]
+ALL = [name for name, _, _ in STEPS if name != "quick"]
+
+
+def one(name, step, times):
+    "Run one step and say how it went; whether it went well"
+    start, wrong = time.monotonic(), None
+    try:
+        step()
+    except Failed as e:
+        wrong = str(e)
+    times[name] = time.monotonic() - start
+    how = "ok" if wrong is None else "to do" if name in ADVICE else "FAILED"
+    say(f"   {how if wrong is None else f'{how}: {wrong}'}, {times[name]:.0f} s")
+    return how != "FAILED"
+
+
+def lane(steps, times, failed):
+    "Run steps one after the other, and show the output of each when it is over"
+    for name, step, _ in steps:
+        OUTPUT.file = io.StringIO()
+        ok = one(name, step, times)
+        print(f"== {name}\n{OUTPUT.file.getvalue()}", end="", flush=True)
+        if not ok:
+            failed.append(name)
+            return
+
+
+def blocks(names):
+    "The steps, in groups of those that run beside each other"
+    group = []
+    for row in STEPS:
+        if row[0] not in names:
+            continue
+        if row[2] is None and group:
+            yield group
+            group = []
+        if row[2] is None:
+            yield [row]
+        else:
+            group.append(row)
+    if group:
+        yield group
+
+
+def run_block(rows, times) -> list[str]:  # the names of steps that failed
+    failed = []
+    if rows[0][2] is None:
+        name, step, _ = rows[0]
+        print(f"== {name}", flush=True)
+        return [] if one(name, step, times) else [name]
+    lanes = [[r for r in rows if r[2] == n] for n in sorted({r[2] for r in rows})]
+    threads = [threading.Thread(target=lane, args=(steps, times, failed)) for steps in lanes]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return failed
+
+
+def main(args):
+    names = QUICK if args == ["--quick"] else args or ALL
+    known = [name for name, _, _ in STEPS]
+    if odd := [n for n in names if n not in known]:
+        sys.exit(f"no step {', '.join(odd)}; there are: {' '.join(known)}")
+    start, times = time.monotonic(), {}
+    for rows in blocks(names):
+        before = hashes()
+        failed = run_block(rows, times)
+        after = hashes()
+        changed = sorted(k for k in {*before, *after} if before.get(k) != after.get(k))
+        if failed or changed:
+            what = [f"FAILED: {' '.join(failed)}"] if failed else []
+            if changed:
+                beside = ", ".join(r[0] for r in rows)
+                what += [f"FAILED: {beside}: it changed {', '.join(changed)}; run: make export"]
+            sys.exit("\n".join(what))
+    rows = [*times.items(), ("wall time", time.monotonic() - start)]
+    print("\n" + "\n".join(f"{name:12}{seconds:6.0f} s" for name, seconds in rows))
+
 
 if __name__ == "__main__":
-    times, names = {}, sys.argv[1:] or list(STEPS)
-    if odd := [n for n in names if n not in STEPS]:
-        sys.exit(f"no step {', '.join(odd)}; there are: {' '.join(STEPS)}")
-    for name in names:
-        print(f"== {name}", flush=True)
-        t0 = time.time()
-        try:
-            STEPS[name]()
-        except Failed as e:
-            sys.exit(f"FAILED: {name}: {e}")
-        times[name] = time.time() - t0
-        print(f"   ok, {times[name]:.0f} s", flush=True)
-    print(
-        "\n"
-        + "\n".join(f"{n:12}{t:6.0f} s" for n, t in [*times.items(), ("all", sum(times.values()))])
-    )
+    main(sys.argv[1:])

@@ -143,6 +143,10 @@ FLAGS = {
     ),
     "metrics": ("evaluation.metrics", "comma-separated, e.g. fid_proxy,kid"),
     "log_dir": (("viz.curves",), "folder of training_metrics.json; default: <output_dir>/logs"),
+    "template": (
+        ("report",),
+        "folder with a report.md.jinja or report.html.jinja of your own; default: the package's",
+    ),
     "source": (("import",), "a diffusers folder or hub name"),
     "print_config": (None, "print the complete config, with comments, and stop"),
 }

@@ -56,7 +56,7 @@ def cmd_eval(
     from ddpm_nb.app.report_tables import results_text
     from ddpm_nb.engine.evaluate import check_metrics, evaluate
     from ddpm_nb.engine.features import load_features, net_hash
-    from ddpm_nb.engine.files import atomic_path
+    from ddpm_nb.engine.files import atomic_write
 
     from ddpm_nb.core import DDPMError
     import ddpm_nb.solvers  # noqa: F401, adds its methods to the sampler
@@ -79,8 +79,8 @@ def cmd_eval(
     settled = {k: v for k, v in e.items() if k not in ("methods", "steps", "cache")}
     settled |= dict(seed=seed, dataset=c["dataset"], features_hash=net_hash(net))
     measure = dict(
-        net=net, train=train, cache=e["cache"] or d / "features", keep=e["max_features"]
-    ) | {k: e[k] for k in ("num_images", "num_bits", "lpips")}
+        net=net, train=train, cache=e["cache"] or d / "features", max_features=e["max_features"]
+    ) | dict(num_images=e["num_images"], num_bpd_images=e["num_bits"], lpips=e["lpips"])
     for i, (method, steps) in enumerate(todo, 1):
         own = [
             k
@@ -116,7 +116,7 @@ def cmd_eval(
 
         evolution = [q for q in evolution if not same(q)] + [point]
         try:
-            with atomic_path(out) as t:
+            with atomic_write(out) as t:
                 t.write_text(
                     json.dumps(dict(results=done, evolution=evolution, config=c), indent=1)
                 )

@@ -39,7 +39,7 @@ def cmd_viz(
     from ddpm_nb.schedules import DDPMSchedules
 
     if cmd == "report":
-        return list(make_report(d))
+        return list(make_report(d, flags.get("template")))
     if cmd == "viz.curves":
         return save_all_curves(flags.get("log_dir") or d / "logs", d / "curves")
     mine = DDPMSchedules(**c["schedules"])
@@ -52,7 +52,7 @@ def cmd_neighbours(
     over: dict,  # from `parse`
 ) -> list:  # the file written
     "Samples, each beside the training images nearest to it"
-    from ddpm_nb.engine.files import atomic_path
+    from ddpm_nb.engine.files import atomic_write
 
     from ddpm_nb.sampler import DDPMSampler
     from ddpm_nb.viz import plot_neighbours
@@ -70,7 +70,7 @@ def cmd_neighbours(
 
     matplotlib.use("Agg", force=False)
     fig = plot_neighbours(x, train).figure
-    with atomic_path(p) as t:
+    with atomic_write(p) as t:
         fig.savefig(t, dpi=100, bbox_inches="tight")
     return [p]
 

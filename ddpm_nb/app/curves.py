@@ -9,7 +9,7 @@ __all__ = ['save_curves', 'save_all_curves', 'save_schedule_plots', 'newest']
 from pathlib import Path
 
 from .report_tables import _distance
-from ..engine.files import atomic_path
+from ..engine.files import atomic_write
 
 from ddpm_nb.viz import (
     plot_calibration,
@@ -25,7 +25,7 @@ def _save(fig, path):
     "Write a figure and close it"
     import matplotlib.pyplot as plt
 
-    with atomic_path(path) as t:
+    with atomic_write(path) as t:
         fig.savefig(t, dpi=100, bbox_inches="tight")
     plt.close(fig)
     return Path(path)

@@ -81,6 +81,7 @@ def packaged_model(
 ) -> tuple:  # as `sampling_model`
     "A model that ships with the package, with the packaged config of the same name"
     from ddpm_nb.app.config import config_names
+    from ddpm_nb.engine.kernels import use_fast_kernels
     from ddpm_nb.pretrained import load_pretrained
 
     from ddpm_nb.core import pick_device, require, seed_everything
@@ -92,6 +93,7 @@ def packaged_model(
     base = name.replace("-", "_")
     c = settings(cmd, flags, over, base if base in config_names() else None)
     seed_everything(c["seed"], c["deterministic"])
+    use_fast_kernels()
     m, s = load_pretrained(name, pick_device(c["device"]))
     return m, s, c, dict(checkpoint=f"pretrained:{name}", checkpoint_sha256=None, weights="ema")
 

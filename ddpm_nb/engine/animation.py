@@ -9,7 +9,7 @@ __all__ = ['save_grid', 'trajectory_frames', 'caption_frame', 'save_gif', 'save_
 from pathlib import Path
 
 import numpy as np
-from .files import atomic_path
+from .files import atomic_write
 from torch import Tensor
 
 from ..core import DDPMError, make_grid, require
@@ -25,7 +25,7 @@ def save_grid(
     from PIL import Image
 
     a = make_grid(x, ncols).numpy().repeat(scale, 0).repeat(scale, 1)
-    with atomic_path(path) as tmp:
+    with atomic_write(path) as tmp:
         Image.fromarray(a).save(tmp, optimize=True)
     return Path(path)
 
@@ -83,7 +83,7 @@ def save_gif(
     first, *rest = [Image.fromarray(f).quantize(64, dither=Image.Dither.NONE) for f in frames]
     ms = round(1000 / fps)
     durations = [ms] * len(rest) + [ms + round(1000 * hold)]
-    with atomic_path(path) as tmp:
+    with atomic_write(path) as tmp:
         first.save(
             tmp, save_all=True, append_images=rest, duration=durations, loop=0, optimize=True
         )
@@ -106,7 +106,7 @@ def save_mp4(
         ) from None
     h, w = frames[0].shape[:2]
     H, W = h + h % 2, w + w % 2  # H.264 wants even sizes
-    with atomic_path(path) as tmp:
+    with atomic_write(path) as tmp:
         out = imageio_ffmpeg.write_frames(
             str(tmp),
             (W, H),

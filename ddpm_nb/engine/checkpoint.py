@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from .files import BROKEN_ZIP, find_corruption, intact_checkpoints
+from .kernels import use_fast_kernels
 
 from ..core import DDPMError, require
 from ..schedules import DDPMSchedules
@@ -31,7 +32,7 @@ def load_checkpoint(
         f"checkpoint: {path} does not exist; train first, or name another with --checkpoint",
     )
     if why := find_corruption(path):
-        others = ", ".join(map(str, intact_checkpoints(path.parent, but=path)[:3]))
+        others = ", ".join(map(str, intact_checkpoints(path.parent, exclude=path)[:3]))
         way = (
             f"whole ones, newest first: {others}; name one with --resume or --checkpoint"
             if others
@@ -107,6 +108,7 @@ def load_model(
     device="cpu",  # where to put the model
 ):  # `(model, schedules, checkpoint dict)`, the model in eval mode
     "Rebuild the model and schedules that a checkpoint holds"
+    use_fast_kernels()
     ck = load_checkpoint(path)
     sd, model = pick_weights(ck, weights, path), UNetSmall(**ck["model_config"])
     try:

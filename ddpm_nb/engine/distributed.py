@@ -53,10 +53,7 @@ class DistributedContext:
         if self.world_size == 1:
             return model
         # starts all from the first process's weights
-        out = nn.parallel.DistributedDataParallel(model)
-        # the loss asks whatever it is given
-        out.parameterization = getattr(model, "parameterization", "eps")
-        return out
+        return nn.parallel.DistributedDataParallel(model)
 
 # %% ../../nbs/lib/distributed.ipynb #team0006
 def rendezvous_kwargs() -> dict:  # arguments for `init_process_group`

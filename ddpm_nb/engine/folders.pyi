@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 __all__ = [
     "EXTENSIONS",
     "EOF_MARKERS",
+    "UNREADABLE",
     "check_range",
     "read_image",
     "why_unreadable",
@@ -21,8 +23,8 @@ __all__ = [
 ]
 EXTENSIONS: set
 
-def check_range(im) -> None:
-    """Raise `ValueError` for pixels of which nobody knows what is white
+def check_range(im: Image.Image) -> None:
+    """Raise `ValueError` for pixels of 32 bits, whose white is not known
 
     Args:
         im: an opened image file
@@ -30,7 +32,7 @@ def check_range(im) -> None:
     ...
 
 def read_image(path, image_size: int, channels: int = 3) -> Tensor:
-    """One image file, whatever its size and mode
+    """The pixels of an image file of any size and mode; raises one of `UNREADABLE`
 
     Args:
         path: an image file
@@ -43,12 +45,13 @@ def read_image(path, image_size: int, channels: int = 3) -> Tensor:
     ...
 
 EOF_MARKERS: dict
+UNREADABLE: tuple
 
-def why_unreadable(f) -> str:
+def why_unreadable(read) -> str:
     """What goes wrong when an image is read
 
     Args:
-        f: called without arguments; reads an image
+        read: called without arguments; reads an image
 
     Returns:
         one line, or '' if it went well
@@ -56,7 +59,7 @@ def why_unreadable(f) -> str:
     ...
 
 def check_image(path) -> str:
-    """Look at a file's header and its end; decode it only where these leave a doubt
+    """Check a file's header and its end; decode it only where these leave a doubt
 
     Args:
         path: an image file
@@ -66,20 +69,20 @@ def check_image(path) -> str:
     """
     ...
 
-def find_images(root) -> tuple:
-    """The image files under a folder, each looked at once; broken ones are printed with their
-    name, and counted
+def find_images(root) -> tuple[list, list]:
+    """The image files under a folder, broken ones printed and left out; raises `DDPMError` if
+    none
 
     Args:
         root: a folder
 
     Returns:
-        `(readable paths, [(broken path, why)])`
+        readable paths; and `(path, why)` of the others
     """
     ...
 
 class Files(torch.utils.data.Dataset):
-    """Reads one file at a time; lives in the workers
+    """One image file at a time; lives in the workers
 
     Args:
         files: paths
@@ -88,49 +91,47 @@ class Files(torch.utils.data.Dataset):
     """
 
     max_consecutive_failures: int
-    files: Any
+    files: list
     image_size: int
     channels: int
-    def __init__(self, files, image_size: int, channels: int) -> None: ...
+    def __init__(self, files: list, image_size: int, channels: int) -> None: ...
     def __len__(self):
         """How many files"""
         ...
-    def __getitem__(self, i: int):
+    def __getitem__(self, i: int) -> tuple:
         """The image `i`, or the next one that can be read
 
         Args:
             i: which file
 
         Returns:
-            `(image or None, index of the file that it is from, [(index, why) of files that
-                could not be read])`
+            image or None, index of its file, `[(index, why)]` of files that can't be read
         """
         ...
 
 class FolderData:
-    """Images read from a folder as they are needed, by worker processes; same face as
-    `ImageData`
+    """Images read from a folder as they are needed, with the same interface as `ImageData`
 
     Args:
         root: a folder; classes are its sub-folders, if all images lie in some
         image_size: wanted height and width: the short side is resized, the centre
             cropped
         channels: 1 for grey, 3 for RGB
-        flip: whether a mirrored picture is still a picture of the same kind
+        flip: whether a mirrored image is still an image of the same kind
         keep: indices of the files to use (a split); default: all
-        files: the folder's files, if they were looked up before
+        files: the folder's files, from an earlier `find_images`
     """
 
     root: Path
-    classes: Any
-    all_files: Any
-    files: list
-    labels: Any
-    num_classes: Any
-    flip: bool
     name: Any
     image_size: int
     channels: int
+    flip: bool
+    all_files: Any
+    files: list
+    classes: Any
+    num_classes: Any
+    labels: Any
     unreadable: dict
     ds: Files
     device: Any
@@ -141,51 +142,59 @@ class FolderData:
         channels: int = 3,
         flip: bool = True,
         keep=None,
-        files=None,
+        files: list | None = None,
     ) -> None: ...
+    def _top(self, path): ...
+    def _class_names(self) -> list | None:
+        """The sub-folders that hold images, of the whole folder, also in a split"""
+        ...
     def __len__(self):
         """How many images"""
         ...
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, int, int]:
         """`(C,H,W)`"""
         ...
-    def collate(self, images, idx, bad):
-        """Say which files could not be read, each once, and make a batch of the rest; raises
-        `DDPMError` if there is none
+    def _report(self, path, why) -> None:
+        """Print the name of a file that can no longer be read, once"""
+        ...
+    def collate(self, images: list, idx: list, bad: list) -> tuple[Tensor, Tensor | None]:
+        """A batch of images and labels, unreadable files reported; raises `DDPMError` after a
+        dozen
 
         Args:
             images: of a batch, uint8; None where nothing could be read
             idx: which files they are from
-            bad: `[(index, why)]` of the files that could not be read
+            bad: `(index, why)` of the files that could not be read
 
         Returns:
-            `(x, y)`: float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
+            float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
         """
         ...
-    def batch(self, idx: Tensor):
-        """The images at `idx`, never flipped
+    def batch(self, idx: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The images and labels at `idx`, never flipped
 
         Args:
             idx: int64 `(B,)`
 
         Returns:
-            `(x, y)`: float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
+            float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
         """
         ...
     def batches(self, order, num_workers: int = 2) -> Iterator[Any]:
-        """Batches in the order asked for, read ahead by workers
+        """Iterate over batches in the given order, read ahead; raises `LostProcess` if a reader
+        dies
 
         Args:
             order: a list of index tensors, one per batch
-            num_workers: processes that read ahead; 0 reads here
+            num_workers: processes that read ahead; 0: read in this one
 
         Returns:
-            yields `(x, y)` for each
+            yields `(images, labels)` for each
         """
         ...
-    def to(self, device):
-        """Batches are moved to `device` as they come
+    def to(self, device) -> FolderData:
+        """Batches are moved to `device` as they are made
 
         Args:
             device: a torch device
@@ -194,3 +203,9 @@ class FolderData:
             itself
         """
         ...
+
+def _gather(items):
+    """Items of `Files` as three lists: images, indices, and what could not be read"""
+    ...
+
+def _ignore_sigint(worker) -> None: ...

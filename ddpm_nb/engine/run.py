@@ -19,6 +19,7 @@ from .checkpoint import load_checkpoint
 from .distributed import DistributedContext
 from .failures import LostProcess, translate_errors
 from .files import append_checksum, atomic_write
+from .kernels import use_fast_kernels
 from .optim import make_optimizer
 from ..schedules import DDPMSchedules
 from ..trainer import Trainer
@@ -44,6 +45,7 @@ class DDPMTrainer(Trainer):
         callbacks: list | None = None,  # more callbacks, after the standard ones
         progress: bool = True,  # show a progress bar
     ):
+        use_fast_kernels()  # here and not on import, which changes nothing
         self.context = DistributedContext()
         super().__init__(model, schedules, data, val_data, loss, config, seed, device)
         require(

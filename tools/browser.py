@@ -1,4 +1,6 @@
-"""A headless Chromium driven as a person would: real mouse and key events, over its debugging port. Needs `websocket-client` alone."""
+"""A headless Chromium driven as a person would: real mouse and key events, over its debugging port.
+
+Needs `websocket-client` alone."""
 
 import base64
 import json
@@ -10,10 +12,9 @@ import urllib.request
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars --remote-allow-origins=*"
-).split()
+FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run
+    --disable-background-networking --disable-component-update --disable-sync
+    --disable-dev-shm-usage --hide-scrollbars --remote-allow-origins=*""".split()
 
 
 def find():
@@ -112,7 +113,9 @@ class Browser:
         return self.until(lambda: self.js(code), code, timeout)
 
     def errors(self, but=()):
-        "What went to the console as an error, and exceptions nobody caught; lines that contain one of `but` are left out"
+        """What went to the console as an error, and exceptions nobody caught.
+
+        Lines that contain one of `but` are left out."""
         self.js("0")
         out = []
         for e in self.events:
