@@ -852,7 +852,7 @@ def test_a_machine_does_not_travel_in_a_checkpoint(run, tmp_path, capsys):
 def test_a_run_keeps_its_trackers_where_it_is(tmp_path):
     pytest.importorskip("tensorboard")
     two = ["--training.max_steps", 2, "--training.log_every", 1]
-    assert main(train(tmp_path, *two, "--logging.tensorboard", "true")) == 0
+    assert main(train_args(tmp_path, *two, "--logging.tensorboard", "true")) == 0
     files = set((tmp_path / "logs" / "tensorboard").iterdir())
     more = ["--resume", "latest", "--training.max_steps", "4"]
     assert main(["train", "--output_dir", str(tmp_path), *more]) == 0

@@ -138,9 +138,9 @@ import os, signal, sys
 import ddpm_nb.engine.callbacks as T
 from ddpm_nb.cli import main
 f = T.MetricsLog.after_step
-def g(self, tr):
-    f(self, tr)
-    if tr.step == 5: [os.kill(os.getpid(), int(s)) for s in sys.argv[1].split(',')]
+def g(self, trainer):
+    f(self, trainer)
+    if trainer.step == 5: [os.kill(os.getpid(), int(s)) for s in sys.argv[1].split(',')]
 T.MetricsLog.after_step = g
 sys.exit(main(['train', *sys.argv[2:]]))
 """
@@ -206,7 +206,7 @@ def test_train_again_after_an_interrupt_goes_on(tmp_path):
     t.train()
     assert t.step == 12
     assert_same_run(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
-    t.whole = False  # an interrupt within a step
+    t.step_complete = False  # an interrupt within a step
     with pytest.raises(
         DDPMError, match="broken off half-way.*of step 12: go on with --resume latest"
     ):
@@ -598,7 +598,7 @@ def test_a_data_worker_that_dies(tmp_path, how, capfd):
     with pytest.raises(DDPMError, match="a process that reads images died") as e:
         t.train()
     # PyTorch reports it wherever the program is, within a step, too
-    assert (t.saved_at is not None) == bool(t.step and t.whole)
+    assert (t.saved_at is not None) == bool(t.step and t.step_complete)
     if t.saved_at is not None:  # steps before it are saved, and it says so
         assert load_checkpoint(tmp_path / "t" / "ckpts" / "latest.pt")[
             "step"
@@ -682,8 +682,8 @@ def test_a_disk_that_goes_away_stops_the_run_and_says_so(tmp_path):
     t = tiny_trainer(tmp_path / "t", FolderData(im, 8, 1), max_steps=18)
 
     class Unmount(Callback):
-        def after_step(self, tr):
-            if tr.step == 3:
+        def after_step(self, trainer):
+            if trainer.step == 3:
                 shutil.rmtree(im)
 
     t.callbacks.append(Unmount())

@@ -71,9 +71,9 @@ class StopAt(Callback):
     def __init__(self, n):
         self.n = n
 
-    def after_step(self, tr):
-        if tr.step == self.n:
-            tr.stop = KeyboardInterrupt()
+    def after_step(self, trainer):
+        if trainer.step == self.n:
+            trainer.stop = KeyboardInterrupt()
 
 
 def image_folder(d, n=48):

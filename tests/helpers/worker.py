@@ -110,8 +110,8 @@ def many(out):
         t = trainer(out / "term", device=dev)
 
         class Term(Callback):
-            def after_step(self, tr):
-                if tr.step == 4 and rank == 1:
+            def after_step(self, trainer):
+                if trainer.step == 4 and rank == 1:
                     os.kill(os.getpid(), signal.SIGTERM)
 
         t.callbacks.append(Term())
