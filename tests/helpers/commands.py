@@ -1,10 +1,14 @@
 "The command line in tests: in this process with `main`, in another one with `cli`"
 
+import contextlib
+import functools
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 import warnings
@@ -112,8 +116,16 @@ class Child:
         return b"".join(self.written[2]).decode(errors="replace")
 
 
+@functools.cache
+def warm_up():
+    "Train once in this process, so that its copies need not import what is imported late"
+    with tempfile.TemporaryDirectory() as d, contextlib.redirect_stdout(io.StringIO()):
+        assert train(d, "--training.max_steps", 1) == 0
+
+
 def start(*args, before=None):
     "`ddpm-nb` in another process, without waiting for it"
+    warm_up()
     return Child(lambda: main([str(a) for a in args]), before)
 
 
@@ -130,6 +142,8 @@ def script(source, *args):
     "A script in another process, with its arguments, until it ends"
     if not hasattr(os, "fork") or sys.platform == "darwin":
         return python("-c", source, *args)
+
+    warm_up()
 
     def action():
         sys.argv = ["-c", *map(str, args)]
