@@ -8,20 +8,20 @@ __all__ = ['DDPMError', 'require', 'nearest', 'did_you_mean']
 # %% ../nbs/lib/errors.ipynb #err00003
 from collections.abc import Iterable
 
-# %% ../nbs/lib/errors.ipynb #err00006
-class DDPMError(Exception):
-    "An error with a way out for the user"
+# %% ../nbs/lib/errors.ipynb #704b2dd6
+class DDPMError(ValueError):
+    "Something the user can put right: bad input, a missing file, a missing package"
 
-
+# %% ../nbs/lib/errors.ipynb #7c8dab5f
 def require(
-    ok: object,  # what has to be true
-    message: str,  # key, value and what was expected
+    ok: object,  # the condition that must hold
+    msg: str,  # one line: what was given, what was expected, and the way out
 ) -> None:
-    "Raise `DDPMError` unless `ok`"
+    "Raise `DDPMError(msg)` unless `ok`"
     if not ok:
-        raise DDPMError(message)
+        raise DDPMError(msg)
 
-
+# %% ../nbs/lib/errors.ipynb #err00007
 def nearest(
     word: object,  # what was written
     words: Iterable,  # what would have been right

@@ -10,6 +10,7 @@ __all__ = ['Setting', 'as_type', 'check_value', 'setting', 'Section', 'section',
 import dataclasses
 import math
 import numbers
+import os
 import types
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
@@ -24,6 +25,7 @@ class Setting:
     "What may stand at one key of a config"
 
     types: tuple  # of bool, int, float, str, list; the first that fits wins
+    name: str = ""  # the key's own
     default: Any = None  # what it is if nothing is written
     help: str = ""  # one line
     choices: tuple | None = None  # the only values allowed
@@ -45,13 +47,36 @@ class Setting:
         "The bounds in words; '' where there are none"
         if self.lo is not None and self.hi is not None:
             return f"{self.lo} to {self.hi}"
-        bounds = (
-            ("at least", self.lo),
-            ("more than", self.above),
-            ("at most", self.hi),
-            ("less than", self.below),
-        )
-        return " and ".join(f"{words} {bound}" for words, bound in bounds if bound is not None)
+        lower = f"{self.lo} <=" if self.lo is not None else f"{self.above} <"
+        upper = f"<= {self.hi}" if self.hi is not None else f"< {self.below}"
+        has_lower = self.lo is not None or self.above is not None
+        has_upper = self.hi is not None or self.below is not None
+        if has_lower and has_upper:
+            return f"{lower} {self.name} {upper}"
+        if self.lo is not None:
+            return f"{self.lo} or more"
+        if self.above is not None:
+            return f"more than {self.above}"
+        if self.hi is not None:
+            return f"at most {self.hi}"
+        return f"less than {self.below}" if self.below is not None else ""
+
+    @property
+    def allowed_text(self) -> str:
+        "Which values are allowed, in words: the choices or the bounds; '' where all are"
+        if self.choices is None:
+            null = "null, or " if self.null and self.range_text else ""
+            return null + self.range_text
+        names = [str(c).lower() if isinstance(c, bool) else str(c) for c in self.choices]
+        if self.null:
+            names.append("null")
+        return f"{', '.join(names[:-1])} or {names[-1]}"
+
+    @property
+    def description(self) -> str:
+        "The help, with the values allowed and the paper"
+        parts = [self.help, self.allowed_text, self.paper and f"arXiv {self.paper}"]
+        return "; ".join(p for p in parts if p)
 
     def in_range(
         self,
@@ -70,7 +95,7 @@ def as_type(
     value: Any,
     wanted: type,  # bool, int, float, str or list
 ) -> Any:  # the value as that type, or None where it is none
-    "Take a value for one of a type; a text may be a float, a boolean is no number"
+    "A value as one of a type: a text may be a float, a path is a text, a boolean no number"
     if wanted in (int, float) and isinstance(value, bool):
         return None
     if wanted is int:
@@ -84,6 +109,8 @@ def as_type(
             return None
     if wanted is list:
         return list(value) if isinstance(value, (list, tuple)) else None
+    if wanted is str and isinstance(value, os.PathLike):
+        return os.fspath(value)
     return value if isinstance(value, wanted) else None
 
 
@@ -111,11 +138,10 @@ def check_value(
     if isinstance(value, float) and not math.isfinite(value):
         raise DDPMError(f"{path}: {value}; expected a finite number")
     if setting.choices is not None and value not in setting.choices:
-        names = ", ".join(map(str, setting.choices))
         near = did_you_mean(value, setting.choices)
-        raise DDPMError(f"{path}: {value!r}; expected one of {names}{near}")
+        raise DDPMError(f"{path}: {value!r}; expected {setting.allowed_text}{near}")
     if not isinstance(value, (bool, str)) and not setting.in_range(value):
-        raise DDPMError(f"{path}: {value}; expected {setting.range_text}")
+        raise DDPMError(f"{path}: {value}; expected {setting.allowed_text}")
     return value
 
 # %% ../nbs/lib/sections.ipynb #sec00014
@@ -146,7 +172,8 @@ def _as_setting(field):
         rules["default"] = list(rules["default"])
         rules["items"] = _args(lists[0].__args__[0])
         kinds = [list]
-    return Setting(types=tuple(kinds), null=types.NoneType in alternatives, **rules)
+    null = types.NoneType in alternatives
+    return Setting(types=tuple(kinds), name=field.name, null=null, **rules)
 
 # %% ../nbs/lib/sections.ipynb #sec00016
 class Section(dict):
@@ -198,6 +225,14 @@ class Section(dict):
             if key not in cls.settings:
                 raise DDPMError(unknown_key(cls, key))
         return cls(**given)
+
+    @classmethod
+    def of(
+        cls,
+        given: Mapping | None,  # a section of this class, or some of its keys
+    ) -> Self:
+        "`given` itself where it is such a section, else `complete(given)`"
+        return given if isinstance(given, cls) else cls.complete(given)
 
 
 _ROOT: list[type[Section]] = []  # the class of the whole config, once it is defined
@@ -257,13 +292,13 @@ def unknown_key(
 ) -> str:
     "The message for a key that a section does not have, with the nearest one over all sections"
     message = f"{join_path(cls.path, key)}: unknown key"
-    near = nearest(key, cls.settings)
-    if near:
-        return f"{message}; did you mean {join_path(cls.path, near)}?"
     elsewhere: dict[str, str] = {}
     for root in _ROOT:
         for path, _ in all_settings(root):
             elsewhere.setdefault(path.rpartition(".")[2], path)
+    near = nearest(key, cls.settings)
+    if near and str(key) not in elsewhere:
+        return f"{message}; did you mean {join_path(cls.path, near)}?"
     near = nearest(key, elsewhere, 0.75)
     if near:
         return f"{message}; did you mean {elsewhere[near]}?"
@@ -283,10 +318,9 @@ def checks_arguments(
         def checked(*args, **kwargs):
             bound = parameters.bind(*args, **kwargs)
             if bound.arguments.get(unless) is None:
-                for name, value in bound.arguments.items():
-                    if name in cls.settings:
-                        path = join_path(cls.path, name)
-                        bound.arguments[name] = check_value(path, value, cls.settings[name])
+                given = {k: v for k, v in bound.arguments.items() if k in cls.settings}
+                values = cls(**given)
+                bound.arguments.update((k, values[k]) for k in given)
             return function(*bound.args, **bound.kwargs)
 
         return checked
