@@ -103,15 +103,21 @@ def wait_for_count(page, selector, count, seconds=120):
 
 
 @pytest.fixture(scope="module")
-def page(chromium, served):
-    "A page with all six panels on show; `page.errors` are those of its console"
+def opened(chromium, served):
+    "A page with all six panels on show, and a list of the errors in its console"
     page = new_page(chromium, 1280, 900)
-    page.errors = browser.collect_errors(page)
+    errors = browser.collect_errors(page)
     page.goto(served)
     wait_for_count(page, ".ddpm-playground img", 6)
     wait_for_count(page, ".pg-says", 6)
-    yield page
+    yield page, errors
     page.close()
+
+
+@pytest.fixture(scope="module")
+def page(opened):
+    "A page with all six panels on show"
+    return opened[0]
 
 
 class Panel:
@@ -176,7 +182,9 @@ class Panel:
         from playwright.sync_api import expect
 
         expect(self.status).to_have_text(re.compile(pattern), timeout=timeout * SECONDS)
-        return re.search(pattern, self.says)
+        found = re.search(pattern, self.says)
+        assert found, self.says
+        return found
 
     def draw(self, points):
         "Draw on the canvas with the mouse, through points given as shares of its size"
@@ -212,11 +220,12 @@ def test_schedule_follows_its_sliders(page):
     assert p.shown("t") == "255"
     assert p.image != before
     d = DDPMSchedules("cosine", 1000)
-    assert f"SNR {d.snr[255]:.4g}" in p.says
+    assert f"SNR {d.get_buffer('snr')[255]:.4g}" in p.says
     print(f"five key presses and the last image: {took:.2f} s")
     before = p.image
     p.choose("schedule", "linear")
-    p.until(f"SNR {DDPMSchedules('linear', 1000).snr[255]:.4g}".replace(".", r"\."))
+    linear = DDPMSchedules("linear", 1000).get_buffer("snr")[255]
+    p.until(f"SNR {linear:.4g}".replace(".", r"\."))
     assert p.image != before
     assert not p.is_wrong
 
@@ -258,7 +267,7 @@ def test_bench_samples_what_is_asked(page):
 
 def test_trajectory_scrubs(page):
     p = Panel(page, "trajectory")
-    at = int(re.match(r"Step (\d+) of 20", p.says)[1])
+    at = int(p.until(r"^Step (\d+) of 20")[1])
     before = p.image
     p.slide("step", 2)
     p.until(f"Step {at + 2} of 20")
@@ -329,9 +338,10 @@ def test_training_runs_beside_the_others(page):
     assert p.says == seen  # it did stop
 
 
-def test_no_console_error_and_no_traceback(page):
+def test_no_console_error_and_no_traceback(opened):
+    page, errors = opened
     page.wait_for_timeout(100)
-    assert [e for e in page.errors if not any(word in e for word in HARMLESS)] == []
+    assert [e for e in errors if not any(word in e for word in HARMLESS)] == []
     assert "Traceback" not in page.locator("body").inner_text()
 
 

@@ -11,11 +11,11 @@ import re
 import shutil
 from urllib.parse import unquote
 
-import browser
 import numpy as np
 import pytest
 import torch
 
+import browser
 from ddpm_nb.app.report import make_report
 from ddpm_nb.cli import main
 from ddpm_nb.engine.animation import save_gif, save_grid, save_mp4

@@ -6,11 +6,16 @@ At 400 and 1280 pixels, light, and at 1280 dark. Also says which pages are wider
 import argparse
 import sys
 from pathlib import Path
+from typing import Literal
 
 import browser
 
 root = Path(__file__).resolve().parent.parent
-SIZES = ((400, "light"), (1280, "light"), (1280, "dark"))
+SIZES: tuple[tuple[int, Literal["light", "dark"]], ...] = (
+    (400, "light"),
+    (1280, "light"),
+    (1280, "dark"),
+)
 
 
 def look_at(tab, page, out, width, mode) -> bool:
@@ -37,7 +42,7 @@ def main():
     with browser.chromium() as chromium:
         for width, mode in SIZES:
             tab = chromium.new_page(
-                viewport=dict(width=width, height=900), color_scheme=mode, offline=True
+                viewport={"width": width, "height": 900}, color_scheme=mode, offline=True
             )
             for page in sorted((root / "_docs").rglob("*.html")):
                 if not args.page or page.stem in args.page:
