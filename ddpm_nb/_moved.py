@@ -99,23 +99,25 @@ MOVED = {
         "pretrained": "pretrained_names load_pretrained",
     },
     "cli": {
-        "app.arguments": (
-            "COMMANDS EVERYWHERE FLAGS SWITCHES uses flag_key flags_of UsageError parse help_text"
-        ),
+        "app.arguments": "COMMANDS EVERYWHERE FLAGS uses flags_of UsageError parse help_text",
         "app.sources": (
-            "settings check_writable checkpoint_path packaged_model "
+            "settings=command_config check_writable checkpoint_path packaged_model "
             "check_same=require_same_network sampling_model sampler_args"
         ),
         "engine.trackers": "Track trackers",
-        "app.command_train": ("restarted own_checkpoints train_config run_training cmd_train"),
+        "app.command_train": "restarted own_checkpoints train_config run_training cmd_train=train",
         "app.recipes": "start_from",
         "app.command_sample": (
-            "picture_path=image_path cmd_sample noise_behind read_picture=read_user_image "
-            "read_mask data_for source_images cmd_from_images"
+            "picture_path=image_path noise_behind=invert_images read_picture=read_user_image"
         ),
+        "app.command_edit": "read_mask data_for source_images",
         "app.results": "read_results result_name main_numbers training_step",
-        "app.command_eval": "eval_plan eval_data cmd_eval",
-        "app.commands": "cmd_viz cmd_neighbours cmd_features cmd_export cmd_import cmd_demo",
+        "app.command_eval": "eval_plan cmd_eval=evaluate_run",
+        "app.commands": (
+            "cmd_neighbours=viz_neighbours cmd_features=features_train cmd_export=export "
+            "cmd_import=import_model cmd_demo=demo"
+        ),
+        "cli": "run=dispatch stopped=stopped_message",
     },
     "widgets": {
         "app.panels": (
@@ -135,6 +137,15 @@ MOVED = {
 
 # old module: {name that is gone: what to use instead}
 GONE = {
+    "cli": {
+        "make_trainer": "build(config).trainer; see ddpm_nb.app.recipes.build",
+        "SWITCHES": "see ddpm_nb.app.arguments.FLAGS",
+        "flag_key": "see ddpm_nb.app.arguments.key_of_short_name",
+        "cmd_sample": "see sample_grid, sample_trajectory, … in ddpm_nb.app.command_sample",
+        "cmd_from_images": "see sample_inpainting, sample_edit in ddpm_nb.app.command_edit",
+        "eval_data": "see ddpm_nb.app.command_edit.data_for",
+        "cmd_viz": "see viz_curves, viz_schedules, report in ddpm_nb.app.commands",
+    },
     "report": {
         "markdown_html": "both forms are made from templates; see ddpm_nb.app.report.make_report",
     },

@@ -847,7 +847,7 @@ def test_all_methods_stops_and_goes_on(run, capsys, monkeypatch):
             raise KeyboardInterrupt
         return real(*k, **kw)
 
-    monkeypatch.setattr("ddpm_nb.engine.evaluate.evaluate", third_fails)
+    monkeypatch.setattr("ddpm_nb.app.command_eval.evaluate", third_fails)
     assert main(a) == 130
     two = [r["name"] for r in results(run)["results"]]
     assert {"ddim-2", "ddim-4"} <= set(two) and "dpmpp_2m-2" not in two
