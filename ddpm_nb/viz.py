@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLORS', 'STYLES', 'MARKERS', 'denoising_strip', 'plot_neighbours', 'read_json', 'smooth', 'plot_evolution',
-           'plot_training_curves', 'plot_schedules', 'plot_snr', 'plot_calibration', 'plot_speed_quality']
+           'plot_training_curves', 'plot_schedules', 'plot_snr', 'plot_calibration', 'result_distance',
+           'plot_speed_quality']
 
 # %% ../nbs/08_viz.ipynb #64ff4f20
 import json
@@ -95,7 +96,9 @@ def read_json(
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda constant: None)
     except ValueError as e:
-        raise DDPMError(f"{what}: {path} is not valid JSON; remove it and make it again") from e
+        raise DDPMError(
+            f"{what}: {path} is not valid JSON, so it is damaged; remove it and make it again"
+        ) from e
 
 # %% ../nbs/08_viz.ipynb #d3c0975d
 def smooth(
@@ -288,13 +291,15 @@ def plot_calibration(
     return axs
 
 # %% ../nbs/08_viz.ipynb #0376e92d
-def _distance(result):
-    "Name and values of a result's Fréchet distance; `('', {})` where none was measured"
+def result_distance(
+    result: dict,  # from `evaluate`, or from an `evaluation_results.json`
+) -> tuple:  # `(name, values)`; `(None, {})` where none was measured
+    "The Fréchet distance of a result: `fid`, else `fid_proxy`"
     for name in ("fid", "fid_proxy"):
         values = result["metrics"].get(name) or {}
         if values.get("value") is not None:
             return name, values
-    return "", {}
+    return None, {}
 
 
 def _sampler_name(result):
@@ -306,7 +311,7 @@ def _plot_sampler(ax, results, marker, style, color):
     "One sampler's distances against its seconds per image, each labelled with its steps"
     results = sorted(results, key=lambda r: r["seconds_per_image"])
     seconds = [r["seconds_per_image"] for r in results]
-    values = [max(_distance(r)[1]["value"], 1e-6) for r in results]
+    values = [max(result_distance(r)[1]["value"], 1e-6) for r in results]
     label = _sampler_name(results[0])
     ax.loglog(seconds, values, marker=marker, ls=style, color=color, label=label)
     for r, point in zip(results, zip(seconds, values)):
@@ -327,7 +332,7 @@ def plot_speed_quality(
     if not isinstance(results, list):
         results = read_json(results, "quality", "evaluate first: ddpm-nb eval --all_methods")
         results = results["results"]
-    results = [r for r in results if _distance(r)[0] and r.get("seconds_per_image")]
+    results = [r for r in results if result_distance(r)[0] and r.get("seconds_per_image")]
     require(
         results, "quality: no result holds a fid or fid_proxy; evaluate with --metrics fid_proxy"
     )
@@ -336,12 +341,12 @@ def plot_speed_quality(
     samplers = dict.fromkeys(_sampler_name(r) for r in results)
     for sampler, *look in zip(samplers, cycle(MARKERS), cycle(STYLES), cycle(COLORS)):
         _plot_sampler(ax, [r for r in results if _sampler_name(r) == sampler], *look)
-    floors = [_distance(r)[1].get("floor") for r in results]
+    floors = [result_distance(r)[1].get("floor") for r in results]
     floors = [floor for floor in floors if floor]
     if floors:
         look = dict(color="#666666", ls=(0, (6, 3)), lw=1)
         ax.axhline(float(np.mean(floors)), label="floor: real images", **look)
-    kinds = [f"{name} ({d['features']}, n={d['n']})" for name, d in map(_distance, results)]
+    kinds = [f"{name} ({d['features']}, n={d['n']})" for name, d in map(result_distance, results)]
     ax.set(xlabel="seconds per image", ylabel=" or ".join(sorted(set(kinds))))
     ax.legend(fontsize=8)
     ax.grid(alpha=0.3, which="both")
