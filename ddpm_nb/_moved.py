@@ -25,6 +25,7 @@ MOVED = {
         ),
     },
     "trainer": {
+        "loop": "LR_SCHEDULES cpu_has_bf16",
         "settings": "TRAINING_DEFAULTS check_ranges training_config",
         "engine.files": (
             "SEAL=CHECKSUM_PREFIX BROKEN_ZIP whole_digest=sha256_without_comment "
@@ -35,7 +36,7 @@ MOVED = {
         "engine.optim": "orthogonalize=newton_schulz Muon make_optimizer",
         "engine.callbacks": (
             "peak_memory MetricsLog Validate EarlyStop SampleGrids Checkpoints "
-            "StopOnSignal Progress standard_callbacks"
+            "StopOnSignal Progress standard_callbacks out_of_patience"
         ),
         "engine.failures": "failures_named=translate_errors",
         "engine.distributed": (
