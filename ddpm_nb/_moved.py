@@ -112,7 +112,7 @@ MOVED = {
             "picture_path=image_path noise_behind=invert_images read_picture=read_user_image"
         ),
         "app.command_edit": "read_mask data_for source_images",
-        "app.results": "read_results result_name main_numbers",
+        "app.results": "read_results result_name main_numbers training_step",
         "app.command_eval": "eval_plan cmd_eval=evaluate_run",
         "app.commands": (
             "cmd_neighbours=viz_neighbours cmd_features=features_train cmd_export=export "
