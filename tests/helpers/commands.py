@@ -185,9 +185,18 @@ def one_line(r) -> list[str]:
     return [line for line in error_lines(r.stderr) if line.startswith("ddpm-nb: error:")]
 
 
+def strict_json(text: str):
+    "What a parser reads that knows neither NaN nor infinity, as browsers and jq do"
+
+    def refuse(constant):
+        raise ValueError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
 def results(d) -> dict:
     "What `eval` wrote"
-    return json.loads((Path(d) / "logs" / "evaluation_results.json").read_text())
+    return strict_json((Path(d) / "logs" / "evaluation_results.json").read_text())
 
 
 def files(d) -> list[str]:
