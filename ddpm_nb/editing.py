@@ -193,7 +193,8 @@ def edit(
     image: Tensor,  # `(B,C,H,W)`, in [-1,1]: a sketch, or a picture to vary
     strength: float = 0.5,  # in [0,1]: the share of the steps that is run
     num_steps: int = 50,  # steps of a full run
-    generator=0,  # an int seed, or a `torch.Generator` that a seed is drawn from
+    # an int seed, or a `torch.Generator` that a seed is drawn from; default: the global one
+    generator: int | torch.Generator | None = None,
     spacing="trailing",  # see `timesteps`
     **kwargs,  # see `run`
 ) -> Tensor:  # like `image`

@@ -262,16 +262,19 @@ class PerImageNoise:
 
 # %% ../nbs/06_sampler.ipynb #d735d75b
 def as_seed(
-    generator=0,  # an int of 0 or more, None, or a `torch.Generator` that a seed is drawn from
+    # an int of 0 or more; a `torch.Generator`; or None for PyTorch's global generator
+    generator: int | torch.Generator | None = None,
 ) -> int:  # 0 or more
-    "A seed; raises `DDPMError` for a negative number"
+    "The int itself, or a seed drawn from the generator; raises `DDPMError` for a negative number"
+    if generator is None:
+        return int(torch.randint(2**62, ()))
     if isinstance(generator, torch.Generator):
         return int(torch.randint(2**62, (), generator=generator, device=generator.device))
     require(
-        generator is None or generator >= 0,
+        generator >= 0,
         f"generator: {generator!r}; expected a seed of 0 or more, or a torch.Generator",
     )
-    return int(generator or 0)
+    return int(generator)
 
 # %% ../nbs/06_sampler.ipynb #aa44678d
 def _device(
@@ -383,7 +386,8 @@ def run(
     guidance_rescale: float = 0.0,  # see `classifier_free_guidance`
     clip: str = "clip",  # see `clip_x0`
     x_T: Tensor = None,  # start here instead of from noise
-    generator=0,  # an int seed, or a `torch.Generator` that a seed is drawn from
+    # an int seed, or a `torch.Generator` that a seed is drawn from; default: the global one
+    generator: int | torch.Generator | None = None,
     batch_size: int | None = None,  # images at a time; does not change the result
     start: int = 0,  # index of the first image, where a larger set is made in parts
     callback=None,  # called with a `SamplerStep` after each
@@ -563,7 +567,7 @@ def trajectory(
         "batch_size: a trajectory is made in one batch; leave it out",
     )
     require(every >= 1, f"every: {every}; expected 1 or more")
-    kept, seed, user = [], as_seed(kwargs.pop("generator", 0)), kwargs.pop("callback", None)
+    kept, seed, user = [], as_seed(kwargs.pop("generator", None)), kwargs.pop("callback", None)
 
     def keep(st):
         nonlocal seen
