@@ -7,81 +7,107 @@ __all__ = ['newton_schulz', 'Muon', 'make_optimizer']
 
 # %% ../../nbs/lib/optim.ipynb #fc75c575
 import torch
-from ..settings import TRAINING_DEFAULTS
 from torch import Tensor
 
-from ..core import require
+from ..core import DDPMError
+from ..settings import TRAINING_DEFAULTS
 
 # %% ../../nbs/lib/optim.ipynb #muon0002
 def newton_schulz(
     G: Tensor,  # a matrix, or a stack of them `(…,rows,columns)`
-    rounds: int = 5,  # of the polynomial
-    # same shape; same directions, singular values between about .7 and 1.2 instead of its own
-) -> Tensor:
+    steps: int = 5,  # of the iteration
+) -> Tensor:  # shaped like `G`, with singular values between about .7 and 1.2
     "Nearly U Vᵀ for G = U S Vᵀ, by products of matrices alone (Jordan et al. 2024)"
-    tall = G.shape[-2] > G.shape[-1]
-    X = G.mT if tall else G
+    is_tall = G.shape[-2] > G.shape[-1]
+    X = G.mT if is_tall else G
     A = X @ X.mT
-    # the sum of all s²
-    size = A.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None].clamp(min=1e-30)
-    A = A / size  # so no singular value is above 1
-    one = torch.eye(A.shape[-1], dtype=G.dtype, device=G.device)
-    P = one
-    for _ in range(rounds):
-        Q = 3.4445 * one - 4.7750 * A + 2.0315 * A @ A
-        P, A = Q @ P, Q @ A @ Q
-    X = P @ X / size.sqrt()
-    return X.mT if tall else X
+    # squared Frobenius norm: divided by it, A has no eigenvalue above 1
+    frob_sq = A.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None].clamp(min=1e-30)
+    A = A / frob_sq
+    I = torch.eye(A.shape[-1], dtype=G.dtype, device=G.device)
+    P = I
+    for _ in range(steps):
+        Q = 3.4445 * I - 4.7750 * A + 2.0315 * A @ A
+        P = Q @ P
+        A = Q @ A @ Q
+    X = P @ X / frob_sq.sqrt()
+    return X.mT if is_tall else X
 
 # %% ../../nbs/lib/optim.ipynb #muon0005
 class Muon(torch.optim.AdamW):
-    "Momentum made orthogonal for matrices (Jordan et al. 2024), AdamW for everything else"
+    "Optimizer with orthogonalized momentum for matrices (Jordan et al. 2024), AdamW for the rest"
 
     def __init__(
         self,
-        params,  # the model's parameters
+        params,  # the model's parameters, or parameter groups
         lr: float = 1e-3,  # means the same for both kinds (Liu et al. 2025, eq. 4)
         momentum: float = 0.95,  # of the matrices, in [0,1)
         betas=(0.9, 0.999),  # of the others
         eps: float = 1e-8,  # of the others
         weight_decay: float = 0.0,  # of both, decoupled
-        min_dim: int = 16,  # a matrix with a side below this is no matrix
+        min_dim: int = 16,  # matrices with a side below this use AdamW
     ):
-        self.momentum, self.min_dim = momentum, min_dim
         super().__init__(
             params, lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay, foreach=True
         )
+        # in the parameter groups, so that they are copied, saved and loaded with them
+        self.defaults.update(momentum=momentum, min_dim=min_dim)
+        self._fill_groups()
 
+    def _fill_groups(self):
+        "Give the defaults to parameter groups that were made or saved without our two settings"
+        for group in self.param_groups:
+            for key in ("momentum", "min_dim"):
+                group.setdefault(key, self.defaults[key])
+
+    def __setstate__(self, state):
+        "What copying, unpickling and `load_state_dict` restore the optimizer with"
+        super().__setstate__(state)
+        self._fill_groups()  # checkpoints of 0.1 have no such keys
+
+    @staticmethod
     def is_matrix(
-        self,
-        p: Tensor,  # a parameter
+        p: Tensor,  # a parameter; a kernel counts as `(out, in·height·width)`
+        min_dim: int,  # the least side that makes a matrix
     ) -> bool:
-        "Whether there are directions enough; a kernel counts as `(out, in·height·width)`"
-        return p.ndim >= 2 and min(len(p), p.numel() // len(p)) >= self.min_dim
+        "Whether a parameter has enough directions to orthogonalize its momentum"
+        return p.ndim >= 2 and min(len(p), p.numel() // len(p)) >= min_dim
+
+    def _step_matrix(self, p: Tensor, group: dict):
+        "One Muon step of one matrix"
+        state = self.state[p]
+        if not state:
+            state["step"] = torch.tensor(0.0)
+            state["exp_avg"] = torch.zeros_like(p)
+        state["step"] += 1
+        state["exp_avg"].lerp_(p.grad, 1 - group["momentum"])
+        # Nesterov: with the newest gradient once more
+        G = p.grad.lerp(state["exp_avg"], group["momentum"]).reshape(len(p), -1)
+        p.mul_(1 - group["lr"] * group["weight_decay"])
+        p.sub_(newton_schulz(G).view(p.shape), alpha=0.2 * group["lr"] * max(G.shape) ** 0.5)
 
     @torch.no_grad()
-    def step(self):
-        "One step of everything"
+    def step(
+        self,
+        closure=None,  # computes the loss and the gradients, as in every PyTorch optimizer
+    ):  # the closure's loss, or None
+        "Update all parameters once"
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         grads = {}
         for group in self.param_groups:
             for p in group["params"]:
-                if p.grad is None or not self.is_matrix(p):
-                    continue
-                if not self.state[p]:
-                    self.state[p].update(step=torch.tensor(0.0), exp_avg=torch.zeros_like(p))
-                s = self.state[p]
-                s["step"] += 1
-                s["exp_avg"].lerp_(p.grad, 1 - self.momentum)
-                # Nesterov: with the newest gradient once more
-                G = p.grad.lerp(s["exp_avg"], self.momentum).reshape(len(p), -1)
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.sub_(
-                    newton_schulz(G).view(p.shape), alpha=0.2 * group["lr"] * max(G.shape) ** 0.5
-                )
-                grads[p], p.grad = p.grad, None  # AdamW passes over what has none
+                if p.grad is not None and self.is_matrix(p, group["min_dim"]):
+                    self._step_matrix(p, group)
+                    # AdamW leaves out parameters without a gradient
+                    grads[p] = p.grad
+                    p.grad = None
         super().step()
-        for p, g in grads.items():
-            p.grad = g
+        for p, grad in grads.items():
+            p.grad = grad
+        return loss
 
 # %% ../../nbs/lib/optim.ipynb #1d4d0ae9
 def make_optimizer(
@@ -89,17 +115,18 @@ def make_optimizer(
     lr: float,  # base learning rate
     optimizer: dict,  # the `training.optimizer` section
 ) -> torch.optim.Optimizer:
-    "AdamW, Adam, Muon or SGD; the first two fused into one pass over memory"
-    o = {**TRAINING_DEFAULTS["optimizer"], **optimizer}
-    if o["name"] == "sgd":
-        return torch.optim.SGD(params, lr, momentum=o["momentum"], weight_decay=o["weight_decay"])
-    require(
-        o["name"] in ("adam", "adamw", "muon"),
-        f"training.optimizer.name: {o['name']!r}; expected adamw, adam, muon or sgd",
-    )
-    kw = dict(betas=tuple(o["betas"]), eps=o["eps"], weight_decay=o["weight_decay"])
-    if o["name"] == "muon":
-        return Muon(params, lr, o["momentum"], **kw)
-    return (torch.optim.AdamW if o["name"] == "adamw" else torch.optim.Adam)(
-        params, lr, fused=True, **kw
-    )
+    "AdamW, Adam (both fused), Muon or SGD; raises `DDPMError` for another name"
+    cfg = {**TRAINING_DEFAULTS["optimizer"], **optimizer}
+    name = cfg["name"]
+    if name == "sgd":
+        return torch.optim.SGD(
+            params, lr, momentum=cfg["momentum"], weight_decay=cfg["weight_decay"]
+        )
+    adam = dict(betas=tuple(cfg["betas"]), eps=cfg["eps"], weight_decay=cfg["weight_decay"])
+    if name == "muon":
+        return Muon(params, lr, momentum=cfg["momentum"], **adam)
+    if name == "adamw":
+        return torch.optim.AdamW(params, lr, fused=True, **adam)
+    if name == "adam":
+        return torch.optim.Adam(params, lr, fused=True, **adam)
+    raise DDPMError(f"training.optimizer.name: {name!r}; expected adamw, adam, muon or sgd")
