@@ -20,7 +20,7 @@ MOVED = {
     "loss": {
         "likelihood": (
             "normal_kl discretized_gaussian_log_likelihood step_log_variance "
-            "PMeanVariance bits_per_dim"
+            "PMeanVariance=Posterior bits_per_dim"
         ),
     },
     "trainer": {
@@ -47,9 +47,13 @@ MOVED = {
         "core": "eval_mode",
         "editing": "slerp",
         "sampler": (
-            "guide=classifier_free_guidance Noise=PerImageNoise Step=SamplerStep "
-            "WITH_ETA=METHODS_WITH_ETA"
+            "Step=SamplerStep WITH_ETA=METHODS_WITH_ETA"
         ),
+        "schedules": "Denoised=Prediction",
+        "solvers": "karras_steps=karras_timesteps",
+        "spacing": "SPACINGS",
+        "guidance": "guide=classifier_free_guidance classifier_free_guidance",
+        "noise": "Noise=PerImageNoise",
     },
     "eval": {
         "engine.external": (
