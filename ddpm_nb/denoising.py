@@ -12,7 +12,8 @@ from torch import Tensor
 
 from .core import eval_mode, fold_seed
 from .eval import require_same_shape, validate_images
-from .schedules import DDPMSchedules, parameterization_of
+from .sampler import DDPMSampler
+from .schedules import DDPMSchedules
 
 # %% ../nbs/13_denoising.ipynb #032d4cd8
 def _unit_range(images):
@@ -65,10 +66,8 @@ def denoise_once(
     "What a model predicts about noised images: their noise, and the clean images"
     tt = torch.full((len(x0),), t, device=x0.device)
     xt = schedules.q_sample(x0, tt, noise)
-    # a learned variance is of no interest here
-    out = (model(xt, tt) if y is None else model(xt, tt, y))[:, : x0.shape[1]].float()
-    p = schedules.predict(out, xt, tt, parameterization_of(model, parameterization))
-    return p.eps, p.x0
+    pred = DDPMSampler(schedules).denoise(model, xt, t, y, parameterization=parameterization)
+    return pred.eps, pred.x0
 
 # %% ../nbs/13_denoising.ipynb #9ae2ff59
 MAX_PSNR = 100.0  # dB; equal images would make every mean infinite

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
+import math
 import shutil
 import warnings
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -38,47 +38,11 @@ from ddpm_nb.eval import (
 from ddpm_nb.pretrained import FeatureNet
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.schedules import DDPMSchedules
+from helpers.commands import NO_GRIDS, SMALL, refused, results, train
 
 
 def G(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-SMALL = (
-    "--dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions [] --model.num_groups 4 "
-    "--schedules.timesteps 20 --batch_size 8 --training.validation.num_images 16 --training.sampling.every_steps 0"
-).split()
-
-
-def train(out, *a):
-    return main(
-        [
-            "train",
-            "--config",
-            "mnist_tiny",
-            "--device",
-            "cpu",
-            "--output_dir",
-            str(out),
-            *SMALL,
-            *map(str, a),
-        ]
-    )
-
-
-def results(d):
-    return json.loads((Path(d) / "logs" / "evaluation_results.json").read_text())
-
-
-def refused(capsys, says, *a):
-    "Exit code 2 and one line that names the ways out"
-    assert main([str(x) for x in a]) == 2
-    err = [l for l in capsys.readouterr().err.replace("\r", "\n").split("\n") if l.strip()]
-    assert len([l for l in err if l.startswith("ddpm-nb: error: ")]) == 1 and err[-1].startswith(
-        "ddpm-nb: error: "
-    ), err
-    for s in [says] if isinstance(says, str) else says:
-        assert s in err[-1], err[-1]
 
 
 @pytest.fixture
@@ -93,13 +57,6 @@ def offline(monkeypatch, tmp_path):
     torch.hub.set_dir(str(tmp_path / "hub"))
     yield tmp_path / "hub" / "checkpoints"
     torch.hub.set_dir(old)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    d = tmp_path_factory.mktemp("run")
-    assert train(d, "--training.max_steps", 4) == 0
-    return d
 
 
 @pytest.fixture(scope="module")
@@ -291,6 +248,43 @@ def test_evaluate_calls_it_fid(inception_file, standard):
     assert r["reference"]["split"] == "held-out" and json.dumps(r)
 
 
+def few_samples(data, **kwargs):
+    "An evaluation that is over at once"
+    s = DDPMSchedules("cosine", 20)
+    quick = dict(num_steps=1, num_samples=4, metrics=["fid_proxy", "classes"])
+    return evaluate(says_zero, s, data, **quick | kwargs)
+
+
+def test_the_name_of_a_data_set_decides_nothing(tmp_path):
+    "Reference and classes belong to MNIST's images, not to whatever is called mnist"
+    digits = load_mnist("test").images
+    r = few_samples(ImageData(digits[:40], name="some digits"))
+    assert r["reference"] == dict(data="some digits", split="train", n=60000)
+    assert "classes" in r["metrics"]
+    noise = (torch.rand(40, 1, 32, 32, generator=G()) * 255).byte()
+    one_alien = torch.cat([digits[:39], noise[:1]])
+    (tmp_path / "mnist").mkdir()
+    for i, image in enumerate(noise):
+        Image.fromarray(image[0].numpy()).save(tmp_path / "mnist" / f"{i}.png")
+    folder = load_data("folder", root=str(tmp_path / "mnist"), channels=1, val_fraction=0.5)
+    assert folder.name == "mnist"
+    for data in (ImageData(noise, name="mnist"), ImageData(one_alien, name="mnist"), folder):
+        r = few_samples(data)
+        assert (r["reference"]["split"], r["reference"]["n"]) == ("held-out", len(data))
+        assert "classes" not in r["metrics"]
+        # with the training images at hand, these are the reference
+        r = few_samples(data, train=folder)
+        assert (r["reference"]["split"], r["reference"]["n"]) == ("train", len(folder))
+        assert "classes" not in r["metrics"]
+
+
+def test_old_words_are_taken_and_the_new_ones_named():
+    data = ImageData(load_mnist("test").images[:40], name="mnist")
+    with pytest.warns(DeprecationWarning, match="keep is now max_features"):
+        r = few_samples(data, metrics=["kid"], keep=3)
+    assert r["kept"] == 3
+
+
 # KID, precision and recall, pictures
 # ---------------------------------------------------------------------------------------
 
@@ -404,7 +398,7 @@ def test_many_samples_in_bounded_memory(monkeypatch):
         num_steps=1,
         num_samples=3010,
         batch_size=100,
-        keep=150,
+        max_features=150,
         metrics=["fid_proxy", "kid", "precision_recall", "diversity"],
     )
     assert (
@@ -428,7 +422,7 @@ def test_bits_per_dim_of_many_images_a_few_at_a_time():
         num_samples=2,
         metrics=["bits_per_dim"],
         num_images=50,
-        num_bits=40,
+        num_bpd_images=40,
     )
     b = r["metrics"]["bits_per_dim"]
     assert (
@@ -457,14 +451,20 @@ def test_statistics_of_folders_are_never_stale(tmp_path):
     reference_stats(load(limit=5), net, c)
     assert len(list(c.iterdir())) == 3
     Image.new("RGB", (40, 40), "red").save(load().files[0])
+    before = set(c.iterdir())
     changed = reference_stats(load(), net, c)
-    assert len(list(c.iterdir())) == 4 and not torch.equal(changed[0], first[0])
+    (current,) = set(c.iterdir()) - before
+    assert not torch.equal(changed[0], first[0])
     other = FeatureNet()
     reference_stats(load(), other.eval(), c)
     assert len(list(c.iterdir())) == 5
-    # a file under another's name
-    kept[0].write_bytes(b"x")
-    shutil.copy(sorted(c.iterdir())[-1], kept[0])
+    # neither half a file nor another's under its name is believed, and each is written anew
+    whole = current.read_bytes()
+    for wrong in (whole[:100], kept[0].read_bytes()):
+        current.write_bytes(wrong)
+        assert torch.equal(reference_stats(load(), net, c)[0], changed[0])
+        assert current.read_bytes() == whole
+    assert len(list(c.iterdir())) == 5
 
 
 def test_a_file_under_anothers_name_is_not_believed(tmp_path):
@@ -523,6 +523,38 @@ def test_a_result_says_all_about_itself(run):
     assert (
         j["evolution"][0]["step"] == 4 and j["evolution"][0]["fid_proxy"] == m["fid_proxy"]["value"]
     )
+
+
+def test_what_is_not_a_number_is_null(run, tmp_path, monkeypatch, capsys):
+    "A metric that came out as NaN is written as null, and curves and report cope with it"
+    shutil.copytree(run, tmp_path / "run")
+    not_a_number = dict(value=math.nan, floor=math.inf, ratio=None, features="mnist-cnn", n=8)
+    monkeypatch.setattr("ddpm_nb.engine.measures.distance_result", lambda *a: not_a_number)
+    broken = dict(value=-math.inf, standard_error=math.nan, n=8)
+    monkeypatch.setattr("ddpm_nb.engine.measures.kid", lambda *a, **k: broken)
+    calibrated = dict(t=[0, 9], eps_mse=[1.0, math.inf], x0_mse=[math.nan, 1.0], n=8, seed=0)
+    calibrated |= dict(psnr=[math.nan, 3.0], ssim=[0.5, math.nan])
+    monkeypatch.setattr("ddpm_nb.engine.measures.calibration", lambda *a, **k: calibrated)
+    out = ["--output_dir", str(tmp_path / "run")]
+    few = ["--num_samples", "8", "--evaluation.num_images", "4"]
+    for steps in ("2", "3"):
+        metrics = ["--metrics", "fid_proxy,kid,calibration", "--num_steps", steps]
+        assert main(["eval", *out, *few, *metrics]) == 0
+    m = results(tmp_path / "run")["results"][-1]["metrics"]
+    assert m["fid_proxy"]["value"] is m["fid_proxy"]["floor"] is m["kid"]["value"] is None
+    assert m["calibration"]["psnr"] == [None, 3.0]
+    assert results(tmp_path / "run")["evolution"][-1]["fid_proxy"] is None
+    assert main(["viz.curves", *out]) == 0
+    assert main(["report", *out]) == 0
+    # and a file as 0.1 wrote it
+    path = tmp_path / "run" / "logs" / "evaluation_results.json"
+    path.write_text(path.read_text().replace("null", "NaN"))
+    with pytest.raises(ValueError, match="NaN is not JSON"):
+        results(tmp_path / "run")
+    assert main(["viz.curves", *out]) == 0
+    assert main(["report", *out]) == 0
+    assert main(["eval", *out, *few, "--metrics", "diversity", "--num_steps", "2"]) == 0
+    results(tmp_path / "run")
 
 
 def test_few_samples_are_labelled(run, capsys):
@@ -701,17 +733,15 @@ def test_features_of_a_colour_folder(tmp_path, capsys):
     assert "test accuracy" in says and f"--evaluation.features {p}" in says
     net = load_features(str(p))
     assert net.in_channels == 3 and net.card["test_accuracy"] > 0.9 and net.card["num_classes"] == 2
+    small = [a for a in SMALL if a not in ("--dataset.limit", "64")]
     assert (
         main(
             [
                 "train",
-                "--config",
-                "mnist_tiny",
-                "--device",
-                "cpu",
                 "--output_dir",
                 out,
-                *SMALL[2:],
+                *small,
+                *NO_GRIDS,
                 *data,
                 "--model.in_channels",
                 "3",
@@ -804,7 +834,7 @@ def test_all_methods_stops_and_goes_on(run, capsys, monkeypatch):
             raise KeyboardInterrupt
         return real(*k, **kw)
 
-    monkeypatch.setattr("ddpm_nb.engine.evaluate.evaluate", third_fails)
+    monkeypatch.setattr("ddpm_nb.app.command_eval.evaluate", third_fails)
     assert main(a) == 130
     two = [r["name"] for r in results(run)["results"]]
     assert {"ddim-2", "ddim-4"} <= set(two) and "dpmpp_2m-2" not in two

@@ -12,11 +12,11 @@ import warnings
 from pathlib import Path
 
 import torch
-from .compat import import_torchvision
 from torch import Tensor, nn
 
 from ..core import DDPMError, eval_mode, require, to_uint8
-from ..eval import validate_images
+from .compat import import_torchvision
+from ..eval import require_same_shape, validate_images
 
 # %% ../../nbs/lib/external.ipynb #158dfe81
 INCEPTION_HASH = "6726825d"
@@ -27,28 +27,64 @@ _INCEPTION_URL = (
 
 
 def inception_weights() -> Path:
-    "The file of Inception's ported weights in torch's cache, fetched if it is not there; raises `DDPMError` with the ways out"
+    """The file of Inception's ported weights in torch's cache, downloaded if it is not there
+
+    Raises `DDPMError` with the ways out where it cannot be downloaded.
+    """
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     names = _INCEPTION_URL.rpartition("/")[2], f"pt_inception-2015-12-05-{INCEPTION_HASH}.pth"
     for p in (folder / n for n in names):
         if p.is_file():
             return p
+    path = folder / names[0]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(
-            _INCEPTION_URL, str(folder / names[0]), hash_prefix=INCEPTION_HASH, progress=False
+            _INCEPTION_URL, str(path), hash_prefix=INCEPTION_HASH, progress=False
         )
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError) as e:
         raise DDPMError(
-            f"features: Inception's weights could not be fetched; put the file {names[1]} into {folder}, "
-            "or name it with --evaluation.features FILE.pth, or use --evaluation.features mnist-cnn, "
-            "which gives fid_proxy instead of fid"
-        ) from None
-    return folder / names[0]
+            f"features: Inception's weights could not be fetched; put the file {names[1]} into "
+            f"{folder}, or name it with --evaluation.features FILE.pth, "
+            "or use --evaluation.features mnist-cnn, which gives fid_proxy instead of fid"
+        ) from e
+    return path
 
 # %% ../../nbs/lib/external.ipynb #fbfc207e
+# what reading a file that is no checkpoint raises: on the disk, in the archive, in the unpickler
+_UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError)
+
+
+def _load_inception(path):
+    "torch-fidelity's Inception-V3 with the weights in `path`, and the file's SHA-256"
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ModuleNotFoundError as e:
+        raise DDPMError(
+            "features: inception needs torch-fidelity; install it with: "
+            "pip install 'ddpm_nb[fid]', or use --evaluation.features mnist-cnn, "
+            "which gives fid_proxy instead of fid"
+        ) from e
+    damaged = (
+        f"features: {path} does not hold the weights of torch-fidelity's Inception-V3, "
+        "or is damaged"
+    )
+    try:
+        sha = hashlib.sha256(path.read_bytes()).hexdigest()
+        # torch-fidelity would run code that a file brings along
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        named = isinstance(weights, dict) and all(isinstance(k, str) for k in weights)
+        require(named, damaged)
+        net = FeatureExtractorInceptionV3(
+            "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
+        )
+    except _UNREADABLE as e:
+        raise DDPMError(damaged) from e
+    return net, sha
+
+
 class InceptionFeatures(nn.Module):
-    "The 2,048 features of the Inception-V3 that published FIDs use, by torch-fidelity (extra `fid`)"
+    "The 2,048 features of the Inception-V3 of published FIDs, by torch-fidelity (extra `fid`)"
 
     def __init__(
         self,
@@ -57,69 +93,50 @@ class InceptionFeatures(nn.Module):
         super().__init__()
         import_torchvision()
         path = Path(path)
-        try:
-            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-        except ModuleNotFoundError:
-            raise DDPMError(
-                "features: inception needs torch-fidelity; install it with: pip install 'ddpm_nb[fid]', "
-                "or use --evaluation.features mnist-cnn, which gives fid_proxy instead of fid"
-            ) from None
-        try:
-            sha = hashlib.sha256(path.read_bytes()).hexdigest()
-            # torch-fidelity would run code that a file brings along
-            torch.load(path, map_location="cpu", weights_only=True)
-            self.net = FeatureExtractorInceptionV3(
-                "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
-            )
-        except (
-            OSError,
-            RuntimeError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            EOFError,
-            pickle.UnpicklingError,
-        ):
-            raise DDPMError(
-                f"features: {path} does not hold the weights of torch-fidelity's Inception-V3, or is damaged"
-            ) from None
-        self.dim, self.ref, self.card = 2048, None, dict(weights=path.name, sha256=sha)
+        self.net, sha = _load_inception(path)
         self.name = "inception" if sha.startswith(INCEPTION_HASH) else f"inception-{sha[:8]}"
+        self.dim = 2048
+        self.ref = None
+        self.card = dict(weights=path.name, sha256=sha)
 
     def features(
         self,
         # images `(B,C,H,W)` in [-1,1]; grey is repeated, any size is resized as in TensorFlow
         x: Tensor,
     ) -> Tensor:  # `(B,2048)`
-        "What Inception sees in an image of 256 levels"
+        "Inception's features of images of 256 levels"
         return self.net(to_uint8(x).expand(-1, 3, -1, -1))[0]
 
 # %% ../../nbs/lib/external.ipynb #4f140d1e
+_LPIPS_FILES = dict(
+    alex="alexnet-owt-7be5be79.pth",
+    vgg="vgg16-397923af.pth",
+    squeeze="squeezenet1_1-b8a52dc0.pth",
+)
+
+
 def load_lpips(
     backbone: str = "alex",  # 'alex', 'vgg' or 'squeeze'
 ):  # an `lpips.LPIPS` in eval mode
-    "The LPIPS network; raises `DDPMError` with the ways out if its weights cannot be had"
+    "The LPIPS network; raises `DDPMError` with the ways out if its weights cannot be downloaded"
     import_torchvision()
     import lpips
 
     require(
-        backbone in ("alex", "vgg", "squeeze"),
+        backbone in _LPIPS_FILES,
         f"lpips: {backbone!r}; expected alex, vgg or squeeze",
     )
     try:
         with warnings.catch_warnings():  # torchvision deprecates the argument that lpips uses
             warnings.simplefilter("ignore")
             return lpips.LPIPS(net=backbone, verbose=False).eval()
-    except (OSError, RuntimeError):  # no network, or half a file
-        name = dict(
-            alex="alexnet-owt-7be5be79.pth",
-            vgg="vgg16-397923af.pth",
-            squeeze="squeezenet1_1-b8a52dc0.pth",
-        )[backbone]
+    except (OSError, RuntimeError) as e:  # no network, or half a file
         raise DDPMError(
-            f"lpips: the {backbone} weights could not be fetched; put torchvision's {name} into "
-            f"{Path(torch.hub.get_dir()) / 'checkpoints'}, or ask for perceptual_proxy instead of lpips"
-        ) from None
+            f"lpips: the {backbone} weights could not be fetched; "
+            f"put torchvision's {_LPIPS_FILES[backbone]} into "
+            f"{Path(torch.hub.get_dir()) / 'checkpoints'}, "
+            "or ask for perceptual_proxy instead of lpips"
+        ) from e
 
 # %% ../../nbs/lib/external.ipynb #f42ae596
 def lpips_distance(
@@ -127,22 +144,23 @@ def lpips_distance(
     b: Tensor,  # likewise
     backbone: str = "alex",  # 'alex', 'vgg' or 'squeeze'
     model=None,  # from `load_lpips`, instead of loading it for each call
-) -> Tensor:  # `(B,)`
-    "LPIPS by the lpips package (Zhang et al. 2018); raises `DDPMError` if its weights cannot be had"
-    require(
-        a.shape == b.shape,
-        f"images: shapes {tuple(a.shape)} and {tuple(b.shape)} differ; expected the same",
-    )
+) -> Tensor:  # `(B,)`, ≥ 0
+    """LPIPS distance of two batches of images, by the lpips package (Zhang et al. 2018)
+
+    Raises `DDPMError` for images of different shapes or below 32 pixels, and if the weights cannot
+    be downloaded.
+    """
+    require_same_shape(a, b)
     h, w = a.shape[-2:]
     require(
         min(h, w) >= 32,
         f"lpips: images of {h} by {w} pixels; expected 32 or more; ask for perceptual_proxy",
     )
     model = load_lpips(backbone) if model is None else model
-    dev = next(model.parameters()).device
+    device = next(model.parameters()).device
 
-    def f(z):
-        return validate_images(z).to(dev).expand(-1, 3, -1, -1)
+    def prepared(images):
+        return validate_images(images).to(device).expand(-1, 3, -1, -1)
 
     with eval_mode(model):
-        return model(f(a), f(b)).flatten().cpu()
+        return model(prepared(a), prepared(b)).flatten().cpu()

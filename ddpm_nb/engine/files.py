@@ -172,9 +172,9 @@ def append_checksum(
         f.write(struct.pack("<H", len(comment)) + comment)
 
 # %% ../../nbs/lib/files.ipynb #flip0011
-def _find_bad_record(path) -> str:
+def _find_bad_record(f) -> str:
     "What is wrong with an archive without our checksum, or ''"
-    with zipfile.ZipFile(path) as z:
+    with zipfile.ZipFile(f) as z:
         if any(record.compress_type for record in z.infolist()):
             return "its index is not what torch.save writes"
         bad = z.testzip()
@@ -182,31 +182,33 @@ def _find_bad_record(path) -> str:
 
 
 def verify(
-    path,  # a file that `torch.save` wrote
+    f,  # a file that `torch.save` wrote, open for reading in binary mode
 ) -> tuple[str, str]:  # SHA-256 of the whole file, hexadecimal; what is wrong with it, or ''
     "A checkpoint's hash, and whether it matches its checksum, or else those of its records"
     try:
-        with open(path, "rb") as f:
-            size = f.seek(0, os.SEEK_END)
-            f.seek(max(0, size - _COMMENT_LENGTH))
-            comment = f.read()
-            has_checksum = comment.startswith(CHECKSUM_PREFIX)
-            digest = _sha256_of_start(f, size - has_checksum * (_COMMENT_LENGTH + 2))
-            expected = CHECKSUM_PREFIX + digest.hexdigest().encode()
-            digest.update(f.read())
-            sha256 = digest.hexdigest()
+        size = f.seek(0, os.SEEK_END)
+        f.seek(max(0, size - _COMMENT_LENGTH))
+        comment = f.read()
+        has_checksum = comment.startswith(CHECKSUM_PREFIX)
+        digest = _sha256_of_start(f, size - _COMMENT_LENGTH - 2 if has_checksum else size)
+        expected = CHECKSUM_PREFIX + digest.hexdigest().encode()
+        digest.update(f.read())
         if not has_checksum:
-            return sha256, _find_bad_record(path)
-        return sha256, "" if comment == expected else "it does not match its checksum"
+            return digest.hexdigest(), _find_bad_record(f)
     except BROKEN_ZIP as e:
         return "", first_line(e)
+    return digest.hexdigest(), "" if comment == expected else "it does not match its checksum"
 
 
 def find_corruption(
     path,  # a file that `torch.save` wrote
 ) -> str:  # what is wrong with it, or ''
     "Whether a checkpoint is damaged, by its checksum or those of its records"
-    return verify(path)[1]
+    try:
+        with open(path, "rb") as f:
+            return verify(f)[1]
+    except OSError as e:
+        return first_line(e)
 
 # %% ../../nbs/lib/files.ipynb #5098c9a7
 def intact_checkpoints(
