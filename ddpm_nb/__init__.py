@@ -5,7 +5,7 @@ Names are imported when they are first used (PEP 562), so that `import ddpm_nb` 
 
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {  # module: the public names it holds
     "core": "DDPMError pick_device seed_everything to_float to_uint8 make_grid show_images",
