@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from ddpm_nb.app.recipes import build
-from ddpm_nb.core import fold_seed
+from ddpm_nb.core import Stream, fold_seed
 from ddpm_nb.data import load_mnist
 from ddpm_nb.engine.animation import save_grid
 from ddpm_nb.engine.compat import import_torchvision
@@ -34,7 +34,7 @@ def batches(batch_size, seed=0):
     "Shuffled batches of digits without end"
     data = load_mnist("train", 32)
     for epoch in itertools.count():
-        order = torch.randperm(len(data), generator=fold_seed(seed, 2, epoch))
+        order = torch.randperm(len(data), generator=fold_seed(seed, Stream.ORDER, epoch))
         for i in order[: len(data) - len(data) % batch_size].split(batch_size):
             yield data.batch(i)
 
