@@ -73,8 +73,9 @@ class Version:
         self.process.wait()
 
 
-def compare(old, new, what, batch, rounds):
-    versions = [Version(tree, what, batch) for tree in (old, new)]
+def turns(trees, what, batch, rounds):
+    "Seconds of both versions in each round, from one process each, which take turns"
+    versions = [Version(tree, what, batch) for tree in trees]
     for v in versions:
         v.turn()
         v.turn()
@@ -85,12 +86,20 @@ def compare(old, new, what, batch, rounds):
             times[i].append(versions[i].turn())
     for v in versions:
         v.close()
+    return times
+
+
+def compare(a, what):
+    times = [[], []]
+    for _ in range(a.processes):  # how a process's memory lies makes a difference of its own
+        for all_times, new_times in zip(times, turns((a.old, a.new), what, a.batch, a.rounds)):
+            all_times += new_times
     ratios = sorted(n / o for o, n in zip(*times))
-    q = len(ratios) // 4
-    medians = [statistics.median(t) for t in times]
+    quarter = len(ratios) // 4
+    old, new = (statistics.median(t) for t in times)
     print(
-        f"{what:22} old {medians[0]:7.3f} s, new {medians[1]:7.3f} s, new/old "
-        f"{statistics.median(ratios):.3f} (middle half {ratios[q]:.3f} to {ratios[-q - 1]:.3f})",
+        f"{what:22} old {old:7.3f} s, new {new:7.3f} s, new/old {statistics.median(ratios):.3f} "
+        f"(middle half {ratios[quarter]:.3f} to {ratios[-quarter - 1]:.3f})",
         flush=True,
     )
 
@@ -100,11 +109,16 @@ def main():
     p.add_argument("old", help="the source tree of one version")
     p.add_argument("new", help="the source tree of the other")
     p.add_argument("--batch", type=int, default=64)
-    p.add_argument("--rounds", type=int, default=15)
+    p.add_argument("--processes", type=int, default=4, help="pairs of processes, one after another")
+    p.add_argument("--rounds", type=int, default=5, help="turns of each process")
+    p.add_argument("--what", nargs="*", default=["step", "sample", "sample, fast kernels"])
     a = p.parse_args()
-    print(f"one thread's CPU seconds, batch {a.batch}, {a.rounds} pairs of turns")
-    for what in ("step", "sample", "sample, fast kernels"):
-        compare(a.old, a.new, what, a.batch, a.rounds)
+    print(
+        f"one thread's CPU seconds, batch {a.batch}, {a.processes} pairs of processes, "
+        f"{a.rounds} turns each"
+    )
+    for what in a.what:
+        compare(a, what)
 
 
 if __name__ == "__main__":
