@@ -64,7 +64,7 @@ def test_every_model_runs_and_is_the_one_asked_for(name):
     assert len([b for b in m.modules() if isinstance(b, ResBlock)]) == len(
         m.config["channel_mults"]
     ) * (2 * m.config["num_res_blocks"] + 1) + 2 and all(
-        b.film == m.config["film"] for b in m.modules() if isinstance(b, ResBlock)
+        b.scale_shift == m.config["film"] for b in m.modules() if isinstance(b, ResBlock)
     )
     assert any(isinstance(b, Attention) for b in m.modules()) == bool(
         m.config["attention_resolutions"]
