@@ -15,8 +15,9 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import browser
 import pytest
+
+import browser
 
 root = Path(__file__).resolve().parent.parent
 missing = [

@@ -7,39 +7,20 @@ import torch
 
 from ddpm_nb.app.config import config_names, load_config
 from ddpm_nb.cli import main
-from ddpm_nb.data import ImageData, load_mnist
+from ddpm_nb.data import load_mnist
 from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.loss import DDPMLoss
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.trainer import EMA
 from ddpm_nb.unet import Attention, ResBlock, UNetSmall
-
-TINY = dict(
-    image_size=8,
-    in_channels=1,
-    base_channels=8,
-    channel_mults=(1, 2),
-    num_res_blocks=1,
-    attention_resolutions=(),
-    num_groups=4,
-)
-
-
-def tiny_data(n=64):
-    return ImageData(
-        torch.randint(
-            0, 256, (n, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-        ),
-        torch.arange(n) % 4,
-        "tiny",
-    )
+from helpers.tiny import NET, tiny_data
 
 
 def trainer(out, epochs=2, data=None, **kw):
     torch.manual_seed(0)
     return DDPMTrainer(
-        UNetSmall(**TINY),
+        UNetSmall(**NET),
         DDPMSchedules("cosine", 20),
         data or tiny_data(),
         output_dir=out,
@@ -81,7 +62,7 @@ def test_first_loss_is_about_one():
 
 @pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
 def test_ddim_is_finite_for_every_eta(eta):
-    m = UNetSmall(**TINY)
+    m = UNetSmall(**NET)
     torch.nn.init.normal_(m.conv_out.weight, std=0.1)
     for n in (1, 7, 20):
         assert (
@@ -135,7 +116,7 @@ def test_options_reach_the_training(tmp_path, extra):
 
 
 def test_lambda_vlb_changes_the_loss():
-    m, x = UNetSmall(**TINY, learn_sigma=True), torch.zeros(16, 1, 8, 8)
+    m, x = UNetSmall(**NET, learn_sigma=True), torch.zeros(16, 1, 8, 8)
     torch.nn.init.normal_(m.conv_out.weight, std=0.1)
 
     def f(lam):

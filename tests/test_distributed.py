@@ -1,27 +1,24 @@
 "Several processes, really started by torchrun (gloo, on the CPU): the weights of one, the same decisions, a killed one replaced"
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 from ddpm_nb.cli import main
 from ddpm_nb.engine.checkpoint import load_checkpoint
+from helpers.commands import ENV, NO_GRIDS, SMALL
+from helpers.worker import trainer
 
-sys.path.insert(0, str(Path(__file__).parent))
-from worker import trainer
-
-HERE, ENV = Path(__file__).parent, dict(os.environ, OMP_NUM_THREADS="1")
-SMALL = (
-    "--config mnist_tiny --device cpu --dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] "
-    "--model.attention_resolutions [] --model.num_groups 4 --schedules.timesteps 20 --batch_size 8 "
-    "--training.validation.every_steps 0 --training.sampling.every_steps 0 "
-    "--training.max_steps 8 --training.checkpoint.every_steps 3 --training.optimizer.name adamw --training.optimizer.eps 1e-4"
-).split()
+FLAGS = [
+    *SMALL,
+    *NO_GRIDS,
+    *"""--training.validation.every_steps 0 --training.max_steps 8
+    --training.checkpoint.every_steps 3 --training.optimizer.name adamw
+    --training.optimizer.eps 1e-4""".split(),
+]
 
 
 def torchrun(*a, **kw):
@@ -58,7 +55,7 @@ def out(tmp_path_factory):
     d = tmp_path_factory.mktemp("many")
     one = trainer(d / "one", checkpoint=dict(every_steps=3, keep=5))
     one.train()
-    r = torchrun(HERE / "worker.py", "many", d)
+    r = torchrun("-m", "helpers.worker", "many", d)
     assert r.returncode == 0, r.stderr[-4000:]
     return d
 
@@ -132,9 +129,16 @@ def test_weights_are_equal_to_the_bit_in_both(seen):
 
 
 def test_a_killed_process_is_replaced_and_the_run_goes_on_from_latest(tmp_path):
-    assert main(["train", *SMALL, "--output_dir", str(tmp_path / "one")]) == 0
+    assert main(["train", *FLAGS, "--output_dir", str(tmp_path / "one")]) == 0
     r = torchrun(
-        "--max_restarts", 1, HERE / "worker.py", "dies", *SMALL, "--output_dir", tmp_path / "two"
+        "--max_restarts",
+        1,
+        "-m",
+        "helpers.worker",
+        "dies",
+        *FLAGS,
+        "--output_dir",
+        tmp_path / "two",
     )
     assert r.returncode == 0, r.stderr[-4000:]
     ck = load_checkpoint(tmp_path / "two" / "ckpts" / "latest.pt")

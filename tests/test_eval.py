@@ -4,7 +4,6 @@ import hashlib
 import json
 import shutil
 import warnings
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -38,47 +37,11 @@ from ddpm_nb.eval import (
 from ddpm_nb.pretrained import FeatureNet
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.schedules import DDPMSchedules
+from helpers.commands import NO_GRIDS, SMALL, refused, results, train
 
 
 def G(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-SMALL = (
-    "--dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions [] --model.num_groups 4 "
-    "--schedules.timesteps 20 --batch_size 8 --training.validation.num_images 16 --training.sampling.every_steps 0"
-).split()
-
-
-def train(out, *a):
-    return main(
-        [
-            "train",
-            "--config",
-            "mnist_tiny",
-            "--device",
-            "cpu",
-            "--output_dir",
-            str(out),
-            *SMALL,
-            *map(str, a),
-        ]
-    )
-
-
-def results(d):
-    return json.loads((Path(d) / "logs" / "evaluation_results.json").read_text())
-
-
-def refused(capsys, says, *a):
-    "Exit code 2 and one line that names the ways out"
-    assert main([str(x) for x in a]) == 2
-    err = [l for l in capsys.readouterr().err.replace("\r", "\n").split("\n") if l.strip()]
-    assert len([l for l in err if l.startswith("ddpm-nb: error: ")]) == 1 and err[-1].startswith(
-        "ddpm-nb: error: "
-    ), err
-    for s in [says] if isinstance(says, str) else says:
-        assert s in err[-1], err[-1]
 
 
 @pytest.fixture
@@ -93,13 +56,6 @@ def offline(monkeypatch, tmp_path):
     torch.hub.set_dir(str(tmp_path / "hub"))
     yield tmp_path / "hub" / "checkpoints"
     torch.hub.set_dir(old)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    d = tmp_path_factory.mktemp("run")
-    assert train(d, "--training.max_steps", 4) == 0
-    return d
 
 
 @pytest.fixture(scope="module")
@@ -744,17 +700,15 @@ def test_features_of_a_colour_folder(tmp_path, capsys):
     assert "test accuracy" in says and f"--evaluation.features {p}" in says
     net = load_features(str(p))
     assert net.in_channels == 3 and net.card["test_accuracy"] > 0.9 and net.card["num_classes"] == 2
+    small = [a for a in SMALL if a not in ("--dataset.limit", "64")]
     assert (
         main(
             [
                 "train",
-                "--config",
-                "mnist_tiny",
-                "--device",
-                "cpu",
                 "--output_dir",
                 out,
-                *SMALL[2:],
+                *small,
+                *NO_GRIDS,
                 *data,
                 "--model.in_channels",
                 "3",

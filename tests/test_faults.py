@@ -22,94 +22,9 @@ from ddpm_nb.data import ImageData
 from ddpm_nb.engine.checkpoint import load_checkpoint
 from ddpm_nb.engine.files import atomic_write
 from ddpm_nb.engine.folders import FolderData
-from ddpm_nb.engine.run import DDPMTrainer
-from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.trainer import LR_SCHEDULES, Callback
-from ddpm_nb.unet import UNetSmall
-
-HERE, ENV = Path(__file__).parent, dict(os.environ, OMP_NUM_THREADS="1")
-NET = dict(
-    image_size=8,
-    in_channels=1,
-    base_channels=8,
-    channel_mults=(1, 2),
-    num_res_blocks=1,
-    attention_resolutions=(),
-    num_groups=4,
-)
-SMALL = (
-    "--config mnist_tiny --device cpu --dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] "
-    "--model.attention_resolutions [] --model.num_groups 4 --schedules.timesteps 20 --batch_size 8 "
-    "--training.validation.num_images 16"
-).split()
-
-
-def pixels(n=64, seed=0):
-    return torch.randint(
-        0, 256, (n, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
-    )
-
-
-def trainer(out, data=None, net={}, val=None, **kw):
-    torch.manual_seed(0)
-    usual = dict(
-        max_steps=12,
-        batch_size=8,
-        amp=False,
-        log_every=2,
-        scheduler=dict(warmup_steps=2),
-        checkpoint=dict(every_steps=4),
-        num_workers=0,
-    )
-    return DDPMTrainer(
-        UNetSmall(**NET | net),
-        DDPMSchedules("cosine", 20),
-        data or ImageData(pixels(), torch.arange(64) % 4),
-        val,
-        output_dir=out,
-        device="cpu",
-        progress=False,
-        config=usual | kw,
-    )
-
-
-class StopAt(Callback):
-    def __init__(self, n):
-        self.n = n
-
-    def after_step(self, trainer):
-        if trainer.step == self.n:
-            trainer.stop = KeyboardInterrupt()
-
-
-def same(a, b):
-    "All that a run leaves behind, to the last bit"
-    for key in ("model",):
-        assert all(torch.equal(v, b[key][k]) for k, v in a[key].items())
-    for x, y in (
-        (a["ema"], b["ema"]),
-        *[(a["extra_ema"][k], b["extra_ema"][k]) for k in a["extra_ema"]],
-    ):
-        assert x["n"] == y["n"] and all(
-            torch.equal(v, y["shadow"][k]) for k, v in x["shadow"].items()
-        )
-    for p, s in a["optimizer"]["state"].items():
-        other = b["optimizer"]["state"][p]
-        assert all(torch.equal(torch.as_tensor(v), torch.as_tensor(other[k])) for k, v in s.items())
-
-    def curve(ck):
-        return [
-            {k: s[k] for k in ("step", "epoch", "lr", "loss", "grad_norm", "ema_decay")}
-            for s in ck["history"]["steps"]
-        ]
-
-    assert (
-        curve(a) == curve(b)
-        and a["history"]["val"] == b["history"]["val"]
-        and a["history"]["skipped"] == b["history"]["skipped"]
-    )
-    assert all(a[k] == b[k] for k in ("step", "loss_avg", "pending", "bad_steps"))
-
+from helpers.commands import ENV, SMALL, one_line
+from helpers.tiny import StopAt, assert_same_run, image_folder, pixels, tiny_trainer
 
 # ---- kills
 
@@ -127,7 +42,7 @@ def test_thirty_sigkills(tmp_path):
         ).split(),
     ]
     r = subprocess.run(
-        [sys.executable, HERE / "killer.py", tmp_path, "30", "7", *args],
+        [sys.executable, "-m", "helpers.killer", tmp_path, "30", "7", *args],
         env=ENV,
         capture_output=True,
         text=True,
@@ -141,7 +56,7 @@ def test_thirty_sigkills(tmp_path):
         {l["after"] for l in lives}
     ) > 8
     whole, cut = (load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in ("whole", "cut"))
-    same(whole, cut)
+    assert_same_run(whole, cut)
     # and no half files are left
     assert len(cut["history"]["resumes"]) > 8 and not list((tmp_path / "cut" / "ckpts").glob(".*"))
     for f in ("step_000040.png", "step_000080.png", "step_000120.png"):
@@ -188,13 +103,13 @@ def test_every_scheduler_and_optimizer_resumes_exactly(tmp_path, sched, opt):
         scheduler=dict(name=sched, warmup_steps=3, step_size=4, gamma=0.5, milestones=[4, 9]),
         ema=dict(decay=0.99, extra_decays=[0.5, 0.9]),
     )
-    trainer(tmp_path / "a", **kw).train()
-    t = trainer(tmp_path / "b", **kw)
+    tiny_trainer(tmp_path / "a", **kw).train()
+    t = tiny_trainer(tmp_path / "b", **kw)
     t.callbacks.append(StopAt(7))
     with pytest.raises(KeyboardInterrupt):
         t.train()
-    trainer(tmp_path / "b", **kw).resume(tmp_path / "b" / "ckpts" / "latest.pt").train()
-    same(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
+    tiny_trainer(tmp_path / "b", **kw).resume(tmp_path / "b" / "ckpts" / "latest.pt").train()
+    assert_same_run(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
 
 
 def test_a_folder_resumes_in_the_middle_of_an_epoch(tmp_path):
@@ -205,7 +120,7 @@ def test_a_folder_resumes_in_the_middle_of_an_epoch(tmp_path):
     ]
 
     def make(d):
-        return trainer(tmp_path / d, FolderData(tmp_path / "im", 8, 1), num_workers=1)
+        return tiny_trainer(tmp_path / d, FolderData(tmp_path / "im", 8, 1), num_workers=1)
 
     make("a").train()
     t = make("b")
@@ -213,7 +128,7 @@ def test_a_folder_resumes_in_the_middle_of_an_epoch(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         t.train()
     make("b").resume(tmp_path / "b" / "ckpts" / "latest.pt").train()
-    same(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
+    assert_same_run(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
 
 
 # ---- signals
@@ -281,16 +196,16 @@ def test_a_second_ctrl_c_leaves_at_once_and_harms_nothing(tmp_path):
 
 def test_train_again_after_an_interrupt_goes_on(tmp_path):
     "In a notebook: interrupt the cell, run it again"
-    whole = trainer(tmp_path / "a")
+    whole = tiny_trainer(tmp_path / "a")
     whole.train()
-    t = trainer(tmp_path / "b")
+    t = tiny_trainer(tmp_path / "b")
     t.callbacks.append(StopAt(5))
     with pytest.raises(KeyboardInterrupt):
         t.train()
     assert t.step == 5
     t.train()
     assert t.step == 12
-    same(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
+    assert_same_run(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
     t.step_complete = False  # an interrupt within a step
     with pytest.raises(
         DDPMError, match="broken off half-way.*of step 12: go on with --resume latest"
@@ -309,8 +224,8 @@ def test_a_resume_may_change_the_memory_format(tmp_path, optimizer):
             net=dict(base_channels=16),
             checkpoint=dict(every_steps=6, keep=5),
         )
-        trainer(tmp_path / "a", channels_last=True, **kw).train()
-        t = trainer(tmp_path / "b", channels_last=then, **kw).resume(
+        tiny_trainer(tmp_path / "a", channels_last=True, **kw).train()
+        t = tiny_trainer(tmp_path / "b", channels_last=then, **kw).resume(
             tmp_path / "a" / "ckpts" / "step_00000006.pt"
         )
         t.train()
@@ -320,10 +235,6 @@ def test_a_resume_may_change_the_memory_format(tmp_path, optimizer):
 
 
 # ---- disks
-
-
-def one_line(r):
-    return [l for l in r.stderr.replace("\r", "\n").splitlines() if l.startswith("ddpm-nb: error:")]
 
 
 DISK = [
@@ -376,7 +287,7 @@ def test_a_full_disk_loses_nothing(tmp_path):
             == 0
         )
         assert run(disk / "run", "--resume", "latest").returncode == 0
-        same(
+        assert_same_run(
             load_checkpoint(tmp_path / "whole" / "ckpts" / "latest.pt"),
             load_checkpoint(disk / "run" / "ckpts" / "latest.pt"),
         )
@@ -413,7 +324,7 @@ def test_a_file_that_may_not_grow(tmp_path):
 
 
 def test_ctrl_c_on_a_full_disk_tells_of_the_disk(tmp_path, monkeypatch):
-    t = trainer(tmp_path, checkpoint=dict(every_steps=1000))
+    t = tiny_trainer(tmp_path, checkpoint=dict(every_steps=1000))
     t.callbacks.append(StopAt(7))
 
     def full(*a):
@@ -466,7 +377,7 @@ def test_a_dead_worker_is_not_a_full_disk(tmp_path):
 
 
 def test_a_full_disk_stops_the_log_with_one_sentence(tmp_path, monkeypatch):
-    t = trainer(tmp_path)
+    t = tiny_trainer(tmp_path)
 
     def full(self, *a, **k):
         raise OSError(28, "No space left on device")
@@ -482,7 +393,7 @@ def test_a_full_disk_stops_the_log_with_one_sentence(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     d = tmp_path_factory.mktemp("run")
-    trainer(d, checkpoint=dict(every_steps=4, keep=3)).train()
+    tiny_trainer(d, checkpoint=dict(every_steps=4, keep=3)).train()
     return d
 
 
@@ -496,14 +407,14 @@ def test_a_damaged_latest_names_the_whole_ones(tmp_path, run):
     os.utime(ck / "step_00000008.pt", (2e9, 2e9))
     (ck / "step_00000012.pt").write_bytes(b)
     with pytest.raises(DDPMError, match="does not match its checksum") as e:
-        trainer(tmp_path / "r").resume(ck / "latest.pt")
+        tiny_trainer(tmp_path / "r").resume(ck / "latest.pt")
     assert (
         f"newest first: {ck}/step_00000008.pt" in str(e.value)
         and "step_00000012" not in str(e.value)
         and "--resume" in str(e.value)
     )
     assert (
-        trainer(tmp_path / "r").resume(ck / "step_00000008.pt").train()["resumes"] == [8]
+        tiny_trainer(tmp_path / "r").resume(ck / "step_00000008.pt").train()["resumes"] == [8]
         and load_checkpoint(ck / "latest.pt")["step"] == 12
     )
 
@@ -547,7 +458,7 @@ def test_checkpoints_that_would_run_code(tmp_path):
     (tmp_path / "raw.pt").write_bytes(pickle.dumps(Evil()))
     for n in ("zip", "old", "raw"):
         with pytest.raises(DDPMError, match="refused"):
-            trainer(tmp_path / "t").resume(tmp_path / f"{n}.pt")
+            tiny_trainer(tmp_path / "t").resume(tmp_path / f"{n}.pt")
     assert not (tmp_path / "owned").exists()
 
 
@@ -568,7 +479,7 @@ def test_checkpoints_that_lie_are_refused_when_resuming(tmp_path, run, change):
         torch.load(run / "ckpts" / "latest.pt", weights_only=True) | change, tmp_path / "l.pt"
     )
     with pytest.raises(DDPMError, match="does not fit"):
-        trainer(tmp_path / "t").resume(tmp_path / "l.pt")
+        tiny_trainer(tmp_path / "t").resume(tmp_path / "l.pt")
 
 
 def test_checkpoints_of_before_still_load(tmp_path, run):
@@ -577,7 +488,7 @@ def test_checkpoints_of_before_still_load(tmp_path, run):
     for k in ("extra_ema", "loss_avg", "optimizer_name"):
         ck.pop(k)
     torch.save(ck, tmp_path / "o.pt")
-    t = trainer(tmp_path / "t").resume(tmp_path / "o.pt")
+    t = tiny_trainer(tmp_path / "t").resume(tmp_path / "o.pt")
     t.train()
     assert t.step == 12
 
@@ -596,28 +507,28 @@ class Spoiled(ImageData):
 
 def test_a_nan_batch_is_skipped_and_the_run_stays_exact(tmp_path):
     data = Spoiled(pixels(), torch.arange(64) % 4)
-    t = trainer(tmp_path / "a", data, max_steps=24)
+    t = tiny_trainer(tmp_path / "a", data, max_steps=24)
     h = t.train()
     # once an epoch of eight steps
     assert len(h["skipped"]) == 3 and all(v.isfinite().all() for v in t.model.state_dict().values())
     assert all(math.isfinite(s["loss"]) for s in h["steps"])
     stop = h["skipped"][1]
-    t = trainer(tmp_path / "b", data, max_steps=24)
+    t = tiny_trainer(tmp_path / "b", data, max_steps=24)
     t.callbacks.append(StopAt(stop))  # told to stop right after a bad step, which changed nothing
     with pytest.raises(KeyboardInterrupt):
         t.train()
     ck = load_checkpoint(tmp_path / "b" / "ckpts" / "latest.pt")
     assert (ck["bad_steps"], ck["step"]) == (1, stop)
-    trainer(tmp_path / "b", data, max_steps=24).resume(
+    tiny_trainer(tmp_path / "b", data, max_steps=24).resume(
         tmp_path / "b" / "ckpts" / "latest.pt"
     ).train()
-    same(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
+    assert_same_run(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
 
 
 def test_a_run_whose_last_step_is_skipped_is_saved(tmp_path):
     data = Spoiled(pixels(), torch.arange(64) % 4)
-    last = trainer(tmp_path / "a", data, max_steps=24).train()["skipped"][-1]
-    t = trainer(tmp_path / "b", data, max_steps=last, checkpoint=dict(every_steps=1000))
+    last = tiny_trainer(tmp_path / "a", data, max_steps=24).train()["skipped"][-1]
+    t = tiny_trainer(tmp_path / "b", data, max_steps=last, checkpoint=dict(every_steps=1000))
     t.train()
     ck = load_checkpoint(tmp_path / "b" / "ckpts" / "latest.pt")
     assert t.history["skipped"][-1] == ck["step"] == last and ck["bad_steps"] == 1
@@ -634,7 +545,7 @@ def test_only_nan_stops_and_names_the_last_good_checkpoint(tmp_path):
             return (x * math.nan if Later.calls > 6 else x), y
 
     with pytest.raises(DDPMError) as e:
-        trainer(tmp_path, Later(pixels()), max_steps=100, max_bad_steps=5).train()
+        tiny_trainer(tmp_path, Later(pixels()), max_steps=100, max_bad_steps=5).train()
     assert "5 steps in a row, up to step 11" in str(
         e.value
     ) and f"{tmp_path / 'ckpts' / 'latest.pt'}, of step 4" in str(e.value)
@@ -665,17 +576,11 @@ def test_an_exploding_loss_stops_the_run(tmp_path, capsys):
 # ---- readers
 
 
-def folder(d, n=48):
-    d.mkdir(parents=True)
-    [Image.fromarray(p[0].numpy()).save(d / f"{i:02}.png") for i, p in enumerate(pixels(n))]
-    return d
-
-
 @pytest.mark.parametrize("how", ["exit", "kill"])
 def test_a_data_worker_that_dies(tmp_path, how, capfd):
     "Really: it reads a certain image, and is gone"
 
-    class Trap(type(FolderData(folder(tmp_path / "im"), 8, 1).ds)):
+    class Trap(type(FolderData(image_folder(tmp_path / "im"), 8, 1).ds)):
         def __getitem__(self, i):
             if self.files[i].name == "17.png":
                 os._exit(1) if how == "exit" else os.kill(os.getpid(), signal.SIGKILL)
@@ -685,7 +590,7 @@ def test_a_data_worker_that_dies(tmp_path, how, capfd):
         data = FolderData(tmp_path / "im", 8, 1)
         if trap:
             data.ds.__class__ = Trap
-        return trainer(
+        return tiny_trainer(
             tmp_path / "t", data, max_steps=30, num_workers=2, checkpoint=dict(every_steps=1000)
         )
 
@@ -729,7 +634,7 @@ OWN = [
 
 
 def test_a_dead_worker_on_the_command_line_is_one_line_and_code_2(tmp_path):
-    im = folder(tmp_path / "im")
+    im = image_folder(tmp_path / "im")
     small = [a for a in SMALL if a not in ("--dataset.limit", "64")]
     r = subprocess.run(
         [
@@ -761,11 +666,11 @@ def test_a_dead_worker_on_the_command_line_is_one_line_and_code_2(tmp_path):
 
 def test_an_image_that_breaks_after_the_start(tmp_path, capsys):
     "A run loses a picture, not itself; the log names it once, however often it is met"
-    im = folder(tmp_path / "im")
+    im = image_folder(tmp_path / "im")
     data = FolderData(im, 8, 1)
     (im / "11.png").write_bytes(b"rubbish")
     (im / "12.png").unlink()
-    t = trainer(tmp_path / "t", data, max_steps=18)
+    t = tiny_trainer(tmp_path / "t", data, max_steps=18)
     t.train()
     out = capsys.readouterr().out
     assert t.step == 18 and sorted(p.name for p in data.unreadable) == ["11.png", "12.png"]
@@ -773,8 +678,8 @@ def test_an_image_that_breaks_after_the_start(tmp_path, capsys):
 
 
 def test_a_disk_that_goes_away_stops_the_run_and_says_so(tmp_path):
-    im = folder(tmp_path / "im")
-    t = trainer(tmp_path / "t", FolderData(im, 8, 1), max_steps=18)
+    im = image_folder(tmp_path / "im")
+    t = tiny_trainer(tmp_path / "t", FolderData(im, 8, 1), max_steps=18)
 
     class Unmount(Callback):
         def after_step(self, trainer):
@@ -836,7 +741,7 @@ def test_saving_by_minutes(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("ddpm_nb.engine.callbacks.time.monotonic", lambda: now[0])
     saved = []
-    t = trainer(tmp_path, checkpoint=dict(every_steps=0, every_minutes=1))
+    t = tiny_trainer(tmp_path, checkpoint=dict(every_steps=0, every_minutes=1))
     save = t.save
 
     def spy(p, **k):
@@ -856,7 +761,7 @@ def test_saving_by_minutes(tmp_path, monkeypatch):
 
 
 def test_out_of_memory_is_one_sentence(tmp_path, monkeypatch):
-    t = trainer(tmp_path)
+    t = tiny_trainer(tmp_path)
     t.callbacks.append(StopAt(99))
     f = t.loss
 
@@ -876,7 +781,7 @@ def test_out_of_memory_is_one_sentence(tmp_path, monkeypatch):
 
 def test_an_error_inside_the_optimizer_is_not_saved(tmp_path):
     "Half of the weights have moved: the checkpoint before it stays"
-    t = trainer(tmp_path)
+    t = tiny_trainer(tmp_path)
     step = t.opt.step
 
     def half(*a, **k):

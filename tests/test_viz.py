@@ -14,11 +14,6 @@ from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError, to_uint8
 from ddpm_nb.data import load_mnist
 
-SMALL = (
-    "--dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions [] --model.num_groups 4 "
-    "--schedules.timesteps 20 --batch_size 8 --training.validation.num_images 16 --training.sampling.every_steps 0"
-).split()
-
 
 @pytest.fixture(autouse=True)
 def _close():
@@ -29,31 +24,6 @@ def _close():
     import matplotlib.pyplot as plt
 
     plt.close("all")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    d = tmp_path_factory.mktemp("run")
-    assert (
-        main(
-            [
-                "train",
-                "--config",
-                "mnist_tiny",
-                "--device",
-                "cpu",
-                "--output_dir",
-                str(d),
-                *SMALL,
-                "--training.max_steps",
-                "4",
-                "--training.log_every",
-                "2",
-            ]
-        )
-        == 0
-    )
-    return d
 
 
 def test_film_shows_state_and_prediction(run):
