@@ -25,8 +25,8 @@ MOVED = {
         ),
     },
     "trainer": {
-        "loop": "LR_SCHEDULES cpu_has_bf16",
-        "settings": "TRAINING_DEFAULTS check_ranges training_config",
+        "loop": "cpu_has_bf16",
+        "settings": "LR_SCHEDULES TRAINING_DEFAULTS check_ranges training_config",
         "engine.files": (
             "SEAL=CHECKSUM_PREFIX BROKEN_ZIP whole_digest=sha256_without_comment "
             "seal=append_checksum damage=find_corruption whole_ones=intact_checkpoints "
@@ -74,15 +74,11 @@ MOVED = {
         "engine.animation": "save_grid trajectory_frames caption_frame save_gif save_mp4",
     },
     "config": {
-        "app.config_schema": (
-            "RULES Key bounds_text as_type coerce signature_keys apply_rules "
-            "sampling_keys evaluation_keys logging_keys config_schema "
-            "leaves=flatten_schema"
-        ),
         "app.config": (
-            "check suggest read_yaml config_names read_config parse_text override "
-            "take_over=fill_shared agree=cross_validate load_config config_yaml"
+            "read_yaml config_names read_config parse_text override take_over=fill_shared "
+            "load_config config_yaml"
         ),
+        "sections": "Key=Setting as_type coerce=check_value",
     },
     "report": {
         "app.report_tables": (
@@ -131,13 +127,27 @@ MOVED = {
     },
     "unet": {
         "unet": "Level=Stage down_path=build_encoder up_path=build_decoder",
-        "unet_checks": "unet_levels=unet_stages check_unet_config",
+        "unet_checks": "unet_levels=unet_stages",
         "engine.kernels": "NormSiLU",
     },
 }
 
 # old module: {name that is gone: what to use instead}
+_SECTIONS = "the classes of the sections state every key; see ddpm_nb.settings and run_settings"
 GONE = {
+    "config": {
+        **dict.fromkeys(
+            "RULES signature_keys apply_rules sampling_keys evaluation_keys logging_keys".split(),
+            _SECTIONS,
+        ),
+        "config_schema": f"{_SECTIONS}, and ddpm_nb.sections.all_settings(Config) for all of them",
+        "leaves": "see ddpm_nb.sections.all_settings",
+        "bounds_text": "see ddpm_nb.sections.Setting.range_text",
+        "check": "see ddpm_nb.run_settings.Config.complete",
+        "agree": "see ddpm_nb.run_settings.Config.validate",
+        "suggest": "see ddpm_nb.sections.unknown_key",
+    },
+    "unet": {"check_unet_config": "see ddpm_nb.settings.ModelConfig.complete"},
     "cli": {
         "make_trainer": "build(config).trainer; see ddpm_nb.app.recipes.build",
         "SWITCHES": "see ddpm_nb.app.arguments.FLAGS",

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from .app.arguments import COMMANDS, Request, UsageError, help_text, parse
+from .errors import DDPMWarning
 
 # %% ../nbs/lib/cli.ipynb #b207cf31
 @contextmanager
@@ -44,8 +45,7 @@ def one_line_warnings():
         show_any = warnings.showwarning
 
         def show(message, category, *where, **more):
-            # by its name, since importing core means importing torch
-            if category.__name__ == "DDPMWarning":
+            if issubclass(category, DDPMWarning):
                 print(f"ddpm-nb: warning: {message}", file=sys.stderr)
             else:
                 show_any(message, category, *where, **more)

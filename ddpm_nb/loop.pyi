@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["LR_SCHEDULES", "lr_at", "warmup_warning", "EMA", "cpu_has_bf16", "amp_policy"]
-LR_SCHEDULES: tuple
+__all__ = ["lr_at", "warmup_warning", "EMA", "cpu_has_bf16", "amp_policy"]
 
 def lr_at(step: int, total: int, scheduler: dict) -> float:
     """Return the learning rate's factor at a step; raises `DDPMError` on an unknown name

@@ -15,12 +15,13 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from .core import DDPMWarning, Stream, eval_mode, fold_seed, pick_device, require, seeded
+from .core import Stream, eval_mode, fold_seed, pick_device, require, seeded
 from .data import epoch_order, random_flip
+from .errors import DDPMWarning
 from .loop import EMA, amp_policy, lr_at, warmup_warning
 from .loss import DDPMLoss
 from .schedules import DDPMSchedules
-from .settings import require_fit, training_config
+from .settings import TrainingConfig, require_fit
 
 _all_ = ["EMA", "amp_policy", "lr_at"]
 
@@ -53,12 +54,12 @@ class Trainer:
         data,  # training images, e.g. `ImageData`
         val_data=None,  # held-out images, for `val_loss`
         loss=None,  # a `DDPMLoss`; default: mean squared error on what the model predicts
-        config: dict | None = None,  # the config's `training` section, see `TRAINING_DEFAULTS`
+        config: dict | None = None,  # the config's `training` section, see `TrainingConfig`
         seed: int = 0,  # decides batches, noise, timesteps and dropout
         device: str | torch.device = "auto",  # see `pick_device`
         callbacks=None,  # a list of `Callback`s
     ):
-        self.cfg = training_config(config)
+        self.cfg = TrainingConfig.complete(config)
         self.seed = seed
         self.device = pick_device(device) if isinstance(device, str) else device
         self.schedules = schedules.to(self.device)

@@ -53,7 +53,7 @@ class Trainer:
         data: training images, e.g. `ImageData`
         val_data: held-out images, for `val_loss`
         loss: a `DDPMLoss`; default: mean squared error on what the model predicts
-        config: the config's `training` section, see `TRAINING_DEFAULTS`
+        config: the config's `training` section, see `TrainingConfig`
         seed: decides batches, noise, timesteps and dropout
         device: see `pick_device`
         callbacks: a list of `Callback`s

@@ -18,16 +18,18 @@ from ddpm_nb.app.config import load_config
 from ddpm_nb.app.recipes import build
 from ddpm_nb.cli import main
 from ddpm_nb.engine.checkpoint import load_checkpoint, load_model
-from helpers.commands import ENV, cli, files, refused, train_args
+from helpers.commands import ENV, cli, files, python, refused, start, train_args
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys; from ddpm_nb.cli import main; main(['--help']); main(['train', '--help']); print(sorted({'torch', 'numpy', 'matplotlib', 'yaml'} & set(sys.modules)))"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        .stdout.strip()
-        .endswith("[]")
-    )
+    code = """
+import sys
+from ddpm_nb.cli import main
+main(["--help"])
+main(["train", "--help"])
+print(sorted({"torch", "numpy", "matplotlib", "yaml"} & set(sys.modules)))
+"""
+    assert python("-c", code).stdout.strip().endswith("[]")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ def test_bad_training_input(tmp_path, capsys, says, args):
 
 
 def test_exit_code_and_one_line_in_a_real_process():
-    r = cli("train", "--config", "mnits")
+    r = python("-m", "ddpm_nb.cli", "train", "--config", "mnits")
     assert r.returncode == 2 and r.stdout == "" and len(r.stderr.strip().split("\n")) == 1
     assert cli("trian").returncode == 2
 
@@ -382,12 +384,7 @@ def whole(tmp_path_factory):
     "sig, code", [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
 def test_killed_and_resumed_is_as_if_never_killed(tmp_path, whole, sig, code):
-    p = subprocess.Popen(
-        [sys.executable, "-m", "ddpm_nb.cli", *train_args(tmp_path / "cut", *STEPS)],
-        env=ENV,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    p = start(*train_args(tmp_path / "cut", *STEPS))
     latest = tmp_path / "cut" / "ckpts" / "latest.pt"
     while not latest.exists() and p.poll() is None:
         time.sleep(0.005)
@@ -586,31 +583,14 @@ def test_our_own_bugs_keep_their_traceback(run, monkeypatch):
 
 def test_sigterm_while_sampling_leaves_nothing_half_written(run):
     before = files(run)
-    p = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "ddpm_nb.cli",
-            "sample.grid",
-            "--output_dir",
-            str(run),
-            "--num_samples",
-            "20000",
-            "--num_steps",
-            "20",
-            "--output_name",
-            "never",
-        ],
-        env=ENV,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while "%" not in p.stderr.read(1):
+    flags = "--num_samples 20000 --num_steps 20 --output_name never".split()
+    p = start("sample.grid", "--output_dir", run, *flags)
+    while "%" not in p.stderr:
         assert p.poll() is None
+        time.sleep(0.005)
     p.send_signal(signal.SIGTERM)
-    p.stderr.read()
-    assert p.wait() == 143 and files(run) == before
+    assert p.wait() == 143
+    assert files(run) == before
 
 
 def test_a_reader_that_stops_early():

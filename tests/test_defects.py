@@ -9,11 +9,12 @@ import torch
 
 from ddpm_nb.app.config import config_names, load_config
 from ddpm_nb.cli import main
-from ddpm_nb.core import DDPMError, DDPMWarning
+from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData, load_mnist
 from ddpm_nb.engine.checkpoint import load_checkpoint
 from ddpm_nb.engine.files import append_checksum
 from ddpm_nb.engine.run import DDPMTrainer
+from ddpm_nb.errors import DDPMWarning
 from ddpm_nb.loss import DDPMLoss
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.schedules import DDPMSchedules

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import shutil
 import warnings
 from unittest import mock
@@ -522,6 +523,38 @@ def test_a_result_says_all_about_itself(run):
     assert (
         j["evolution"][0]["step"] == 4 and j["evolution"][0]["fid_proxy"] == m["fid_proxy"]["value"]
     )
+
+
+def test_what_is_not_a_number_is_null(run, tmp_path, monkeypatch, capsys):
+    "A metric that came out as NaN is written as null, and curves and report cope with it"
+    shutil.copytree(run, tmp_path / "run")
+    not_a_number = dict(value=math.nan, floor=math.inf, ratio=None, features="mnist-cnn", n=8)
+    monkeypatch.setattr("ddpm_nb.engine.measures.distance_result", lambda *a: not_a_number)
+    broken = dict(value=-math.inf, standard_error=math.nan, n=8)
+    monkeypatch.setattr("ddpm_nb.engine.measures.kid", lambda *a, **k: broken)
+    calibrated = dict(t=[0, 9], eps_mse=[1.0, math.inf], x0_mse=[math.nan, 1.0], n=8, seed=0)
+    calibrated |= dict(psnr=[math.nan, 3.0], ssim=[0.5, math.nan])
+    monkeypatch.setattr("ddpm_nb.engine.measures.calibration", lambda *a, **k: calibrated)
+    out = ["--output_dir", str(tmp_path / "run")]
+    few = ["--num_samples", "8", "--evaluation.num_images", "4"]
+    for steps in ("2", "3"):
+        metrics = ["--metrics", "fid_proxy,kid,calibration", "--num_steps", steps]
+        assert main(["eval", *out, *few, *metrics]) == 0
+    m = results(tmp_path / "run")["results"][-1]["metrics"]
+    assert m["fid_proxy"]["value"] is m["fid_proxy"]["floor"] is m["kid"]["value"] is None
+    assert m["calibration"]["psnr"] == [None, 3.0]
+    assert results(tmp_path / "run")["evolution"][-1]["fid_proxy"] is None
+    assert main(["viz.curves", *out]) == 0
+    assert main(["report", *out]) == 0
+    # and a file as 0.1 wrote it
+    path = tmp_path / "run" / "logs" / "evaluation_results.json"
+    path.write_text(path.read_text().replace("null", "NaN"))
+    with pytest.raises(ValueError, match="NaN is not JSON"):
+        results(tmp_path / "run")
+    assert main(["viz.curves", *out]) == 0
+    assert main(["report", *out]) == 0
+    assert main(["eval", *out, *few, "--metrics", "diversity", "--num_steps", "2"]) == 0
+    results(tmp_path / "run")
 
 
 def test_few_samples_are_labelled(run, capsys):

@@ -23,7 +23,7 @@ from ddpm_nb.engine.checkpoint import load_checkpoint
 from ddpm_nb.engine.files import atomic_write
 from ddpm_nb.engine.folders import FolderData
 from ddpm_nb.trainer import LR_SCHEDULES, Callback
-from helpers.commands import ENV, SMALL, one_line
+from helpers.commands import ENV, SMALL, cli, one_line, script
 from helpers.tiny import StopAt, assert_same_run, image_folder, pixels, tiny_trainer
 
 # ---- kills
@@ -152,22 +152,8 @@ sys.exit(main(['train', *sys.argv[2:]]))
 )
 def test_signals_save_and_leave(tmp_path, signals, code, says):
     "In the middle of the fifth step's callbacks, so that it is certain which step is saved; several SIGTERMs are as good as one"
-    r = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            SIGNAL_AT,
-            signals,
-            *SMALL,
-            "--output_dir",
-            str(tmp_path),
-            "--training.max_steps",
-            "200",
-        ],
-        env=ENV,
-        capture_output=True,
-        text=True,
-    )
+    args = [*SMALL, "--output_dir", tmp_path, "--training.max_steps", 200]
+    r = script(SIGNAL_AT, signals, *args)
     assert r.returncode == code, r.stderr
     assert load_checkpoint(tmp_path / "ckpts" / "latest.pt")["step"] == 5
     assert (
@@ -187,9 +173,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_harms_nothing(tmp_path):
         "--training.checkpoint.every_steps",
         "4",
     ]
-    r = subprocess.run(
-        [sys.executable, "-c", SIGNAL_AT, "2,2", *args], env=ENV, capture_output=True, text=True
-    )
+    r = script(SIGNAL_AT, "2,2", *args)
     assert r.returncode == 130 and "Traceback" not in r.stderr
     assert load_checkpoint(tmp_path / "ckpts" / "latest.pt")["step"] in (4, 5)
 
@@ -254,12 +238,7 @@ def test_a_full_disk_loses_nothing(tmp_path):
     disk.mkdir()
 
     def run(out, *a):
-        return subprocess.run(
-            [sys.executable, "-m", "ddpm_nb.cli", "train", *DISK, "--output_dir", str(out), *a],
-            env=ENV,
-            capture_output=True,
-            text=True,
-        )
+        return cli("train", *DISK, "--output_dir", out, *a)
 
     assert run(tmp_path / "whole", "--training.checkpoint.every_steps", "4").returncode == 0
     size = sum(f.stat().st_size for f in (tmp_path / "whole" / "ckpts").iterdir())  # latest and ema
@@ -301,23 +280,8 @@ def test_a_file_that_may_not_grow(tmp_path):
     def limit():
         return resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
 
-    r = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "ddpm_nb.cli",
-            "train",
-            *DISK,
-            "--output_dir",
-            str(tmp_path),
-            "--training.checkpoint.every_steps",
-            "4",
-        ],
-        env=ENV,
-        capture_output=True,
-        text=True,
-        preexec_fn=limit,
-    )
+    every = ["--training.checkpoint.every_steps", "4"]
+    r = cli("train", *DISK, "--output_dir", tmp_path, *every, before=limit)
     assert r.returncode == 2 and len(one_line(r)) == 1, r.stderr
     assert "could not write" in r.stderr and "nothing had been saved yet" in r.stderr, r.stderr
     assert not list((tmp_path / "ckpts").iterdir())
@@ -341,20 +305,8 @@ def test_sampling_on_a_full_disk_says_so(tmp_path):
     def limit():
         return resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 
-    r = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "ddpm_nb.cli",
-            *"sample.grid --pretrained mnist --method ddim --num_steps 1".split(),
-            "--output_dir",
-            str(tmp_path),
-        ],
-        env=ENV,
-        capture_output=True,
-        text=True,
-        preexec_fn=limit,
-    )
+    args = "sample.grid --pretrained mnist --method ddim --num_steps 1".split()
+    r = cli(*args, "--output_dir", tmp_path, before=limit)
     assert (
         r.returncode == 2
         and len(one_line(r)) == 1
@@ -636,26 +588,9 @@ OWN = [
 def test_a_dead_worker_on_the_command_line_is_one_line_and_code_2(tmp_path):
     im = image_folder(tmp_path / "im")
     small = [a for a in SMALL if a not in ("--dataset.limit", "64")]
-    r = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            DEAD_WORKER,
-            *small,
-            *OWN,
-            "--dataset.root",
-            str(im),
-            "--output_dir",
-            str(tmp_path / "o"),
-            "--training.max_steps",
-            "20",
-            "--training.num_workers",
-            "1",
-        ],
-        env=ENV,
-        capture_output=True,
-        text=True,
-    )
+    flags = ["--training.max_steps", 20, "--training.num_workers", 1]
+    where = ["--dataset.root", im, "--output_dir", tmp_path / "o"]
+    r = script(DEAD_WORKER, *small, *OWN, *where, *flags)
     assert (
         r.returncode == 2
         and len(one_line(r)) == 1

@@ -172,7 +172,7 @@ def build(
         output_dir=config["output"]["dir"],
         seed=config["seed"],
         device=device or config["device"],
-        full_config=config,
+        full_config=config.to_dict(),
         sample_fn=grid_function(config, sampler, train_data.image_shape),
         callbacks=callbacks,
         progress=progress,

@@ -7,7 +7,6 @@ __all__ = ['command_config', 'check_writable', 'output_folder', 'checkpoint_path
            'require_same_network', 'sampling_model', 'sampler_args']
 
 # %% ../../nbs/lib/sources.ipynb #1eff74f0
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ import torch
 from .arguments import Request, takes_checkpoint, uses
 from .config import config_names, load_config
 from ..core import DDPMError, pick_device, require, seed_everything
-from ..engine.checkpoint import config_of_checkpoint, load_checkpoint, load_model
+from ..engine.checkpoint import build_model, config_of_checkpoint, read_checkpoint
 from ..engine.kernels import use_fast_kernels
 from ..pretrained import load_pretrained
 from ..schedules import DDPMSchedules
@@ -147,16 +146,15 @@ def sampling_model(
         return packaged_model(request)
     folder = output_folder(request)
     path = checkpoint_path(request, request.flags.get("checkpoint", "ema"))
-    checkpoint = load_checkpoint(path)
-    config = command_config(in_folder(request, folder), config_of_checkpoint(checkpoint))
+    checkpoint = read_checkpoint(path)
+    config = command_config(in_folder(request, folder), config_of_checkpoint(checkpoint.contents))
     seed_everything(config["seed"], config["deterministic"])
     weights = config["sampling"]["weights"]
-    model, schedules, _ = load_model(path, weights, pick_device(config["device"]))
+    model, schedules = build_model(checkpoint, weights, pick_device(config["device"]))
     if "config" in request.flags:
         require_same_network(config, path, model, schedules)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    origin = dict(checkpoint=str(path), checkpoint_sha256=sha256, weights=weights)
-    return Source(model, schedules, config, origin, checkpoint["step"])
+    origin = dict(checkpoint=str(path), checkpoint_sha256=checkpoint.sha256, weights=weights)
+    return Source(model, schedules, config, origin, checkpoint.contents["step"])
 
 # %% ../../nbs/lib/sources.ipynb #c2a67d66
 def sampler_args(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..core import DDPMError
-from ..settings import TRAINING_DEFAULTS
+from ..settings import OptimizerConfig
 
 # %% ../../nbs/lib/optim.ipynb #muon0002
 def newton_schulz(
@@ -116,7 +116,7 @@ def make_optimizer(
     optimizer: dict,  # the `training.optimizer` section
 ) -> torch.optim.Optimizer:
     "AdamW, Adam (both fused), Muon or SGD; raises `DDPMError` for another name"
-    cfg = {**TRAINING_DEFAULTS["optimizer"], **optimizer}
+    cfg = OptimizerConfig.of(optimizer)
     name = cfg["name"]
     if name == "sgd":
         return torch.optim.SGD(

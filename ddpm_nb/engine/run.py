@@ -41,7 +41,7 @@ class DDPMTrainer(Trainer):
         # held-out images; without them there is no validation loss and no `best.pt`
         val_data=None,
         loss=None,  # a `DDPMLoss`; default: mean squared error on what the model predicts
-        config: dict | None = None,  # the config's `training` section, see `TRAINING_DEFAULTS`
+        config: dict | None = None,  # the config's `training` section, see `TrainingConfig`
         output_dir: str | Path = "outputs",  # gets ckpts/, logs/ and grids/
         seed: int = 0,  # decides batches, noise, timesteps and dropout
         device: str | torch.device = "auto",  # see `pick_device`

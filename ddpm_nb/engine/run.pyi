@@ -23,7 +23,7 @@ class DDPMTrainer(Trainer):
         val_data: held-out images; without them there is no validation loss and no
             `best.pt`
         loss: a `DDPMLoss`; default: mean squared error on what the model predicts
-        config: the config's `training` section, see `TRAINING_DEFAULTS`
+        config: the config's `training` section, see `TrainingConfig`
         output_dir: gets ckpts/, logs/ and grids/
         seed: decides batches, noise, timesteps and dropout
         device: see `pick_device`
