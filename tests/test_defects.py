@@ -18,11 +18,11 @@ from ddpm_nb.errors import DDPMWarning
 from ddpm_nb.loss import DDPMLoss
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.schedules import DDPMSchedules
-from ddpm_nb.trainer import EMA, Callback, Trainer
+from ddpm_nb.trainer import EMA, Trainer
 from ddpm_nb.unet import Attention, ResBlock, UNetSmall
 from ddpm_nb.viz import plot_training_curves
 from helpers.commands import train
-from helpers.tiny import NET, tiny_data
+from helpers.tiny import NET, StopAt, tiny_data
 
 
 def trainer(out, epochs=2, data=None, **kw):
@@ -39,15 +39,6 @@ def trainer(out, epochs=2, data=None, **kw):
         )
         | kw,
     )
-
-
-class StopAt(Callback):
-    def __init__(self, n):
-        self.n = n
-
-    def after_step(self, trainer):
-        if trainer.step == self.n:
-            trainer.stop = KeyboardInterrupt()
 
 
 @pytest.mark.parametrize("name", [None, *config_names()])
