@@ -14,10 +14,11 @@ import warnings
 
 import torch
 import train_step
+
 from ddpm_nb.app.interop import to_diffusers
+from ddpm_nb.app.onnx import load_onnx, to_onnx
 from ddpm_nb.engine.compat import import_torchvision
 from ddpm_nb.pretrained import load_pretrained
-
 from ddpm_nb.sampler import DDPMSampler
 
 
@@ -49,6 +50,9 @@ def main():
     old, _ = load_pretrained("mnist")
     old.to(memory_format=torch.contiguous_format)
 
+    with tempfile.TemporaryDirectory() as d:
+        through_ort, _ = load_onnx(to_onnx(model, s, f"{d}/m.onnx"))
+
     def ours(m, method, steps):
         return lambda: sm.sample(m, (n, 1, 32, 32), method, steps)
 
@@ -58,6 +62,7 @@ def main():
         ),
         f"ddim, {k} steps": ours(model, "ddim", k),
         f"ddim, {k} steps, not channels_last": ours(old, "ddim", k),
+        f"ddim, {k} steps, onnxruntime": ours(through_ort, "ddim", k),
         f"ddpm, {k} steps": ours(model, "ddpm", k),
         f"dpmpp_2m, {k} steps": ours(model, "dpmpp_2m", k),
         f"heun, {k // 2} steps": ours(model, "heun", k // 2),
