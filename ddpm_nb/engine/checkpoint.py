@@ -45,7 +45,7 @@ def _damaged(path: Path, why: str) -> DDPMError:
     )
 
 
-def _check_contents(path: Path, contents):
+def _check_contents(path: Path, contents) -> None:
     "Raise `DDPMError` unless a file holds what `DDPMTrainer` saves"
     is_ours = isinstance(contents, dict) and contents.get("format") == "ddpm_nb"
     require(
@@ -60,8 +60,8 @@ def _check_contents(path: Path, contents):
 
 
 def read_checkpoint(
-    path,  # a `.pt` file written by `DDPMTrainer`
-    map_location="cpu",  # where its tensors go
+    path: str | Path,  # a `.pt` file written by `DDPMTrainer`
+    map_location: str | torch.device = "cpu",  # where its tensors go
 ) -> Checkpoint:
     "A verified checkpoint; raises `DDPMError` if missing, damaged, foreign or with code in it"
     path = Path(path)
@@ -90,8 +90,8 @@ def read_checkpoint(
 
 
 def load_checkpoint(
-    path,  # a `.pt` file written by `DDPMTrainer`
-    map_location="cpu",  # where its tensors go
+    path: str | Path,  # a `.pt` file written by `DDPMTrainer`
+    map_location: str | torch.device = "cpu",  # where its tensors go
 ) -> dict:
     "The contents of a checkpoint, plain values only; raises `DDPMError` as `read_checkpoint`"
     return read_checkpoint(path, map_location).contents
@@ -111,7 +111,7 @@ def _extra_average(contents: dict, decay: str) -> dict | None:
 def pick_weights(
     ck: dict,  # from `load_checkpoint`
     weights: str,  # 'ema', 'raw', or 'ema:DECAY' for one of training.ema.extra_decays
-    name="",  # for messages
+    name: str | Path = "",  # for messages
 ) -> dict:  # a state dict
     "One of the sets of weights that a checkpoint holds; raises `DDPMError` if it is not there"
     kind, _, decay = weights.partition(":")
@@ -146,7 +146,7 @@ def build_model(
     # 'ema' for the averaged weights, 'raw' for the last step's, 'ema:0.99' for one of the extra
     # averages
     weights: str = "ema",
-    device="cpu",  # where to put the model
+    device: str | torch.device = "cpu",  # where to put the model
 ) -> tuple[nn.Module, DDPMSchedules]:  # the model in eval mode
     "The model and schedules that a checkpoint holds; raises `DDPMError` if the weights don't fit"
     use_fast_kernels()
@@ -163,9 +163,9 @@ def build_model(
 
 
 def load_model(
-    path,  # a checkpoint
+    path: str | Path,  # a checkpoint
     weights: str = "ema",  # 'ema', 'raw', or 'ema:0.99', see `build_model`
-    device="cpu",  # where to put the model
+    device: str | torch.device = "cpu",  # where to put the model
 ) -> tuple[nn.Module, DDPMSchedules, dict]:  # the dict: the checkpoint's contents
     "The model in a checkpoint file; raises `DDPMError` as `read_checkpoint` and `build_model`"
     ck = read_checkpoint(path)
