@@ -17,6 +17,7 @@ import torch
 import train_step
 
 from ddpm_nb.app.interop import to_diffusers
+from ddpm_nb.app.onnx import load_onnx, to_onnx
 from ddpm_nb.engine.compat import import_torchvision
 from ddpm_nb.engine.kernels import use_fast_kernels, use_plain_kernels
 from ddpm_nb.pretrained import load_pretrained
@@ -42,6 +43,8 @@ def contenders(n, k):
     pipe = their_pipeline(model, schedules)
     contiguous, _ = load_pretrained("mnist")
     contiguous.to(memory_format=torch.contiguous_format)
+    with tempfile.TemporaryDirectory() as d:
+        through_ort, _ = load_onnx(to_onnx(model, schedules, f"{d}/m.onnx"))
 
     def ours(method, steps, model=model, use_kernels=use_fast_kernels):
         def sample():
@@ -58,6 +61,7 @@ def contenders(n, k):
         f"ddim, {k} steps": ours("ddim", k),
         f"ddim, {k} steps, plain kernels": ours("ddim", k, use_kernels=use_plain_kernels),
         f"ddim, {k} steps, not channels_last": ours("ddim", k, contiguous),
+        f"ddim, {k} steps, onnxruntime": ours("ddim", k, through_ort),
         f"ddpm, {k} steps": ours("ddpm", k),
         f"dpmpp_2m, {k} steps": ours("dpmpp_2m", k),
         f"heun, {k // 2} steps": ours("heun", k // 2),

@@ -1,5 +1,6 @@
 """Where the names of 0.1 live now. Old import paths keep working, with a `DeprecationWarning`."""
 
+import sys
 import warnings
 from functools import wraps
 from importlib import import_module
@@ -25,7 +26,8 @@ MOVED = {
         ),
     },
     "trainer": {
-        "settings": "TRAINING_DEFAULTS check_ranges training_config",
+        "loop": "cpu_has_bf16",
+        "settings": "LR_SCHEDULES TRAINING_DEFAULTS check_ranges training_config",
         "engine.files": (
             "SEAL=CHECKSUM_PREFIX BROKEN_ZIP whole_digest=sha256_without_comment "
             "seal=append_checksum damage=find_corruption whole_ones=intact_checkpoints "
@@ -35,7 +37,7 @@ MOVED = {
         "engine.optim": "orthogonalize=newton_schulz Muon make_optimizer",
         "engine.callbacks": (
             "peak_memory MetricsLog Validate EarlyStop SampleGrids Checkpoints "
-            "StopOnSignal Progress standard_callbacks"
+            "StopOnSignal Progress standard_callbacks out_of_patience"
         ),
         "engine.failures": "failures_named=translate_errors",
         "engine.distributed": (
@@ -73,15 +75,11 @@ MOVED = {
         "engine.animation": "save_grid trajectory_frames caption_frame save_gif save_mp4",
     },
     "config": {
-        "app.config_schema": (
-            "RULES Key bounds_text as_type coerce signature_keys apply_rules "
-            "sampling_keys evaluation_keys logging_keys config_schema "
-            "leaves=flatten_schema"
-        ),
         "app.config": (
-            "check suggest read_yaml config_names read_config parse_text override "
-            "take_over=fill_shared agree=cross_validate load_config config_yaml"
+            "read_yaml config_names read_config parse_text override take_over=fill_shared "
+            "load_config config_yaml"
         ),
+        "sections": "Key=Setting as_type coerce=check_value",
     },
     "report": {
         "app.report_tables": (
@@ -99,23 +97,25 @@ MOVED = {
         "pretrained": "pretrained_names load_pretrained",
     },
     "cli": {
-        "app.arguments": (
-            "COMMANDS EVERYWHERE FLAGS SWITCHES uses flag_key flags_of UsageError parse help_text"
-        ),
+        "app.arguments": "COMMANDS EVERYWHERE FLAGS uses flags_of UsageError parse help_text",
         "app.sources": (
-            "settings check_writable checkpoint_path packaged_model "
+            "settings=command_config check_writable checkpoint_path packaged_model "
             "check_same=require_same_network sampling_model sampler_args"
         ),
         "engine.trackers": "Track trackers",
-        "app.command_train": ("restarted own_checkpoints train_config run_training cmd_train"),
+        "app.command_train": "restarted own_checkpoints train_config run_training cmd_train=train",
         "app.recipes": "start_from",
         "app.command_sample": (
-            "picture_path=image_path cmd_sample noise_behind read_picture=read_user_image "
-            "read_mask data_for source_images cmd_from_images"
+            "picture_path=image_path noise_behind=invert_images read_picture=read_user_image"
         ),
+        "app.command_edit": "read_mask data_for source_images",
         "app.results": "read_results result_name main_numbers training_step",
-        "app.command_eval": "eval_plan eval_data cmd_eval",
-        "app.commands": "cmd_viz cmd_neighbours cmd_features cmd_export cmd_import cmd_demo",
+        "app.command_eval": "eval_plan cmd_eval=evaluate_run",
+        "app.commands": (
+            "cmd_neighbours=viz_neighbours cmd_features=features_train cmd_export=export "
+            "cmd_import=import_model cmd_demo=demo"
+        ),
+        "cli": "run=dispatch stopped=stopped_message",
     },
     "widgets": {
         "app.panels": (
@@ -128,13 +128,36 @@ MOVED = {
     },
     "unet": {
         "unet": "Level=Stage down_path=build_encoder up_path=build_decoder",
-        "unet_checks": "unet_levels=unet_stages check_unet_config",
+        "unet_checks": "unet_levels=unet_stages",
         "engine.kernels": "NormSiLU",
     },
 }
 
 # old module: {name that is gone: what to use instead}
+_SECTIONS = "the classes of the sections state every key; see ddpm_nb.settings and run_settings"
 GONE = {
+    "config": {
+        **dict.fromkeys(
+            "RULES signature_keys apply_rules sampling_keys evaluation_keys logging_keys".split(),
+            _SECTIONS,
+        ),
+        "config_schema": f"{_SECTIONS}, and ddpm_nb.sections.all_settings(Config) for all of them",
+        "leaves": "see ddpm_nb.sections.all_settings",
+        "bounds_text": "see ddpm_nb.sections.Setting.range_text",
+        "check": "see ddpm_nb.run_settings.Config.complete",
+        "agree": "see ddpm_nb.run_settings.Config.validate",
+        "suggest": "see ddpm_nb.sections.unknown_key",
+    },
+    "unet": {"check_unet_config": "see ddpm_nb.settings.ModelConfig.complete"},
+    "cli": {
+        "make_trainer": "build(config).trainer; see ddpm_nb.app.recipes.build",
+        "SWITCHES": "see ddpm_nb.app.arguments.FLAGS",
+        "flag_key": "see ddpm_nb.app.arguments.key_of_short_name",
+        "cmd_sample": "see sample_grid, sample_trajectory, … in ddpm_nb.app.command_sample",
+        "cmd_from_images": "see sample_inpainting, sample_edit in ddpm_nb.app.command_edit",
+        "eval_data": "see ddpm_nb.app.command_edit.data_for",
+        "cmd_viz": "see viz_curves, viz_schedules, report in ddpm_nb.app.commands",
+    },
     "report": {
         "markdown_html": "both forms are made from templates; see ddpm_nb.app.report.make_report",
     },
@@ -162,6 +185,11 @@ def moved(
 ):  # a function for `module.__getattr__` (PEP 562)
     "Look old names up in their new module, with a warning that says where they are"
     homes = new_home(module.rpartition("ddpm_nb.")[2])
+    namespace = vars(sys.modules[module])
+    for name in homes:
+        # `@patch` leaves None behind under the name of the method it adds
+        if name in namespace and namespace[name] is None:
+            del namespace[name]
 
     def __getattr__(name):
         if name == "__all__" and not _has_code(module):

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from .core import require
 from .schedules import DDPMSchedules, parameterization_of
+from .sections import checks_arguments
+from .settings import LossConfig
 
 # %% ../nbs/04_loss.ipynb #0ace8f0a
 def distance(
@@ -71,6 +73,7 @@ class LossOutput(NamedTuple):
 class DDPMLoss:
     "The training loss, for any model, target, distance and weighting"
 
+    @checks_arguments(LossConfig)
     def __init__(
         self,
         schedules: DDPMSchedules,  # how noise is mixed in
@@ -84,16 +87,6 @@ class DDPMLoss:
         # weight of the bound beside the simple loss, for models that learn their variance
         lambda_vlb: float = 0.001,
     ):
-        require(
-            type in ("l2", "l1", "huber", "vlb"),
-            f"loss.type: {type!r}; expected l2, l1, huber or vlb",
-        )
-        require(
-            type != "vlb" or weighting == "uniform",
-            f"loss.weighting: {weighting!r}, but the bound (loss.type vlb) has weights of its own; set it to uniform",
-        )
-        require(lambda_vlb >= 0, f"loss.lambda_vlb: {lambda_vlb}; expected 0 or more")
-        require(huber_delta > 0, f"loss.huber_delta: {huber_delta}; expected more than 0")
         self.schedules, self.type, self.huber_delta, self.lambda_vlb = (
             schedules,
             type,

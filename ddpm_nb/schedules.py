@@ -15,6 +15,8 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .core import DDPMError, model_attribute, require
+from .sections import checks_arguments
+from .settings import SchedulesConfig
 
 # %% ../nbs/01_schedules.ipynb #851a9941
 def linear_betas(
@@ -129,6 +131,7 @@ PARAMETERIZATIONS = ("eps", "x0", "v")
 class DDPMSchedules(nn.Module):
     "The noise schedule and every table derived from it; index t runs from 0 to T-1, the paper's t minus one"
 
+    @checks_arguments(SchedulesConfig, unless="betas")
     def __init__(
         self,
         schedule: str = "linear",  # 'linear', 'cosine' or 'sigmoid'
@@ -160,14 +163,6 @@ class DDPMSchedules(nn.Module):
         "The betas that the config's words stand for"
         c = self.config
         kind, T = c["schedule"], c["timesteps"]
-        require(
-            isinstance(T, int) and T >= 2,
-            f"schedules.timesteps: {T!r}; expected an integer of 2 or more",
-        )
-        require(
-            kind in ("linear", "cosine", "sigmoid"),
-            f"schedules.schedule: {kind!r}; expected linear, cosine or sigmoid",
-        )
         if kind == "linear":
             b = linear_betas(T, c["beta_start"], c["beta_end"])
         elif kind == "cosine":

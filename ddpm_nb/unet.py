@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .core import require
+from .sections import checks_arguments
+from .settings import ModelConfig
 from .time_embedding import TimeEmbedding
-from .unet_checks import check_unet_config, check_unet_input, unet_stages
+from .unet_checks import check_unet_input, unet_stages
 
 # %% ../nbs/03_unet.ipynb #cf2e489c
 def norm_silu(
@@ -248,6 +250,7 @@ def build_decoder(
 class UNetSmall(nn.Module):
     "DDPM's UNet: encoder, middle, decoder, skip connections; weights named as in `UNet2DModel`"
 
+    @checks_arguments(ModelConfig)
     def __init__(
         self,
         image_size: int = 32,  # height and width it is made for; fixes where attention sits
@@ -271,7 +274,6 @@ class UNetSmall(nn.Module):
         norm_eps: float = 1e-5,  # GroupNorm adds it to the variance; google/ddpm-cifar10-32: 1e-6
     ):
         arguments = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
-        check_unet_config(arguments)
         stages = unet_stages(
             image_size, base_channels, channel_mults, attention_resolutions, num_groups
         )

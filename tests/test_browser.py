@@ -1,6 +1,8 @@
-"""The playground as a person meets it: voila serves it on 127.0.0.1, a real Chromium moves its sliders and presses its buttons.
+"""The playground as a person meets it: served by voila on 127.0.0.1, used in a real Chromium.
 
-Needs Chromium (on Debian: apt-get install chromium) and the extra `playground`; without, everything here is skipped and says so."""
+Needs Chromium (on Debian: apt-get install chromium), playwright and the extra `playground`;
+without, everything here is skipped and says so.
+"""
 
 import importlib.util
 import json
@@ -15,23 +17,20 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import browser
 import pytest
 
+import browser
+
 root = Path(__file__).resolve().parent.parent
-missing = [
-    m
-    for m in ("voila", "jupyterlab", "anywidget", "ipywidgets", "websocket")
-    if not importlib.util.find_spec(m)
-]
-why = (
-    "no Chromium here; on Debian: apt-get install chromium"
-    if not browser.find()
-    else f"not installed: {', '.join(missing)}"
-)
+needed = ("voila", "jupyterlab", "anywidget", "ipywidgets", "playwright")
+missing = [name for name in needed if not importlib.util.find_spec(name)]
+why = f"not installed: {', '.join(missing)}"
+if not browser.find():
+    why = "no Chromium here; on Debian: apt-get install chromium"
 pytestmark = pytest.mark.skipif(not browser.find() or bool(missing), reason=why)
 # voila asks a font of icons from elsewhere, which no panel uses; the tests run without network
 HARMLESS = ("fontawesome", "favicon")
+SECONDS = 1000  # playwright counts milliseconds
 
 
 @contextmanager
@@ -83,142 +82,197 @@ def served():
 
 
 @pytest.fixture(scope="module")
-def page(served):
-    "A browser with all six panels on show"
-    with browser.Browser(timeout=120) as b:
-        b.open(served)
-        b.wait(
-            "document.querySelectorAll('.ddpm-playground img').length == 6 && document.querySelectorAll('.pg-says').length == 6"
-        )
+def chromium():
+    "A browser for all tests of this module"
+    with browser.chromium() as b:
         yield b
 
 
+def new_page(chromium, width, height, seconds=120):
+    "A page of its own profile that waits so long for what it is asked for"
+    page = chromium.new_page(viewport=dict(width=width, height=height))
+    page.set_default_timeout(seconds * SECONDS)
+    return page
+
+
+def wait_for_count(page, selector, count, seconds=120):
+    "Wait until so many elements are there"
+    from playwright.sync_api import expect
+
+    expect(page.locator(selector)).to_have_count(count, timeout=seconds * SECONDS)
+
+
+@pytest.fixture(scope="module")
+def opened(chromium, served):
+    "A page with all six panels on show, and a list of the errors in its console"
+    page = new_page(chromium, 1280, 900)
+    errors = browser.collect_errors(page)
+    page.goto(served)
+    wait_for_count(page, ".ddpm-playground img", 6)
+    wait_for_count(page, ".pg-says", 6)
+    yield page, errors
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def page(opened):
+    "A page with all six panels on show"
+    return opened[0]
+
+
 class Panel:
-    "One panel of the page, as seen: its picture, its sentence, its controls"
+    "One panel of the page, as seen: its image, its sentence, its controls"
 
     def __init__(self, page, name):
-        self.page, self.sel = page, f".pg-{name}"
+        self.page = page
+        self.root = page.locator(f".pg-{name}")
+        self.status = self.root.get_by_role("status")
 
     @property
-    def picture(self):
-        return self.page.js(f"document.querySelector('{self.sel} img').src")
+    def image(self):
+        "The image on show, as a data URL"
+        return self.root.locator("img").get_attribute("src")
 
     @property
     def says(self):
-        return self.page.js(f"document.querySelector('{self.sel} [role=status]').innerText")
+        "The sentence under it"
+        return self.status.inner_text()
 
     @property
-    def wrong(self):
-        return self.page.js(f"!!document.querySelector('{self.sel} .pg-error')")
+    def is_wrong(self):
+        "Whether that is an error"
+        return self.root.locator(".pg-error").count() > 0
 
     def control(self, label, inside):
-        "Mark the control with this label, and return a selector of what is `inside` it"
-        return self.mark(
-            f"""(([...document.querySelectorAll('{self.sel} .widget-label')].find(e => e.innerText.trim() == '{label}')
-            || document.body).parentElement.querySelector('{inside}'))""",
-            f"control {label!r} with {inside}",
-        )
-
-    def mark(self, code, what):
-        "Mark the element that `code` finds, and return a selector of it"
-        ok = self.page.js(f"""(() => {{ const e = {code}; if (!e) return false; e.setAttribute('data-now', '');
-            document.querySelectorAll('[data-now]').forEach(x => x === e || x.removeAttribute('data-now')); return true }})()""")
-        assert ok, f"{self.sel} has no {what}"
-        return "[data-now]"
+        "What is `inside` the control with this label"
+        exactly = re.compile(rf"^\s*{re.escape(label)}\s*$")
+        labels = self.root.locator(".widget-label").filter(has_text=exactly)
+        return labels.first.locator("xpath=..").locator(inside)
 
     def slide(self, label, times, key="ArrowRight"):
         "Take hold of a slider's handle, and move it by keys"
-        h = self.control(label, ".noUi-handle")
-        self.page.click(h)
-        self.page.js(f"document.querySelector('{h}').focus()")
-        self.page.key(key, times)
+        handle = self.control(label, ".noUi-handle")
+        handle.click()
+        handle.focus()
+        for _ in range(times):
+            self.page.keyboard.press(key)
 
     def shown(self, label):
-        return self.page.js(
-            f"document.querySelector('{self.control(label, '.widget-readout')}').innerText"
-        )
+        "The number beside a slider"
+        return self.control(label, ".widget-readout").inner_text()
 
     def choose(self, label, value):
-        sel = self.control(label, "select")
-        self.page.js(
-            f"(() => {{ const e = document.querySelector('{sel}'); e.value = '{value}'; "
-            "e.dispatchEvent(new Event('change', {bubbles: true})) })()"
-        )
+        "Choose from a drop-down list"
+        self.control(label, "select").select_option(value)
+
+    def type(self, label, text):
+        "Replace what is in an input field, and leave it"
+        field = self.control(label, "input")
+        field.fill(text)
+        field.press("Enter")
+        field.blur()
 
     def press(self, text):
-        find = f"[...document.querySelectorAll('{self.sel} button')].find(e => e.innerText.trim().startsWith('{text}'))"
-        self.page.click(self.mark(find, f"button {text!r}"))
+        "Press the button whose text starts so"
+        starts = re.compile(rf"^\s*{re.escape(text)}")
+        self.root.locator("button").filter(has_text=starts).first.click()
 
     def until(self, pattern, timeout=60):
         "Wait until the sentence fits; the match"
-        return self.page.until(
-            lambda: re.search(pattern, self.says),
-            f"{self.sel} to say {pattern!r}, it says {self.says!r}",
-            timeout,
-        )
+        from playwright.sync_api import expect
+
+        expect(self.status).to_have_text(re.compile(pattern), timeout=timeout * SECONDS)
+        found = re.search(pattern, self.says)
+        assert found, self.says
+        return found
+
+    def draw(self, points):
+        "Draw on the canvas with the mouse, through points given as shares of its size"
+        canvas = self.root.locator("canvas")
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+        self.page.mouse.move(*places[0])
+        self.page.mouse.down()
+        for place in places[1:]:
+            self.page.mouse.move(*place)
+        self.page.mouse.up()
+
+    def pixel(self, x, y):
+        "Red, green and blue of the canvas, at shares of its width and height"
+        code = """(c, [x, y]) => {
+            const d = c.getContext('2d').getImageData(x*c.width, y*c.height, 1, 1).data;
+            return [d[0], d[1], d[2]] }"""
+        return self.root.locator("canvas").evaluate(code, [x, y])
 
 
 def test_schedule_follows_its_sliders(page):
     from ddpm_nb.schedules import DDPMSchedules
 
     p = Panel(page, "schedule")
-    before = p.picture
-    assert p.shown("t") == "250" and p.says.startswith("t = 250 of 1000")
+    before = p.image
+    assert p.shown("t") == "250"
+    assert p.says.startswith("t = 250 of 1000")
     t0 = time.monotonic()
     p.slide("t", 5)
     p.until("t = 255 of 1000")
     took = time.monotonic() - t0
-    assert p.shown("t") == "255" and p.picture != before
+    assert p.shown("t") == "255"
+    assert p.image != before
     d = DDPMSchedules("cosine", 1000)
-    assert f"SNR {d.snr[255]:.4g}" in p.says
-    print(f"five key presses and the last picture: {took:.2f} s")
-    before = p.picture
+    assert f"SNR {d.get_buffer('snr')[255]:.4g}" in p.says
+    print(f"five key presses and the last image: {took:.2f} s")
+    before = p.image
     p.choose("schedule", "linear")
-    p.until(f"SNR {DDPMSchedules('linear', 1000).snr[255]:.4g}".replace(".", r"\."))
-    assert p.picture != before and not p.wrong
+    linear = DDPMSchedules("linear", 1000).get_buffer("snr")[255]
+    p.until(f"SNR {linear:.4g}".replace(".", r"\."))
+    assert p.image != before
+    assert not p.is_wrong
 
 
 def test_denoiser_gets_worse_with_t(page):
+    "A little with a few steps, by more than 8 dB where only noise is left"
     p = Panel(page, "denoise")
-    before = p.picture
-    low = float(p.until(r"t = 400, .* PSNR ([\d.]+) dB, where")[1])
+    before = p.image
+    sentence = r".* PSNR ([\d.]+) dB, where"
+    at_400 = float(p.until(f"t = 400, {sentence}")[1])
     p.slide("t", 3, "PageUp")
-    high = p.until(r"t = (?!400)(\d+), .* PSNR ([\d.]+) dB, where")
-    page.until(lambda: f"t = {p.shown('t')}," in p.says, "sentence and slider to agree")
-    assert int(p.shown("t")) > 400 and p.picture != before and float(high[2]) < low + 3
+    p.until(f"t = (?!400)\\d+, {sentence}")
+    t = p.shown("t")
+    soon = float(p.until(f"t = {t}, {sentence}")[1])
+    assert int(t) > 400
+    assert p.image != before
+    assert soon < at_400 + 0.5
+    p.slide("t", 1, "End")
+    at_999 = float(p.until(f"t = 999, {sentence}")[1])
+    assert at_999 < at_400 - 8
+    print(f"PSNR {at_400} at t = 400, {soon} at t = {t}, {at_999} at t = 999")
 
 
 def test_bench_samples_what_is_asked(page):
     p = Panel(page, "bench")
-    before = p.picture
-    page.type(p.control("seed", "input"), "5")
+    before = p.image
+    p.type("seed", "5")
     p.press("Sample")
     p.until(r"dpmpp_2m, 10 steps, seed 5: 16 digits in [\d.]+ s")
-    after = p.picture
-    assert after != before and not p.wrong
+    after = p.image
+    assert after != before
+    assert not p.is_wrong
     p.choose("method", "ddim")
     p.choose("label", "3")
     p.press("Sample")
     p.until("ddim, 10 steps, seed 5: 16 digits")
-    assert p.picture != after
+    assert p.image != after
 
 
 def test_trajectory_scrubs(page):
     p = Panel(page, "trajectory")
-    at = int(re.match(r"Step (\d+) of 20", p.says)[1])
-    before = p.picture
+    at = int(p.until(r"^Step (\d+) of 20")[1])
+    before = p.image
     p.slide("step", 2)
     p.until(f"Step {at + 2} of 20")
-    assert p.shown("step") == str(at + 1) and p.picture != before  # the slider counts from 0
-
-
-def pixel(page, x, y):
-    "Red, green and blue of the canvas, at shares of its width and height"
-    return page.js(
-        f"""(() => {{ const c = document.querySelector('.pg-edit canvas');
-            const d = c.getContext('2d').getImageData({x}*c.width, {y}*c.height, 1, 1).data;
-            return [d[0], d[1], d[2]] }})()"""
-    )
+    assert p.shown("step") == str(at + 1)  # the slider counts from 0
+    assert p.image != before
 
 
 def test_drawing_is_edited(page):
@@ -227,46 +281,55 @@ def test_drawing_is_edited(page):
     p.press("Clear")
     p.press("Go")
     p.until("canvas is empty")
-    assert p.wrong
-    before = p.picture
-    page.drag(".pg-edit canvas", [(0.5, 0.2), (0.5, 0.4), (0.5, 0.6), (0.5, 0.8)])
-    assert pixel(page, 0.5, 0.5)[0] > 200
+    assert p.is_wrong
+    before = p.image
+    p.draw([(0.5, 0.2), (0.5, 0.4), (0.5, 0.6), (0.5, 0.8)])
+    assert p.pixel(0.5, 0.5)[0] > 200
     p.press("Go")
     p.until("varied with strength 0.50, 4 times")
-    assert p.picture != before and not p.wrong
-    before = p.picture
+    assert p.image != before
+    assert not p.is_wrong
+    before = p.image
     p.press("Hole: right half")
     p.press("fill the hole")
     p.press("Go")
     p.until("hole of 512 pixels filled")
-    assert p.picture != before
-    # the eraser takes ink and hole away, and Python knows of both
-    before = p.picture
+    assert p.image != before
+
+
+def test_the_eraser_takes_ink_and_hole(page):
+    "In one stroke, and Python knows of both"
+    p = Panel(page, "edit")
+    p.press("Clear")
+    p.press("pen")
+    p.draw([(0.4, 0.5), (0.8, 0.5)])
+    p.press("Hole: right half")
+    p.press("fill the hole")
     p.press("eraser")
-    page.wait("!!document.querySelector('.pg-edit canvas[data-tool=eraser]')")
-    page.drag(".pg-edit canvas", [(0.9, 0.2), (0.9, 0.8)])
-    assert pixel(page, 0.9, 0.5) == [0, 0, 0]
+    page.locator(".pg-edit canvas[data-tool=eraser]").wait_for()
+    p.draw([(0.75, 0.5), (0.76, 0.5)])  # there are both
+    assert p.pixel(0.75, 0.5) == [0, 0, 0]
     p.press("Go")
     filled = int(p.until(r"hole of (?!512)(\d+) pixels filled")[1])
-    assert 300 < filled < 500
-    page.drag(".pg-edit canvas", [(0.4, 0.5), (0.6, 0.5)])
-    assert pixel(page, 0.5, 0.5) == [0, 0, 0]
-    p.press("Go")
-    p.until(rf"hole of (?!512|{filled})\d+ pixels filled")
+    assert 450 < filled < 500
+    # and the ink beside the hole
+    assert p.pixel(0.45, 0.5)[0] > 200
+    p.draw([(0.45, 0.5), (0.46, 0.5)])
+    assert p.pixel(0.45, 0.5) == [0, 0, 0]
 
 
 def test_training_runs_beside_the_others(page):
     p, other = Panel(page, "live"), Panel(page, "schedule")
-    blank = p.picture
+    blank = p.image
     p.press("Train")
     p.until(r"[1-9]\d* steps, \d+ images/s, loss [\d.]+", 120)
-    assert p.picture != blank
-    before = other.picture
+    assert p.image != blank
+    before = other.image
     t = int(other.shown("t"))
     t0 = time.monotonic()
     other.slide("t", 1)
     other.until(f"t = {t + 1} of")
-    assert other.picture != before
+    assert other.image != before
     print(f"a slider while training: {time.monotonic() - t0:.2f} s")
     p.press("Stop")
     p.until("steps, .* Done")
@@ -275,29 +338,38 @@ def test_training_runs_beside_the_others(page):
     assert p.says == seen  # it did stop
 
 
-def test_no_console_error_and_no_traceback(page):
-    assert page.errors(HARMLESS) == []
-    assert page.js("document.body.innerText.includes('Traceback')") is False
+def test_no_console_error_and_no_traceback(opened):
+    page, errors = opened
+    page.wait_for_timeout(100)
+    assert [e for e in errors if not any(word in e for word in HARMLESS)] == []
+    assert "Traceback" not in page.locator("body").inner_text()
 
 
-def test_on_a_phone(served):
+def test_on_a_phone(chromium, served):
     "At 400 pixels nothing sticks out to the right"
-    with browser.Browser(400, 800, timeout=120) as b:
-        b.open(served)
-        b.wait("document.querySelectorAll('.ddpm-playground img').length == 6")
-        edges = "[...document.querySelectorAll('.ddpm-playground img, .ddpm-playground canvas')].map(e => e.getBoundingClientRect().right)"
-        assert max(b.js(edges)) <= 400
+    page = new_page(chromium, 400, 800)
+    page.goto(served)
+    wait_for_count(page, ".ddpm-playground img", 6)
+    edges = page.evaluate(
+        """[...document.querySelectorAll('.ddpm-playground img, .ddpm-playground canvas')]
+        .map(e => e.getBoundingClientRect().right)"""
+    )
+    assert len(edges) == 7
+    assert max(edges) <= 400
+    page.close()
 
 
-def test_in_jupyterlab(tmp_path):
-    "Opened in JupyterLab and run from its menu, a copy of the notebook shows living panels, and its picture follows the slider"
+# all cells stay in the page, on screen or not; no questions about news
+LAB_SETTINGS = {
+    "notebook-extension/tracker": dict(windowingMode="none"),
+    "apputils-extension/notification": dict(fetchNews="false", checkForUpdates=False),
+}
+
+
+def test_in_jupyterlab(chromium, tmp_path):
+    "Opened in JupyterLab and run from its menu, a copy of the notebook shows live panels"
     shutil.copy(root / "nbs" / "playground.ipynb", tmp_path)
-    # all cells stay in the page, on screen or not
-    quiet = {
-        "notebook-extension/tracker": dict(windowingMode="none"),
-        "apputils-extension/notification": dict(fetchNews="false", checkForUpdates=False),
-    }
-    for name, settings in quiet.items():
+    for name, settings in LAB_SETTINGS.items():
         f = tmp_path / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         f.parent.mkdir(parents=True)
         f.write_text(json.dumps(settings))
@@ -308,39 +380,28 @@ def test_in_jupyterlab(tmp_path):
         "--allow-root",
         f"--LabApp.user_settings_dir={tmp_path / 'settings'}",
     ]
-    with (
-        serving(tmp_path, "jupyterlab", *where) as url,
-        browser.Browser(1280, 900, timeout=90) as b,
-    ):
-        b.open(f"{url}lab/tree/playground.ipynb")
-        b.wait(
-            "document.querySelectorAll('.jp-Notebook .jp-Cell').length > 3 && !document.querySelector('#jupyterlab-splash')"
-        )
+    idle = "document.querySelector('#jp-main-statusbar').innerText.includes('| Idle')"
+    with serving(tmp_path, "jupyterlab", *where) as url:
+        page = new_page(chromium, 1280, 900, 90)
+        page.goto(f"{url}lab/tree/playground.ipynb")
+        page.wait_for_function("document.querySelectorAll('.jp-Notebook .jp-Cell').length > 3")
+        wait_for_count(page, "#jupyterlab-splash", 0)
         # into the notebook, which then is the current one
-        b.click(".jp-Notebook .jp-Cell .jp-InputArea-prompt")
+        page.locator(".jp-Notebook .jp-Cell .jp-InputArea-prompt").first.click()
         # its kernel is there
-        b.wait("document.querySelector('#jp-main-statusbar').innerText.includes('| Idle')")
-
-        def item(sel, text):
-            return (
-                f"[...document.querySelectorAll('{sel}')].find(e => e.innerText.trim() == '{text}')"
-            )
-
-        lab = Panel(b, "schedule")
-        for sel, text in (
+        page.wait_for_function(idle)
+        for selector, text in (
             (".lm-MenuBar-itemLabel", "Run"),
             (".lm-Menu-itemLabel", "Run All Cells"),
         ):
-            b.wait(f"!!({item(sel, text)})")
-            b.click(lab.mark(item(sel, text), text))
-        b.wait(
-            "document.querySelectorAll('.ddpm-playground img').length == 6 && !!document.querySelector('.pg-schedule .noUi-handle')"
-        )
-        b.wait("document.querySelector('#jp-main-statusbar').innerText.includes('| Idle')")
-        before = lab.picture
+            page.locator(selector).get_by_text(text, exact=True).click()
+        wait_for_count(page, ".ddpm-playground img", 6)
+        page.locator(".pg-schedule .noUi-handle").first.wait_for()
+        page.wait_for_function(idle)
+        lab = Panel(page, "schedule")
+        before = lab.image
         lab.slide("t", 3)
         lab.until("t = 253 of 1000")
-        assert lab.picture != before
-        assert (
-            b.js("document.querySelector('.jp-Notebook').innerText.includes('Traceback')") is False
-        )
+        assert lab.image != before
+        assert "Traceback" not in page.locator(".jp-Notebook").inner_text()
+        page.close()

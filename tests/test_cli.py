@@ -18,61 +18,18 @@ from ddpm_nb.app.config import load_config
 from ddpm_nb.app.recipes import build
 from ddpm_nb.cli import main
 from ddpm_nb.engine.checkpoint import load_checkpoint, load_model
-
-SMALL = "--dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions [] --model.num_groups 4 --schedules.timesteps 20 --batch_size 8 --training.validation.num_images 16 --training.sampling.every_steps 0".split()
-ENV = dict(os.environ, OMP_NUM_THREADS="1")
-
-
-def proc(*a, **kw):
-    return subprocess.run(
-        [sys.executable, "-m", "ddpm_nb.cli", *map(str, a)],
-        capture_output=True,
-        text=True,
-        env=ENV,
-        **kw,
-    )
-
-
-def train(out, *a):
-    return [
-        "train",
-        "--config",
-        "mnist_tiny",
-        "--device",
-        "cpu",
-        "--output_dir",
-        str(out),
-        *SMALL,
-        *map(str, a),
-    ]
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    d = tmp_path_factory.mktemp("run")
-    assert main(train(d, "--training.max_steps", 4)) == 0
-    return d
-
-
-def refused(capsys, says, *a):
-    "One line on stderr, exit code 2"
-    assert main([str(x) for x in a]) == 2
-    err = [l for l in capsys.readouterr().err.replace("\r", "\n").split("\n") if l.strip()]
-    assert (
-        len([l for l in err if l.startswith("ddpm-nb: error: ")]) == 1
-        and err[-1].startswith("ddpm-nb: error: ")
-        and "Traceback" not in "\n".join(err)
-    ), err
-    assert says in err[-1], err[-1]
+from helpers.commands import ENV, cli, files, python, refused, start, train_args
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys; from ddpm_nb.cli import main; main(['--help']); main(['train', '--help']); print(sorted({'torch', 'numpy', 'matplotlib', 'yaml'} & set(sys.modules)))"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        .stdout.strip()
-        .endswith("[]")
-    )
+    code = """
+import sys
+from ddpm_nb.cli import main
+main(["--help"])
+main(["train", "--help"])
+print(sorted({"torch", "numpy", "matplotlib", "yaml"} & set(sys.modules)))
+"""
+    assert python("-c", code).stdout.strip().endswith("[]")
 
 
 @pytest.mark.parametrize(
@@ -100,14 +57,14 @@ def test_help_imports_nothing_heavy():
 )
 def test_bad_training_input(tmp_path, capsys, says, args):
     out = tmp_path / "o"
-    refused(capsys, says, *train(out), *args)
-    assert not list(out.rglob("*.pt")) if out.exists() else True
+    refused(capsys, says, *train_args(out), *args)
+    assert not list(tmp_path.rglob("*.pt"))
 
 
 def test_exit_code_and_one_line_in_a_real_process():
-    r = proc("train", "--config", "mnits")
+    r = python("-m", "ddpm_nb.cli", "train", "--config", "mnits")
     assert r.returncode == 2 and r.stdout == "" and len(r.stderr.strip().split("\n")) == 1
-    assert proc("trian").returncode == 2
+    assert cli("trian").returncode == 2
 
 
 def test_bad_checkpoints(tmp_path, capsys, run):
@@ -142,29 +99,13 @@ def test_bad_checkpoints(tmp_path, capsys, run):
     assert not (tmp_path / "owned").exists() and not (tmp_path / "o").exists()
 
 
-def test_bit_flips_never_load_silently(tmp_path, run):
-    from ddpm_nb.core import DDPMError
-    from ddpm_nb.engine.checkpoint import load_checkpoint
-
-    good = bytearray((run / "ckpts" / "ema.pt").read_bytes())
-    for at in (10, 2000, len(good) // 3, len(good) - 30):
-        bad = bytearray(good)
-        bad[at] ^= 0x55
-        (tmp_path / "b.pt").write_bytes(bad)
-        try:
-            ck = load_checkpoint(tmp_path / "b.pt")
-        except DDPMError:
-            continue
-        assert ck["format"] == "ddpm_nb"  # padding between records may change without harm
-
-
 def test_folders(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     folder = ["--dataset.name", "folder", "--model.in_channels", "3", "--dataset.limit", "8"]
     refused(
         capsys,
         "no readable images",
-        *train(tmp_path / "o"),
+        *train_args(tmp_path / "o"),
         *folder,
         "--dataset.root",
         tmp_path / "empty",
@@ -172,7 +113,7 @@ def test_folders(tmp_path, capsys):
     refused(
         capsys,
         "not a folder",
-        *train(tmp_path / "o"),
+        *train_args(tmp_path / "o"),
         *folder,
         "--dataset.root",
         tmp_path / "nowhere",
@@ -185,7 +126,7 @@ def test_folders(tmp_path, capsys):
     (tmp_path / "im" / "x.png").write_text("no")
     assert (
         main(
-            train(
+            train_args(
                 tmp_path / "p",
                 *folder,
                 "--dataset.root",
@@ -203,17 +144,19 @@ def test_folders(tmp_path, capsys):
 
 def test_unwritable_output(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    refused(capsys, "--output_dir", *train(tmp_path / "file" / "o"))
+    refused(capsys, "--output_dir", *train_args(tmp_path / "file" / "o"))
 
 
 def test_a_run_is_not_overwritten(capsys, run):
     before = (run / "ckpts" / "latest.pt").read_bytes()
-    refused(capsys, "--resume latest", *train(run))
+    refused(capsys, "--resume latest", *train_args(run))
     assert (run / "ckpts" / "latest.pt").read_bytes() == before
 
 
 def test_resume_into_another_model(capsys, run):
-    refused(capsys, "model.dropout", *train(run, "--resume", "latest", "--model.dropout", "0.5"))
+    refused(
+        capsys, "model.dropout", *train_args(run, "--resume", "latest", "--model.dropout", "0.5")
+    )
 
 
 def test_bad_sampling_input(capsys, run):
@@ -322,7 +265,7 @@ def test_training_deletes_only_what_training_wrote(tmp_path, capsys):
     ck.mkdir()
     for n in ("mine.pt", "best.pt", "step_00000003.pt", "ema.pt"):
         (ck / n).write_text(n)
-    refused(capsys, f"go on with --resume {ck / 'best.pt'}", *train(tmp_path))
+    refused(capsys, f"go on with --resume {ck / 'best.pt'}", *train_args(tmp_path))
     assert sorted(p.name for p in ck.iterdir()) == [
         "best.pt",
         "ema.pt",
@@ -331,7 +274,7 @@ def test_training_deletes_only_what_training_wrote(tmp_path, capsys):
     ]
     assert (
         main(
-            train(
+            train_args(
                 tmp_path, "--overwrite", "--training.max_steps", 2, "--training.checkpoint.keep", 0
             )
         )
@@ -348,22 +291,23 @@ def test_a_finished_run_may_move(tmp_path, run, capsys):
     "Resumed into another folder, it is saved there; never over another run"
     src, out = run / "ckpts" / "latest.pt", tmp_path / "o"
     n = load_checkpoint(src)["step"]
-    assert main(train(out, "--resume", src, "--training.max_steps", n)) == 0
+    assert main(train_args(out, "--resume", src, "--training.max_steps", n)) == 0
     for f in capsys.readouterr().out.split("wrote ")[1:]:
         assert Path(f.split()[0]).is_file()
     assert load_checkpoint(out / "ckpts" / "latest.pt")["step"] == n
-    refused(capsys, "of another run", *train(out, "--resume", src))
+    refused(capsys, "of another run", *train_args(out, "--resume", src))
 
 
 def test_demo_hands_on_what_each_part_uses(tmp_path, monkeypatch):
     "Also where the training was done before: its config is not the one of today's command line"
     seen = {}
 
-    def note(flags, over, cmd="eval"):
-        return seen.update({cmd: over}) or []
+    def note(request):
+        seen[request.command] = request.overrides
+        return []
 
-    for f in ("train", "sample", "eval", "viz"):
-        monkeypatch.setattr(f"ddpm_nb.app.commands.cmd_{f}", note)
+    for name in ("train", "sample_grid", "sample_trajectory", "evaluate_run", "report"):
+        monkeypatch.setattr(f"ddpm_nb.app.commands.{name}", note)
     assert (
         main(
             [
@@ -380,6 +324,7 @@ def test_demo_hands_on_what_each_part_uses(tmp_path, monkeypatch):
         )
         == 0
     )
+    assert len(seen) == 5
     assert seen["sample.grid"]["sampling.num_steps"] == seen["eval"]["sampling.num_steps"] == "7"
     assert seen["eval"]["evaluation.num_samples"] == "33"
     assert (
@@ -391,10 +336,12 @@ def test_demo_hands_on_what_each_part_uses(tmp_path, monkeypatch):
 def test_training_starts_from_trained_weights(tmp_path, run, capsys):
     src, out = run / "ckpts" / "ema.pt", tmp_path / "o"
     theirs = load_model(src)[0].state_dict()
-    c = load_config("mnist_tiny", parse(train(out, "--init_from", src, "--model.dropout", 0.1))[2])
+    c = load_config(
+        "mnist_tiny", parse(train_args(out, "--init_from", src, "--model.dropout", 0.1))[2]
+    )
     ours = build(c, output_dir=out, device="cpu").model.state_dict()
     assert all(torch.equal(v, theirs[k]) for k, v in ours.items())
-    assert main(train(out, "--init_from", src, "--training.max_steps", 2)) == 0
+    assert main(train_args(out, "--init_from", src, "--training.max_steps", 2)) == 0
     ck = load_checkpoint(out / "ckpts" / "latest.pt")
     assert ck["config"]["init_from"] == str(src) and ck["step"] == 2
     # two steps away, not elsewhere
@@ -403,13 +350,13 @@ def test_training_starts_from_trained_weights(tmp_path, run, capsys):
     refused(
         capsys,
         "init_from: mnist has model.base_channels 16, this run 8",
-        *train(tmp_path / "p", "--init_from", "mnist"),
+        *train_args(tmp_path / "p", "--init_from", "mnist"),
     )
-    refused(capsys, "'nothing'", *train(tmp_path / "p", "--init_from", "nothing"))
+    refused(capsys, "'nothing'", *train_args(tmp_path / "p", "--init_from", "nothing"))
     assert not list(tmp_path.glob("p/**/*.pt"))
     src.rename(tmp_path / "gone.pt")  # what a run began with is not needed to go on
     try:
-        assert main(train(out, "--resume", "latest", "--training.max_steps", 3)) == 0
+        assert main(train_args(out, "--resume", "latest", "--training.max_steps", 3)) == 0
     finally:
         (tmp_path / "gone.pt").rename(src)
 
@@ -429,7 +376,7 @@ STEPS = [
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     d = tmp_path_factory.mktemp("whole")
-    assert proc(*train(d, *STEPS)).returncode == 0
+    assert cli(*train_args(d, *STEPS)).returncode == 0
     return d
 
 
@@ -437,18 +384,13 @@ def whole(tmp_path_factory):
     "sig, code", [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
 def test_killed_and_resumed_is_as_if_never_killed(tmp_path, whole, sig, code):
-    p = subprocess.Popen(
-        [sys.executable, "-m", "ddpm_nb.cli", *train(tmp_path / "cut", *STEPS)],
-        env=ENV,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    p = start(*train_args(tmp_path / "cut", *STEPS))
     latest = tmp_path / "cut" / "ckpts" / "latest.pt"
     while not latest.exists() and p.poll() is None:
         time.sleep(0.005)
     p.send_signal(sig)
     assert p.wait() == code
-    assert proc(*train(tmp_path / "cut", *STEPS, "--resume", "latest")).returncode == 0
+    assert cli(*train_args(tmp_path / "cut", *STEPS, "--resume", "latest")).returncode == 0
     a, b = (
         torch.load(d / "ckpts" / "latest.pt", weights_only=True) for d in (whole, tmp_path / "cut")
     )
@@ -463,10 +405,6 @@ def test_killed_and_resumed_is_as_if_never_killed(tmp_path, whole, sig, code):
         for d in (whole, tmp_path / "cut")
     )
     assert la == lb and b["history"]["resumes"] and b["step"] == 60
-
-
-def files(d):
-    return sorted(str(p.relative_to(d)) for p in d.rglob("*") if p.is_file())
 
 
 def test_what_a_command_would_ignore_is_refused(run, capsys):
@@ -503,7 +441,7 @@ def test_output_dir_in_the_config_file_is_found_again(tmp_path, monkeypatch):
 
 def test_resume_needs_no_config(tmp_path):
     d = tmp_path / "r"
-    assert main(train(d, "--training.max_steps", 2)) == 0
+    assert main(train_args(d, "--training.max_steps", 2)) == 0
     assert (
         main(["train", "--output_dir", str(d), "--resume", "latest", "--training.max_steps", "4"])
         == 0
@@ -594,7 +532,7 @@ def test_unwritable_is_found_before_computing(run, tmp_path, capsys, monkeypatch
         return pytest.fail("computed first")
 
     monkeypatch.setattr("ddpm_nb.sampler.DDPMSampler.sample", boom)
-    monkeypatch.setattr("ddpm_nb.engine.evaluate.evaluate", boom)
+    monkeypatch.setattr("ddpm_nb.app.command_eval.evaluate", boom)
     for cmd in ("sample.grid", "sample.traj", "eval"):
         refused(capsys, "--output_dir", cmd, *ck)
     for name in ("../x", "/x.png", "a/b", "x.jpg"):
@@ -645,50 +583,32 @@ def test_our_own_bugs_keep_their_traceback(run, monkeypatch):
 
 def test_sigterm_while_sampling_leaves_nothing_half_written(run):
     before = files(run)
-    p = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "ddpm_nb.cli",
-            "sample.grid",
-            "--output_dir",
-            str(run),
-            "--num_samples",
-            "20000",
-            "--num_steps",
-            "20",
-            "--output_name",
-            "never",
-        ],
-        env=ENV,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while "%" not in p.stderr.read(1):
+    flags = "--num_samples 20000 --num_steps 20 --output_name never".split()
+    p = start("sample.grid", "--output_dir", run, *flags)
+    while "%" not in p.stderr:
         assert p.poll() is None
+        time.sleep(0.005)
     p.send_signal(signal.SIGTERM)
-    p.stderr.read()
-    assert p.wait() == 143 and files(run) == before
+    assert p.wait() == 143
+    assert files(run) == before
 
 
 def test_a_reader_that_stops_early():
-    assert (
-        subprocess.run(
-            f"{sys.executable} -m ddpm_nb.cli train --help | head -1; echo ${{PIPESTATUS[0]}}",
-            shell=True,
-            executable="/bin/bash",
-            capture_output=True,
-            text=True,
-            env=ENV,
-        ).stderr
-        == ""
+    "As `ddpm-nb … | head -1` is once head has left: nothing on standard error, status 141"
+    p = subprocess.Popen(
+        [sys.executable, "-m", "ddpm_nb.cli", "train", "--print_config"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENV,
     )
+    p.stdout.close()  # before anything is written, so the first write fails
+    assert p.stderr.read() == b""
+    assert p.wait() == 141
 
 
 def test_classes(tmp_path, capsys):
     d = tmp_path / "c"
-    assert main(train(d, "--model.num_classes", "10", "--training.max_steps", 2)) == 0
+    assert main(train_args(d, "--model.num_classes", "10", "--training.max_steps", 2)) == 0
 
     def grid(*a):
         return main(
@@ -722,7 +642,7 @@ def test_classes(tmp_path, capsys):
 def test_demo_is_the_whole_path(tmp_path, capsys):
     a = [
         "demo",
-        *train(
+        *train_args(
             tmp_path / "d",
             "--training.max_steps",
             2,
@@ -787,7 +707,7 @@ def test_tensorboard(tmp_path, capsys):
     d = tmp_path / "t"
     assert (
         main(
-            train(
+            train_args(
                 d,
                 "--training.max_steps",
                 4,
@@ -864,7 +784,7 @@ def test_wandb_offline(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_SILENT", "true")
     assert (
         main(
-            train(
+            train_args(
                 tmp_path,
                 "--logging.wandb",
                 "true",
@@ -880,10 +800,49 @@ def test_wandb_offline(tmp_path, monkeypatch):
     assert next(run.glob("*.wandb")).stat().st_size > 500
 
 
+def test_a_machine_does_not_travel_in_a_checkpoint(run, tmp_path, capsys):
+    "Device, output folder and trackers of the training decide nothing where it is sampled"
+    foreign = dict(
+        device="cuda",
+        output=dict(dir=str(tmp_path / "elsewhere")),
+        logging=dict(tensorboard=True, wandb=True),
+    )
+    (tmp_path / "o" / "ckpts").mkdir(parents=True)
+    for name in ("ema", "latest"):
+        ck = torch.load(run / "ckpts" / f"{name}.pt", weights_only=True)
+        ck["config"] = ck["config"] | foreign
+        torch.save(ck, tmp_path / "o" / "ckpts" / f"{name}.pt")
+    out = ["--output_dir", str(tmp_path / "o")]
+    small = ["--num_samples", "2", "--num_steps", "2"]
+    assert main(["sample.grid", *out, *small]) == 0
+    assert main(["eval", *out, "--num_samples", "4", "--num_steps", "2", "--metrics", "kid"]) == 0
+    capsys.readouterr()
+    for command in ("sample.grid", "train --resume latest"):
+        assert main([*command.split(), *out, "--print_config"]) == 0
+        (tmp_path / "shown.yaml").write_text(capsys.readouterr().out)
+        shown = load_config(tmp_path / "shown.yaml")
+        assert shown["device"] == "auto"
+        assert shown["output"]["dir"] == str(tmp_path / "o")
+        assert not shown["logging"]["tensorboard"] and not shown["logging"]["wandb"]
+    assert main(["train", "--resume", "latest", *out, "--training.max_steps", "5"]) == 0
+    assert not (tmp_path / "elsewhere").exists()
+    assert not (tmp_path / "o" / "logs" / "tensorboard").exists()
+
+
+def test_a_run_keeps_its_trackers_where_it_is(tmp_path):
+    pytest.importorskip("tensorboard")
+    two = ["--training.max_steps", 2, "--training.log_every", 1]
+    assert main(train_args(tmp_path, *two, "--logging.tensorboard", "true")) == 0
+    files = set((tmp_path / "logs" / "tensorboard").iterdir())
+    more = ["--resume", "latest", "--training.max_steps", "4"]
+    assert main(["train", "--output_dir", str(tmp_path), *more]) == 0
+    assert set((tmp_path / "logs" / "tensorboard").iterdir()) > files
+
+
 def test_one_of_several_averages_is_chosen_when_sampling(tmp_path, capsys):
     assert (
         main(
-            train(
+            train_args(
                 tmp_path,
                 "--training.max_steps",
                 4,
@@ -943,7 +902,7 @@ def test_one_of_several_averages_is_chosen_when_sampling(tmp_path, capsys):
 def test_early_stopping_from_the_command_line(tmp_path):
     assert (
         main(
-            train(
+            train_args(
                 tmp_path,
                 "--training.max_steps",
                 50,

@@ -1,27 +1,27 @@
-"Several processes, really started by torchrun (gloo, on the CPU): the weights of one, the same decisions, a killed one replaced"
+"""Several processes, really started by torchrun (gloo, on the CPU).
+
+They reach the weights of one and make the same decisions; a killed one is replaced.
+"""
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 from ddpm_nb.cli import main
 from ddpm_nb.engine.checkpoint import load_checkpoint
+from helpers.commands import ENV, NO_GRIDS, SMALL
+from helpers.worker import trainer
 
-sys.path.insert(0, str(Path(__file__).parent))
-from worker import trainer
-
-HERE, ENV = Path(__file__).parent, dict(os.environ, OMP_NUM_THREADS="1")
-SMALL = (
-    "--config mnist_tiny --device cpu --dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] "
-    "--model.attention_resolutions [] --model.num_groups 4 --schedules.timesteps 20 --batch_size 8 "
-    "--training.validation.every_steps 0 --training.sampling.every_steps 0 "
-    "--training.max_steps 8 --training.checkpoint.every_steps 3 --training.optimizer.name adamw --training.optimizer.eps 1e-4"
-).split()
+FLAGS = [
+    *SMALL,
+    *NO_GRIDS,
+    *"""--training.validation.every_steps 0 --training.max_steps 8
+    --training.checkpoint.every_steps 3 --training.optimizer.name adamw
+    --training.optimizer.eps 1e-4""".split(),
+]
 
 
 def torchrun(*a, **kw):
@@ -58,7 +58,7 @@ def out(tmp_path_factory):
     d = tmp_path_factory.mktemp("many")
     one = trainer(d / "one", checkpoint=dict(every_steps=3, keep=5))
     one.train()
-    r = torchrun(HERE / "worker.py", "many", d)
+    r = torchrun("-m", "helpers.worker", "many", d)
     assert r.returncode == 0, r.stderr[-4000:]
     return d
 
@@ -69,8 +69,11 @@ def seen(out):
 
 
 def test_two_processes_give_the_weights_of_one(out, seen):
-    """At the same global batch of 10, in two parts each: noise, timesteps, mirrored images and hidden labels are those of the whole batch.
-    The model predicts v, which the loss must learn through the wrapper"""
+    """At the same global batch of 10, in two parts each.
+
+    Noise, timesteps, mirrored images and hidden labels are those of the whole batch. The model
+    predicts v, which the loss must find behind the wrapper.
+    """
     a, b = (load_checkpoint(out / d / "ckpts" / "latest.pt") for d in ("one", "two"))
     assert a["step"] == b["step"] == 8
     close(a, b)
@@ -107,17 +110,13 @@ def test_all_skip_a_step_that_is_bad_in_one(out, seen):
 
 
 def test_all_give_up_together(out, seen):
-    assert (
-        seen[0]["nans"] == seen[1]["nans"] == [6, True]
-        and load_checkpoint(out / "nans" / "ckpts" / "latest.pt")["step"] == 3
-    )
+    assert seen[0]["nans"] == seen[1]["nans"] == [6, True]
+    assert load_checkpoint(out / "nans" / "ckpts" / "latest.pt")["step"] == 3
 
 
 def test_all_stop_after_the_same_step_when_one_is_told(out, seen):
-    assert (
-        seen[0]["term"] == seen[1]["term"] == [4, 143]
-        and load_checkpoint(out / "term" / "ckpts" / "latest.pt")["step"] == 4
-    )
+    assert seen[0]["term"] == seen[1]["term"] == [4, 143]
+    assert load_checkpoint(out / "term" / "ckpts" / "latest.pt")["step"] == 4
     assert (
         seen[0]["stop"]
         == seen[1]["stop"]
@@ -128,18 +127,28 @@ def test_all_stop_after_the_same_step_when_one_is_told(out, seen):
 
 
 def test_weights_are_equal_to_the_bit_in_both(seen):
-    assert seen[0]["same"] and seen[1]["same"]
+    assert seen[0]["same"]
+    assert seen[1]["same"]
 
 
 def test_a_killed_process_is_replaced_and_the_run_goes_on_from_latest(tmp_path):
-    assert main(["train", *SMALL, "--output_dir", str(tmp_path / "one")]) == 0
+    assert main(["train", *FLAGS, "--output_dir", str(tmp_path / "one")]) == 0
     r = torchrun(
-        "--max_restarts", 1, HERE / "worker.py", "dies", *SMALL, "--output_dir", tmp_path / "two"
+        "--max_restarts",
+        1,
+        "-m",
+        "helpers.worker",
+        "dies",
+        *FLAGS,
+        "--output_dir",
+        tmp_path / "two",
     )
     assert r.returncode == 0, r.stderr[-4000:]
     ck = load_checkpoint(tmp_path / "two" / "ckpts" / "latest.pt")
     # 4 if the first process could still save what both had
-    assert ck["history"]["resumes"] in ([3], [4]) and ck["step"] == 8
+    assert ck["history"]["resumes"] in ([3], [4])
+    assert ck["step"] == 8
     close(load_checkpoint(tmp_path / "one" / "ckpts" / "latest.pt"), ck)
     # both starts, told by the first process alone
-    assert r.stdout.count(" 2 processes") == 2 and "steps 0 to 8" in r.stdout
+    assert r.stdout.count(" 2 processes") == 2
+    assert "steps 0 to 8" in r.stdout

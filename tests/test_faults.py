@@ -1,4 +1,7 @@
-"What happens to a run that lasts: kills, signals, full disks, damaged files, bad batches, dead workers; really done, without a clock"
+"""What happens to a run that lasts: kills, signals, full disks, damaged files, bad batches.
+
+And dead workers; all of it really done, and without a clock.
+"""
 
 import json
 import math
@@ -22,112 +25,31 @@ from ddpm_nb.data import ImageData
 from ddpm_nb.engine.checkpoint import load_checkpoint
 from ddpm_nb.engine.files import atomic_write
 from ddpm_nb.engine.folders import FolderData
-from ddpm_nb.engine.run import DDPMTrainer
-from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.trainer import LR_SCHEDULES, Callback
-from ddpm_nb.unet import UNetSmall
-
-HERE, ENV = Path(__file__).parent, dict(os.environ, OMP_NUM_THREADS="1")
-NET = dict(
-    image_size=8,
-    in_channels=1,
-    base_channels=8,
-    channel_mults=(1, 2),
-    num_res_blocks=1,
-    attention_resolutions=(),
-    num_groups=4,
-)
-SMALL = (
-    "--config mnist_tiny --device cpu --dataset.limit 64 --model.base_channels 8 --model.channel_mults [1,2] "
-    "--model.attention_resolutions [] --model.num_groups 4 --schedules.timesteps 20 --batch_size 8 "
-    "--training.validation.num_images 16"
-).split()
-
-
-def pixels(n=64, seed=0):
-    return torch.randint(
-        0, 256, (n, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
-    )
-
-
-def trainer(out, data=None, net={}, val=None, **kw):
-    torch.manual_seed(0)
-    usual = dict(
-        max_steps=12,
-        batch_size=8,
-        amp=False,
-        log_every=2,
-        scheduler=dict(warmup_steps=2),
-        checkpoint=dict(every_steps=4),
-        num_workers=0,
-    )
-    return DDPMTrainer(
-        UNetSmall(**NET | net),
-        DDPMSchedules("cosine", 20),
-        data or ImageData(pixels(), torch.arange(64) % 4),
-        val,
-        output_dir=out,
-        device="cpu",
-        progress=False,
-        config=usual | kw,
-    )
-
-
-class StopAt(Callback):
-    def __init__(self, n):
-        self.n = n
-
-    def after_step(self, tr):
-        if tr.step == self.n:
-            tr.stop = KeyboardInterrupt()
-
-
-def same(a, b):
-    "All that a run leaves behind, to the last bit"
-    for key in ("model",):
-        assert all(torch.equal(v, b[key][k]) for k, v in a[key].items())
-    for x, y in (
-        (a["ema"], b["ema"]),
-        *[(a["extra_ema"][k], b["extra_ema"][k]) for k in a["extra_ema"]],
-    ):
-        assert x["n"] == y["n"] and all(
-            torch.equal(v, y["shadow"][k]) for k, v in x["shadow"].items()
-        )
-    for p, s in a["optimizer"]["state"].items():
-        other = b["optimizer"]["state"][p]
-        assert all(torch.equal(torch.as_tensor(v), torch.as_tensor(other[k])) for k, v in s.items())
-
-    def curve(ck):
-        return [
-            {k: s[k] for k in ("step", "epoch", "lr", "loss", "grad_norm", "ema_decay")}
-            for s in ck["history"]["steps"]
-        ]
-
-    assert (
-        curve(a) == curve(b)
-        and a["history"]["val"] == b["history"]["val"]
-        and a["history"]["skipped"] == b["history"]["skipped"]
-    )
-    assert all(a[k] == b[k] for k in ("step", "loss_avg", "pending", "bad_steps"))
-
+from helpers.commands import ENV, SMALL, cli, one_line, script
+from helpers.tiny import StopAt, assert_same_run, image_folder, pixels, tiny_trainer
 
 # ---- kills
 
 
 def test_thirty_sigkills(tmp_path):
-    "Thirty kills at random moments, a third of them inside a save; every checkpoint loads, and the end is as if nothing had been"
+    """Thirty kills at random moments, a third of them inside a save.
+
+    Every checkpoint loads, and the end is as if nothing had been.
+    """
     args = [
         *SMALL,
         *(
-            "--model.image_size 8 --dataset.image_size 8 --model.num_classes 10 --model.dropout 0.1 --training.accumulate 2 "
-            "--training.ema.extra_decays [0.9] --training.max_steps 120 --training.checkpoint.every_steps 3 "
-            "--training.checkpoint.keep 2 "
-            "--training.validation.every_steps 10 --training.log_every 2 --training.scheduler.warmup_steps 10 "
-            "--training.sampling.every_steps 40 --training.sampling.num_samples 4 --training.sampling.num_steps 2"
+            "--model.image_size 8 --dataset.image_size 8 --model.num_classes 10 "
+            "--model.dropout 0.1 --training.accumulate 2 --training.ema.extra_decays [0.9] "
+            "--training.max_steps 120 --training.scheduler.warmup_steps 10 --training.log_every 2 "
+            "--training.checkpoint.every_steps 3 --training.checkpoint.keep 2 "
+            "--training.validation.every_steps 10 --training.sampling.every_steps 40 "
+            "--training.sampling.num_samples 4 --training.sampling.num_steps 2"
         ).split(),
     ]
     r = subprocess.run(
-        [sys.executable, HERE / "killer.py", tmp_path, "30", "7", *args],
+        [sys.executable, "-m", "helpers.killer", tmp_path, "30", "7", *args],
         env=ENV,
         capture_output=True,
         text=True,
@@ -135,15 +57,16 @@ def test_thirty_sigkills(tmp_path):
     assert r.returncode == 0, r.stderr[-3000:]
     got = json.loads(r.stdout.splitlines()[-1])
     lives = got["lives"]
-    assert [l["code"] for l in lives] == [-9] * 30 and got["last"] == 0
+    assert [l["code"] for l in lives] == [-9] * 30
+    assert got["last"] == 0
     assert all((l["after"] or 0) >= (l["before"] or 0) for l in lives)  # nothing saved is lost
-    assert {l["moment"] for l in lives} == {"any", "in a save", "half written"} and len(
-        {l["after"] for l in lives}
-    ) > 8
+    assert {l["moment"] for l in lives} == {"any", "in a save", "half written"}
+    assert len({l["after"] for l in lives}) > 8
     whole, cut = (load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in ("whole", "cut"))
-    same(whole, cut)
+    assert_same_run(whole, cut)
     # and no half files are left
-    assert len(cut["history"]["resumes"]) > 8 and not list((tmp_path / "cut" / "ckpts").glob(".*"))
+    assert len(cut["history"]["resumes"]) > 8
+    assert not list((tmp_path / "cut" / "ckpts").glob(".*"))
     for f in ("step_000040.png", "step_000080.png", "step_000120.png"):
         assert (tmp_path / "whole" / "grids" / f).read_bytes() == (
             tmp_path / "cut" / "grids" / f
@@ -188,13 +111,13 @@ def test_every_scheduler_and_optimizer_resumes_exactly(tmp_path, sched, opt):
         scheduler=dict(name=sched, warmup_steps=3, step_size=4, gamma=0.5, milestones=[4, 9]),
         ema=dict(decay=0.99, extra_decays=[0.5, 0.9]),
     )
-    trainer(tmp_path / "a", **kw).train()
-    t = trainer(tmp_path / "b", **kw)
+    tiny_trainer(tmp_path / "a", **kw).train()
+    t = tiny_trainer(tmp_path / "b", **kw)
     t.callbacks.append(StopAt(7))
     with pytest.raises(KeyboardInterrupt):
         t.train()
-    trainer(tmp_path / "b", **kw).resume(tmp_path / "b" / "ckpts" / "latest.pt").train()
-    same(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
+    tiny_trainer(tmp_path / "b", **kw).resume(tmp_path / "b" / "ckpts" / "latest.pt").train()
+    assert_same_run(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
 
 
 def test_a_folder_resumes_in_the_middle_of_an_epoch(tmp_path):
@@ -205,7 +128,7 @@ def test_a_folder_resumes_in_the_middle_of_an_epoch(tmp_path):
     ]
 
     def make(d):
-        return trainer(tmp_path / d, FolderData(tmp_path / "im", 8, 1), num_workers=1)
+        return tiny_trainer(tmp_path / d, FolderData(tmp_path / "im", 8, 1), num_workers=1)
 
     make("a").train()
     t = make("b")
@@ -213,7 +136,7 @@ def test_a_folder_resumes_in_the_middle_of_an_epoch(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         t.train()
     make("b").resume(tmp_path / "b" / "ckpts" / "latest.pt").train()
-    same(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
+    assert_same_run(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
 
 
 # ---- signals
@@ -223,9 +146,9 @@ import os, signal, sys
 import ddpm_nb.engine.callbacks as T
 from ddpm_nb.cli import main
 f = T.MetricsLog.after_step
-def g(self, tr):
-    f(self, tr)
-    if tr.step == 5: [os.kill(os.getpid(), int(s)) for s in sys.argv[1].split(',')]
+def g(self, trainer):
+    f(self, trainer)
+    if trainer.step == 5: [os.kill(os.getpid(), int(s)) for s in sys.argv[1].split(',')]
 T.MetricsLog.after_step = g
 sys.exit(main(['train', *sys.argv[2:]]))
 """
@@ -236,30 +159,17 @@ sys.exit(main(['train', *sys.argv[2:]]))
     [("15", 143, "SIGTERM"), ("15,15,15", 143, "SIGTERM"), ("2", 130, "Ctrl-C")],
 )
 def test_signals_save_and_leave(tmp_path, signals, code, says):
-    "In the middle of the fifth step's callbacks, so that it is certain which step is saved; several SIGTERMs are as good as one"
-    r = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            SIGNAL_AT,
-            signals,
-            *SMALL,
-            "--output_dir",
-            str(tmp_path),
-            "--training.max_steps",
-            "200",
-        ],
-        env=ENV,
-        capture_output=True,
-        text=True,
-    )
+    """In the middle of the fifth step's callbacks, so that it is certain which step is saved.
+
+    Several SIGTERMs are as good as one.
+    """
+    args = [*SMALL, "--output_dir", tmp_path, "--training.max_steps", 200]
+    r = script(SIGNAL_AT, signals, *args)
     assert r.returncode == code, r.stderr
     assert load_checkpoint(tmp_path / "ckpts" / "latest.pt")["step"] == 5
-    assert (
-        f"{says} after step 5 of 200" in r.stderr
-        and "of step 5: go on with --resume latest" in r.stderr
-        and "Traceback" not in r.stderr
-    )
+    assert f"{says} after step 5 of 200" in r.stderr
+    assert "of step 5: go on with --resume latest" in r.stderr
+    assert "Traceback" not in r.stderr
 
 
 def test_a_second_ctrl_c_leaves_at_once_and_harms_nothing(tmp_path):
@@ -272,26 +182,25 @@ def test_a_second_ctrl_c_leaves_at_once_and_harms_nothing(tmp_path):
         "--training.checkpoint.every_steps",
         "4",
     ]
-    r = subprocess.run(
-        [sys.executable, "-c", SIGNAL_AT, "2,2", *args], env=ENV, capture_output=True, text=True
-    )
-    assert r.returncode == 130 and "Traceback" not in r.stderr
+    r = script(SIGNAL_AT, "2,2", *args)
+    assert r.returncode == 130
+    assert "Traceback" not in r.stderr
     assert load_checkpoint(tmp_path / "ckpts" / "latest.pt")["step"] in (4, 5)
 
 
 def test_train_again_after_an_interrupt_goes_on(tmp_path):
     "In a notebook: interrupt the cell, run it again"
-    whole = trainer(tmp_path / "a")
+    whole = tiny_trainer(tmp_path / "a")
     whole.train()
-    t = trainer(tmp_path / "b")
+    t = tiny_trainer(tmp_path / "b")
     t.callbacks.append(StopAt(5))
     with pytest.raises(KeyboardInterrupt):
         t.train()
     assert t.step == 5
     t.train()
     assert t.step == 12
-    same(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
-    t.whole = False  # an interrupt within a step
+    assert_same_run(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
+    t.step_complete = False  # an interrupt within a step
     with pytest.raises(
         DDPMError, match="broken off half-way.*of step 12: go on with --resume latest"
     ):
@@ -301,18 +210,17 @@ def test_train_again_after_an_interrupt_goes_on(tmp_path):
 @pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd"])
 def test_a_resume_may_change_the_memory_format(tmp_path, optimizer):
     "The numbers are the same, so the optimizer's memory must follow the weights"
+    kw = dict(
+        optimizer=dict(name=optimizer),
+        learning_rate=1e-2,
+        net=dict(base_channels=16),
+        checkpoint=dict(every_steps=6, keep=5),
+    )
+    tiny_trainer(tmp_path / "a", channels_last=True, **kw).train()
+    half_way = tmp_path / "a" / "ckpts" / "step_00000006.pt"
     ends = {}
     for then in (True, False):
-        kw = dict(
-            optimizer=dict(name=optimizer),
-            learning_rate=1e-2,
-            net=dict(base_channels=16),
-            checkpoint=dict(every_steps=6, keep=5),
-        )
-        trainer(tmp_path / "a", channels_last=True, **kw).train()
-        t = trainer(tmp_path / "b", channels_last=then, **kw).resume(
-            tmp_path / "a" / "ckpts" / "step_00000006.pt"
-        )
+        t = tiny_trainer(tmp_path / str(then), channels_last=then, **kw).resume(half_way)
         t.train()
         ends[then] = t.model.state_dict()
     for k, v in ends[True].items():
@@ -322,8 +230,13 @@ def test_a_resume_may_change_the_memory_format(tmp_path, optimizer):
 # ---- disks
 
 
-def one_line(r):
-    return [l for l in r.stderr.replace("\r", "\n").splitlines() if l.startswith("ddpm-nb: error:")]
+def assert_one_line_error(r, *says):
+    "A command ended with exit code 2 and one sentence, which says all of these"
+    assert r.returncode == 2, r.stderr
+    assert len(one_line(r)) == 1, r.stderr
+    assert "Traceback" not in r.stderr, r.stderr
+    for words in says:
+        assert words in r.stderr, r.stderr
 
 
 DISK = [
@@ -338,17 +251,15 @@ DISK = [
 
 
 def test_a_full_disk_loses_nothing(tmp_path):
-    "A real, small file system that fills up after the first save; then it grows, and the run goes on to the same end"
+    """A real, small file system that fills up after the first save.
+
+    Then it grows, and the run goes on to the same end.
+    """
     disk = tmp_path / "disk"
     disk.mkdir()
 
     def run(out, *a):
-        return subprocess.run(
-            [sys.executable, "-m", "ddpm_nb.cli", "train", *DISK, "--output_dir", str(out), *a],
-            env=ENV,
-            capture_output=True,
-            text=True,
-        )
+        return cli("train", *DISK, "--output_dir", out, *a)
 
     assert run(tmp_path / "whole", "--training.checkpoint.every_steps", "4").returncode == 0
     size = sum(f.stat().st_size for f in (tmp_path / "whole" / "ckpts").iterdir())  # latest and ema
@@ -359,15 +270,12 @@ def test_a_full_disk_loses_nothing(tmp_path):
         pytest.skip("mounting a file system is not permitted here")
     try:
         r = run(disk / "run", "--training.checkpoint.every_steps", "4")
-        assert r.returncode == 2 and len(one_line(r)) == 1 and "Traceback" not in r.stderr, r.stderr
+        assert_one_line_error(r)
         assert "No space left" in r.stderr or "write failed" in r.stderr, r.stderr
-        assert (
-            "nothing that was saved before is lost" in r.stderr
-            and "of step 4: go on with --resume latest" in r.stderr
-        )
-        assert load_checkpoint(disk / "run" / "ckpts" / "latest.pt")["step"] == 4 and not list(
-            (disk / "run" / "ckpts").glob(".*")
-        )
+        assert "nothing that was saved before is lost" in r.stderr
+        assert "of step 4: go on with --resume latest" in r.stderr
+        assert load_checkpoint(disk / "run" / "ckpts" / "latest.pt")["step"] == 4
+        assert not list((disk / "run" / "ckpts").glob(".*"))
         assert load_checkpoint(disk / "run" / "ckpts" / "ema.pt")["step"] == 4
         assert (
             subprocess.run(
@@ -376,7 +284,7 @@ def test_a_full_disk_loses_nothing(tmp_path):
             == 0
         )
         assert run(disk / "run", "--resume", "latest").returncode == 0
-        same(
+        assert_same_run(
             load_checkpoint(tmp_path / "whole" / "ckpts" / "latest.pt"),
             load_checkpoint(disk / "run" / "ckpts" / "latest.pt"),
         )
@@ -385,35 +293,22 @@ def test_a_full_disk_loses_nothing(tmp_path):
 
 
 def test_a_file_that_may_not_grow(tmp_path):
-    "The same without root: the system refuses to write beyond a limit. Nothing was saved yet, and the message says so"
+    """The same without root: the system refuses to write beyond a limit.
+
+    Nothing was saved yet, and the message says so.
+    """
 
     def limit():
         return resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
 
-    r = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "ddpm_nb.cli",
-            "train",
-            *DISK,
-            "--output_dir",
-            str(tmp_path),
-            "--training.checkpoint.every_steps",
-            "4",
-        ],
-        env=ENV,
-        capture_output=True,
-        text=True,
-        preexec_fn=limit,
-    )
-    assert r.returncode == 2 and len(one_line(r)) == 1, r.stderr
-    assert "could not write" in r.stderr and "nothing had been saved yet" in r.stderr, r.stderr
+    every = ["--training.checkpoint.every_steps", "4"]
+    r = cli("train", *DISK, "--output_dir", tmp_path, *every, before=limit)
+    assert_one_line_error(r, "could not write", "nothing had been saved yet")
     assert not list((tmp_path / "ckpts").iterdir())
 
 
 def test_ctrl_c_on_a_full_disk_tells_of_the_disk(tmp_path, monkeypatch):
-    t = trainer(tmp_path, checkpoint=dict(every_steps=1000))
+    t = tiny_trainer(tmp_path, checkpoint=dict(every_steps=1000))
     t.callbacks.append(StopAt(7))
 
     def full(*a):
@@ -430,26 +325,9 @@ def test_sampling_on_a_full_disk_says_so(tmp_path):
     def limit():
         return resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 
-    r = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "ddpm_nb.cli",
-            *"sample.grid --pretrained mnist --method ddim --num_steps 1".split(),
-            "--output_dir",
-            str(tmp_path),
-        ],
-        env=ENV,
-        capture_output=True,
-        text=True,
-        preexec_fn=limit,
-    )
-    assert (
-        r.returncode == 2
-        and len(one_line(r)) == 1
-        and "could not write" in r.stderr
-        and "Traceback" not in r.stderr
-    ), r.stderr
+    args = "sample.grid --pretrained mnist --method ddim --num_steps 1".split()
+    r = cli(*args, "--output_dir", tmp_path, before=limit)
+    assert_one_line_error(r, "could not write")
     assert not list((tmp_path / "grids").iterdir())
 
 
@@ -460,13 +338,14 @@ def test_a_dead_worker_is_not_a_full_disk(tmp_path):
     with pytest.raises(DDPMError, match="a process that reads images died"), atomic_write(p) as f:
         f.write_text("half")
         raise RuntimeError("DataLoader worker (pid 7) exited unexpectedly with exit code 1.")
-    assert p.read_text() == "old" and [q.name for q in tmp_path.iterdir()] == ["log.json"]
+    assert p.read_text() == "old"
+    assert [q.name for q in tmp_path.iterdir()] == ["log.json"]
     with pytest.raises(DDPMError, match="output: could not write"), atomic_write(p):
         raise RuntimeError("PytorchStreamWriter failed writing file")
 
 
 def test_a_full_disk_stops_the_log_with_one_sentence(tmp_path, monkeypatch):
-    t = trainer(tmp_path)
+    t = tiny_trainer(tmp_path)
 
     def full(self, *a, **k):
         raise OSError(28, "No space left on device")
@@ -482,7 +361,7 @@ def test_a_full_disk_stops_the_log_with_one_sentence(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     d = tmp_path_factory.mktemp("run")
-    trainer(d, checkpoint=dict(every_steps=4, keep=3)).train()
+    tiny_trainer(d, checkpoint=dict(every_steps=4, keep=3)).train()
     return d
 
 
@@ -496,16 +375,12 @@ def test_a_damaged_latest_names_the_whole_ones(tmp_path, run):
     os.utime(ck / "step_00000008.pt", (2e9, 2e9))
     (ck / "step_00000012.pt").write_bytes(b)
     with pytest.raises(DDPMError, match="does not match its checksum") as e:
-        trainer(tmp_path / "r").resume(ck / "latest.pt")
-    assert (
-        f"newest first: {ck}/step_00000008.pt" in str(e.value)
-        and "step_00000012" not in str(e.value)
-        and "--resume" in str(e.value)
-    )
-    assert (
-        trainer(tmp_path / "r").resume(ck / "step_00000008.pt").train()["resumes"] == [8]
-        and load_checkpoint(ck / "latest.pt")["step"] == 12
-    )
+        tiny_trainer(tmp_path / "r").resume(ck / "latest.pt")
+    assert f"newest first: {ck}/step_00000008.pt" in str(e.value)
+    assert "step_00000012" not in str(e.value)
+    assert "--resume" in str(e.value)
+    assert tiny_trainer(tmp_path / "r").resume(ck / "step_00000008.pt").train()["resumes"] == [8]
+    assert load_checkpoint(ck / "latest.pt")["step"] == 12
 
 
 def test_every_flipped_bit_is_refused_or_harmless(tmp_path, run):
@@ -547,7 +422,7 @@ def test_checkpoints_that_would_run_code(tmp_path):
     (tmp_path / "raw.pt").write_bytes(pickle.dumps(Evil()))
     for n in ("zip", "old", "raw"):
         with pytest.raises(DDPMError, match="refused"):
-            trainer(tmp_path / "t").resume(tmp_path / f"{n}.pt")
+            tiny_trainer(tmp_path / "t").resume(tmp_path / f"{n}.pt")
     assert not (tmp_path / "owned").exists()
 
 
@@ -568,7 +443,7 @@ def test_checkpoints_that_lie_are_refused_when_resuming(tmp_path, run, change):
         torch.load(run / "ckpts" / "latest.pt", weights_only=True) | change, tmp_path / "l.pt"
     )
     with pytest.raises(DDPMError, match="does not fit"):
-        trainer(tmp_path / "t").resume(tmp_path / "l.pt")
+        tiny_trainer(tmp_path / "t").resume(tmp_path / "l.pt")
 
 
 def test_checkpoints_of_before_still_load(tmp_path, run):
@@ -577,7 +452,7 @@ def test_checkpoints_of_before_still_load(tmp_path, run):
     for k in ("extra_ema", "loss_avg", "optimizer_name"):
         ck.pop(k)
     torch.save(ck, tmp_path / "o.pt")
-    t = trainer(tmp_path / "t").resume(tmp_path / "o.pt")
+    t = tiny_trainer(tmp_path / "t").resume(tmp_path / "o.pt")
     t.train()
     assert t.step == 12
 
@@ -596,31 +471,33 @@ class Spoiled(ImageData):
 
 def test_a_nan_batch_is_skipped_and_the_run_stays_exact(tmp_path):
     data = Spoiled(pixels(), torch.arange(64) % 4)
-    t = trainer(tmp_path / "a", data, max_steps=24)
+    t = tiny_trainer(tmp_path / "a", data, max_steps=24)
     h = t.train()
     # once an epoch of eight steps
-    assert len(h["skipped"]) == 3 and all(v.isfinite().all() for v in t.model.state_dict().values())
+    assert len(h["skipped"]) == 3
+    assert all(v.isfinite().all() for v in t.model.state_dict().values())
     assert all(math.isfinite(s["loss"]) for s in h["steps"])
     stop = h["skipped"][1]
-    t = trainer(tmp_path / "b", data, max_steps=24)
+    t = tiny_trainer(tmp_path / "b", data, max_steps=24)
     t.callbacks.append(StopAt(stop))  # told to stop right after a bad step, which changed nothing
     with pytest.raises(KeyboardInterrupt):
         t.train()
     ck = load_checkpoint(tmp_path / "b" / "ckpts" / "latest.pt")
     assert (ck["bad_steps"], ck["step"]) == (1, stop)
-    trainer(tmp_path / "b", data, max_steps=24).resume(
+    tiny_trainer(tmp_path / "b", data, max_steps=24).resume(
         tmp_path / "b" / "ckpts" / "latest.pt"
     ).train()
-    same(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
+    assert_same_run(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
 
 
 def test_a_run_whose_last_step_is_skipped_is_saved(tmp_path):
     data = Spoiled(pixels(), torch.arange(64) % 4)
-    last = trainer(tmp_path / "a", data, max_steps=24).train()["skipped"][-1]
-    t = trainer(tmp_path / "b", data, max_steps=last, checkpoint=dict(every_steps=1000))
+    last = tiny_trainer(tmp_path / "a", data, max_steps=24).train()["skipped"][-1]
+    t = tiny_trainer(tmp_path / "b", data, max_steps=last, checkpoint=dict(every_steps=1000))
     t.train()
     ck = load_checkpoint(tmp_path / "b" / "ckpts" / "latest.pt")
-    assert t.history["skipped"][-1] == ck["step"] == last and ck["bad_steps"] == 1
+    assert t.history["skipped"][-1] == ck["step"] == last
+    assert ck["bad_steps"] == 1
     assert all(torch.equal(v, ck["model"][k]) for k, v in t.model.state_dict().items())
 
 
@@ -634,48 +511,42 @@ def test_only_nan_stops_and_names_the_last_good_checkpoint(tmp_path):
             return (x * math.nan if Later.calls > 6 else x), y
 
     with pytest.raises(DDPMError) as e:
-        trainer(tmp_path, Later(pixels()), max_steps=100, max_bad_steps=5).train()
-    assert "5 steps in a row, up to step 11" in str(
-        e.value
-    ) and f"{tmp_path / 'ckpts' / 'latest.pt'}, of step 4" in str(e.value)
+        tiny_trainer(tmp_path, Later(pixels()), max_steps=100, max_bad_steps=5).train()
+    assert "5 steps in a row, up to step 11" in str(e.value)
+    assert f"{tmp_path / 'ckpts' / 'latest.pt'}, of step 4" in str(e.value)
     ck = load_checkpoint(tmp_path / "ckpts" / "latest.pt")
-    assert ck["step"] == 4 and all(v.isfinite().all() for v in ck["model"].values())
+    assert ck["step"] == 4
+    assert all(v.isfinite().all() for v in ck["model"].values())
 
 
 def test_an_exploding_loss_stops_the_run(tmp_path, capsys):
-    "Finite, but a thousand times what it was: without the check, it would be trained and saved to the end"
+    "Finite, but a thousand times what it was: without the check, it would be saved to the end"
     a = (
-        "--training.max_steps 80 --training.validation.every_steps 0 --training.sampling.every_steps 0 "
-        "--training.checkpoint.every_steps 1 --training.optimizer.name sgd --training.grad_clip null "
+        "--training.max_steps 80 --training.validation.every_steps 0 "
+        "--training.sampling.every_steps 0 --training.checkpoint.every_steps 1 "
+        "--training.optimizer.name sgd --training.grad_clip null "
         "--training.scheduler.warmup_steps 30 --training.max_bad_steps 5 "
         "--training.learning_rate 1e6"
     ).split()
     assert main(["train", *SMALL, "--output_dir", str(tmp_path), *a]) == 2
     err = capsys.readouterr().err.splitlines()[-1]
     ck = load_checkpoint(tmp_path / "ckpts" / "latest.pt")
-    assert (
-        "5 steps in a row" in err
-        and f"of step {ck['step']}" in err
-        and "training.learning_rate" in err
-        and ck["bad_steps"] == 0
-    )
-    assert all(v.isfinite().all() for v in ck["model"].values()) and 0 < ck["step"] < 80
+    assert "5 steps in a row" in err
+    assert f"of step {ck['step']}" in err
+    assert "training.learning_rate" in err
+    assert ck["bad_steps"] == 0
+    assert all(v.isfinite().all() for v in ck["model"].values())
+    assert 0 < ck["step"] < 80
 
 
 # ---- readers
-
-
-def folder(d, n=48):
-    d.mkdir(parents=True)
-    [Image.fromarray(p[0].numpy()).save(d / f"{i:02}.png") for i, p in enumerate(pixels(n))]
-    return d
 
 
 @pytest.mark.parametrize("how", ["exit", "kill"])
 def test_a_data_worker_that_dies(tmp_path, how, capfd):
     "Really: it reads a certain image, and is gone"
 
-    class Trap(type(FolderData(folder(tmp_path / "im"), 8, 1).ds)):
+    class Trap(type(FolderData(image_folder(tmp_path / "im"), 8, 1).ds)):
         def __getitem__(self, i):
             if self.files[i].name == "17.png":
                 os._exit(1) if how == "exit" else os.kill(os.getpid(), signal.SIGKILL)
@@ -685,7 +556,7 @@ def test_a_data_worker_that_dies(tmp_path, how, capfd):
         data = FolderData(tmp_path / "im", 8, 1)
         if trap:
             data.ds.__class__ = Trap
-        return trainer(
+        return tiny_trainer(
             tmp_path / "t", data, max_steps=30, num_workers=2, checkpoint=dict(every_steps=1000)
         )
 
@@ -693,11 +564,10 @@ def test_a_data_worker_that_dies(tmp_path, how, capfd):
     with pytest.raises(DDPMError, match="a process that reads images died") as e:
         t.train()
     # PyTorch reports it wherever the program is, within a step, too
-    assert (t.saved_at is not None) == bool(t.step and t.whole)
+    assert (t.saved_at is not None) == bool(t.step and t.step_complete)
     if t.saved_at is not None:  # steps before it are saved, and it says so
-        assert load_checkpoint(tmp_path / "t" / "ckpts" / "latest.pt")[
-            "step"
-        ] == t.step and f"of step {t.step}: go on" in str(e.value)
+        assert load_checkpoint(tmp_path / "t" / "ckpts" / "latest.pt")["step"] == t.step
+        assert f"of step {t.step}: go on" in str(e.value)
         make(False).resume(tmp_path / "t" / "ckpts" / "latest.pt").train()
     else:
         assert "nothing had been saved yet" in str(e.value)
@@ -729,65 +599,43 @@ OWN = [
 
 
 def test_a_dead_worker_on_the_command_line_is_one_line_and_code_2(tmp_path):
-    im = folder(tmp_path / "im")
+    im = image_folder(tmp_path / "im")
     small = [a for a in SMALL if a not in ("--dataset.limit", "64")]
-    r = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            DEAD_WORKER,
-            *small,
-            *OWN,
-            "--dataset.root",
-            str(im),
-            "--output_dir",
-            str(tmp_path / "o"),
-            "--training.max_steps",
-            "20",
-            "--training.num_workers",
-            "1",
-        ],
-        env=ENV,
-        capture_output=True,
-        text=True,
-    )
-    assert (
-        r.returncode == 2
-        and len(one_line(r)) == 1
-        and "training.num_workers" in r.stderr
-        and "Traceback" not in r.stderr
-    ), r.stderr
+    flags = ["--training.max_steps", 20, "--training.num_workers", 1]
+    where = ["--dataset.root", im, "--output_dir", tmp_path / "o"]
+    r = script(DEAD_WORKER, *small, *OWN, *where, *flags)
+    assert_one_line_error(r, "training.num_workers")
 
 
 def test_an_image_that_breaks_after_the_start(tmp_path, capsys):
     "A run loses a picture, not itself; the log names it once, however often it is met"
-    im = folder(tmp_path / "im")
+    im = image_folder(tmp_path / "im")
     data = FolderData(im, 8, 1)
     (im / "11.png").write_bytes(b"rubbish")
     (im / "12.png").unlink()
-    t = trainer(tmp_path / "t", data, max_steps=18)
+    t = tiny_trainer(tmp_path / "t", data, max_steps=18)
     t.train()
     out = capsys.readouterr().out
-    assert t.step == 18 and sorted(p.name for p in data.unreadable) == ["11.png", "12.png"]
-    assert out.count("11.png can no longer be read") == 1 and "(2 so far)" in out
+    assert t.step == 18
+    assert sorted(p.name for p in data.unreadable) == ["11.png", "12.png"]
+    assert out.count("11.png can no longer be read") == 1
+    assert "(2 so far)" in out
 
 
 def test_a_disk_that_goes_away_stops_the_run_and_says_so(tmp_path):
-    im = folder(tmp_path / "im")
-    t = trainer(tmp_path / "t", FolderData(im, 8, 1), max_steps=18)
+    im = image_folder(tmp_path / "im")
+    t = tiny_trainer(tmp_path / "t", FolderData(im, 8, 1), max_steps=18)
 
     class Unmount(Callback):
-        def after_step(self, tr):
-            if tr.step == 3:
+        def after_step(self, trainer):
+            if trainer.step == 3:
                 shutil.rmtree(im)
 
     t.callbacks.append(Unmount())
     with pytest.raises(DDPMError, match="is the disk still there") as e:
         t.train()
-    assert (
-        f"of step {t.step}: go on" in str(e.value)
-        and load_checkpoint(tmp_path / "t" / "ckpts" / "latest.pt")["step"] == t.step
-    )
+    assert f"of step {t.step}: go on" in str(e.value)
+    assert load_checkpoint(tmp_path / "t" / "ckpts" / "latest.pt")["step"] == t.step
 
 
 # ---- housekeeping
@@ -806,11 +654,9 @@ def test_overwrite_forgets_the_old_run(tmp_path):
         "--training.checkpoint.every_steps",
         "2",
     ]
-    assert (
-        main([*a, "--training.max_steps", "6"]) == 0
-        and (tmp_path / "ckpts" / "step_00000006.pt").exists()
-        and (tmp_path / "ckpts" / "best.pt").exists()
-    )
+    assert main([*a, "--training.max_steps", "6"]) == 0
+    assert (tmp_path / "ckpts" / "step_00000006.pt").exists()
+    assert (tmp_path / "ckpts" / "best.pt").exists()
     assert (
         main(
             [
@@ -836,7 +682,7 @@ def test_saving_by_minutes(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("ddpm_nb.engine.callbacks.time.monotonic", lambda: now[0])
     saved = []
-    t = trainer(tmp_path, checkpoint=dict(every_steps=0, every_minutes=1))
+    t = tiny_trainer(tmp_path, checkpoint=dict(every_steps=0, every_minutes=1))
     save = t.save
 
     def spy(p, **k):
@@ -856,7 +702,7 @@ def test_saving_by_minutes(tmp_path, monkeypatch):
 
 
 def test_out_of_memory_is_one_sentence(tmp_path, monkeypatch):
-    t = trainer(tmp_path)
+    t = tiny_trainer(tmp_path)
     t.callbacks.append(StopAt(99))
     f = t.loss
 
@@ -868,15 +714,13 @@ def test_out_of_memory_is_one_sentence(tmp_path, monkeypatch):
     t.loss = boom
     with pytest.raises(DDPMError, match="training.accumulate") as e:
         t.train()
-    assert (
-        "of step 5" in str(e.value)
-        and load_checkpoint(tmp_path / "ckpts" / "latest.pt")["step"] == 5
-    )
+    assert "of step 5" in str(e.value)
+    assert load_checkpoint(tmp_path / "ckpts" / "latest.pt")["step"] == 5
 
 
 def test_an_error_inside_the_optimizer_is_not_saved(tmp_path):
     "Half of the weights have moved: the checkpoint before it stays"
-    t = trainer(tmp_path)
+    t = tiny_trainer(tmp_path)
     step = t.opt.step
 
     def half(*a, **k):
@@ -889,4 +733,5 @@ def test_an_error_inside_the_optimizer_is_not_saved(tmp_path):
     with pytest.raises(RuntimeError, match="half way"):
         t.train()
     ck = load_checkpoint(tmp_path / "ckpts" / "latest.pt")
-    assert ck["step"] == 4 and ck["model"]["conv_in.weight"].abs().sum() > 0
+    assert ck["step"] == 4
+    assert ck["model"]["conv_in.weight"].abs().sum() > 0

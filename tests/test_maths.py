@@ -19,25 +19,7 @@ from ddpm_nb.loss import DDPMLoss, loss_weights
 from ddpm_nb.pretrained import load_pretrained
 from ddpm_nb.sampler import METHODS, METHODS_WITH_ETA, SPACINGS, DDPMSampler, clip_x0, timesteps
 from ddpm_nb.schedules import PARAMETERIZATIONS, DDPMSchedules
-from ddpm_nb.unet import UNetSmall
-
-TINY = dict(
-    image_size=8,
-    in_channels=1,
-    base_channels=8,
-    channel_mults=(1, 2),
-    num_res_blocks=1,
-    attention_resolutions=(),
-    num_groups=4,
-)
-
-
-def tiny(**kw):
-    torch.manual_seed(0)
-    m = UNetSmall(**TINY | kw).eval()
-    torch.nn.init.normal_(m.conv_out.weight, std=0.2)
-    return m
-
+from helpers.tiny import tiny_model
 
 # --- schedules
 
@@ -74,7 +56,7 @@ def test_tables_in_both_precisions(T, name, zero):
 @pytest.mark.parametrize("par", ["x0", "v"])
 @pytest.mark.parametrize("method", ["ddpm", "ddim", "dpmpp_2m"])
 def test_zero_terminal_snr_reaches_nothing_that_is_not_finite(method, par):
-    s, m = DDPMSchedules("cosine", 50, zero_terminal_snr=True), tiny(parameterization=par)
+    s, m = DDPMSchedules("cosine", 50, zero_terminal_snr=True), tiny_model(parameterization=par)
     x = (torch.rand(50, 1, 8, 8) * 255).round() / 127.5 - 1
     for kind, w in [
         *itertools.product(("l2", "l1", "huber"), ("uniform", "min_snr", "p2")),
@@ -164,7 +146,7 @@ def test_weights_leave_the_learned_variance_alone():
 
 @pytest.mark.parametrize("par", PARAMETERIZATIONS)
 def test_the_bound_goes_down_when_trained(par):
-    s, m = DDPMSchedules("cosine", 20), tiny(learn_sigma=True, parameterization=par).train()
+    s, m = DDPMSchedules("cosine", 20), tiny_model(learn_sigma=True, parameterization=par).train()
     opt = torch.optim.Adam(m.parameters(), 3e-3)
     x = torch.ones(16, 1, 8, 8) * 127 / 127.5 - 1
     before = bits_per_dim(m, s, x)["total"].mean()
@@ -391,7 +373,11 @@ def test_seed_split_and_guidance(call, par):
     "A real network: same seed, same pictures; the split changes nothing but rounding; a guidance scale of 1 is none"
     # other batches round otherwise, by CPU, and the first steps divide that by sqrt(abar)
     near = dict(atol=3e-4, rtol=3e-4)
-    s, m, f = DDPMSchedules("cosine", 20), tiny(num_classes=3, parameterization=par), CALLS[call]
+    s, m, f = (
+        DDPMSchedules("cosine", 20),
+        tiny_model(num_classes=3, parameterization=par),
+        CALLS[call],
+    )
     sm, y = DDPMSampler(s), torch.arange(6) % 3
     ref = f(sm, m, 6, generator=3)
     assert torch.equal(ref, f(sm, m, 6, generator=3)) and not torch.equal(
@@ -444,7 +430,7 @@ def test_inversion_returns_a_real_digit():
 
 
 def test_inversion_does_not_depend_on_the_split():
-    s, m, x = DDPMSchedules("cosine", 20), tiny(num_classes=3, parameterization="v"), pics(5)
+    s, m, x = DDPMSchedules("cosine", 20), tiny_model(num_classes=3, parameterization="v"), pics(5)
     sm, kw = DDPMSampler(s), dict(num_steps=6, y=torch.tensor([0, 1, 2, 0, 1]))
     seen = []
     z = sm.ddim_invert(m, x, **kw, callback=seen.append)
@@ -453,7 +439,7 @@ def test_inversion_does_not_depend_on_the_split():
 
 
 def test_trajectory_of_the_predicted_picture():
-    s, m = DDPMSchedules("cosine", 20), tiny()
+    s, m = DDPMSchedules("cosine", 20), tiny_model()
     sm = DDPMSampler(s)
     for every in (2, 3):  # what is kept together belongs together
         _, xts, x0s, ts = sm.trajectory(m, (2, 1, 8, 8), "ddim", every, num_steps=5, clip=None)
@@ -472,7 +458,7 @@ def test_trajectory_of_the_predicted_picture():
 
 def test_pictures_from_numpy():
     "They are float64, and the network is float32"
-    sm, m, x = DDPMSampler(DDPMSchedules("cosine", 20)), tiny(parameterization="v"), pics(2)
+    sm, m, x = DDPMSampler(DDPMSchedules("cosine", 20)), tiny_model(parameterization="v"), pics(2)
     mask = torch.ones(1, 1, 8, 8)
     mask[..., :4] = 0
     for f in (
@@ -504,74 +490,86 @@ def META(*s, **k):
 
 BAD = {
     "guidance_scale: 3.0, but the model knows no classes": lambda sm: sm.ddim_sample(
-        tiny(), SHAPE, 4, guidance_scale=3.0
+        tiny_model(), SHAPE, 4, guidance_scale=3.0
     ),
     "guidance_scale: 3.0, but no labels": lambda sm: sm.ddim_sample(
-        tiny(num_classes=3), SHAPE, 4, guidance_scale=3.0
+        tiny_model(num_classes=3), SHAPE, 4, guidance_scale=3.0
     ),
     "guidance_scale, guidance_rescale": lambda sm: sm.ddim_sample(
-        tiny(num_classes=3),
+        tiny_model(num_classes=3),
         SHAPE,
         4,
         y=torch.zeros(2).long(),
         guidance_scale=2.0,
         guidance_rescale=1.5,
     ),
-    "num_steps: 0": lambda sm: sm.sample(tiny(), SHAPE, num_steps=0),
-    "num_steps: 21": lambda sm: sm.sample(tiny(), SHAPE, "dpmpp_2m", 21),
-    "num_steps: -1": lambda sm: sm.ddpm_sample(tiny(), SHAPE, -1),
-    "num_steps: 2.5": lambda sm: sm.heun_sample(tiny(), SHAPE, 2.5),
-    "num_steps: 30": lambda sm: sm.inpaint(tiny(), torch.zeros(SHAPE), torch.ones(SHAPE), 30),
-    "num_steps: 40": lambda sm: sm.ddim_invert(tiny(), torch.zeros(SHAPE), 40),
-    "eta: -0.1": lambda sm: sm.ddim_sample(tiny(), SHAPE, 4, eta=-0.1),
-    "eta: nan": lambda sm: sm.sample(tiny(), SHAPE, num_steps=4, eta=math.nan),
-    "eta: 0.5, but method heun": lambda sm: sm.sample(tiny(), SHAPE, "heun", 4, eta=0.5),
-    "method: 'euler'": lambda sm: sm.sample(tiny(), SHAPE, "euler"),
-    "spacing: 'log'": lambda sm: sm.ddim_sample(tiny(), SHAPE, 4, spacing="log"),
-    "clip: 'soft'": lambda sm: sm.ddim_sample(tiny(), SHAPE, 4, clip="soft"),
+    "num_steps: 0": lambda sm: sm.sample(tiny_model(), SHAPE, num_steps=0),
+    "num_steps: 21": lambda sm: sm.sample(tiny_model(), SHAPE, "dpmpp_2m", 21),
+    "num_steps: -1": lambda sm: sm.ddpm_sample(tiny_model(), SHAPE, -1),
+    "num_steps: 2.5": lambda sm: sm.heun_sample(tiny_model(), SHAPE, 2.5),
+    "num_steps: 30": lambda sm: sm.inpaint(tiny_model(), torch.zeros(SHAPE), torch.ones(SHAPE), 30),
+    "num_steps: 40": lambda sm: sm.ddim_invert(tiny_model(), torch.zeros(SHAPE), 40),
+    "eta: -0.1": lambda sm: sm.ddim_sample(tiny_model(), SHAPE, 4, eta=-0.1),
+    "eta: nan": lambda sm: sm.sample(tiny_model(), SHAPE, num_steps=4, eta=math.nan),
+    "eta: 0.5, but method heun": lambda sm: sm.sample(tiny_model(), SHAPE, "heun", 4, eta=0.5),
+    "method: 'euler'": lambda sm: sm.sample(tiny_model(), SHAPE, "euler"),
+    "spacing: 'log'": lambda sm: sm.ddim_sample(tiny_model(), SHAPE, 4, spacing="log"),
+    "clip: 'soft'": lambda sm: sm.ddim_sample(tiny_model(), SHAPE, 4, clip="soft"),
     "percentile: 2.0": lambda sm: clip_x0(torch.zeros(SHAPE), "dynamic", 2.0),
-    "variance: 'learned'": lambda sm: sm.ddpm_sample(tiny(), SHAPE, 4, variance="learned"),
-    "mask: shape": lambda sm: sm.inpaint(tiny(), torch.zeros(SHAPE), torch.ones(1, 1, 8, 7), 4),
+    "variance: 'learned'": lambda sm: sm.ddpm_sample(tiny_model(), SHAPE, 4, variance="learned"),
+    "mask: shape": lambda sm: sm.inpaint(
+        tiny_model(), torch.zeros(SHAPE), torch.ones(1, 1, 8, 7), 4
+    ),
     "mask: expected 0": lambda sm: sm.inpaint(
-        tiny(), torch.zeros(SHAPE), torch.full(SHAPE, 0.5), 4
+        tiny_model(), torch.zeros(SHAPE), torch.full(SHAPE, 0.5), 4
     ),
-    "mask: is on meta": lambda sm: sm.inpaint(tiny(), torch.zeros(SHAPE), META(SHAPE), 4),
-    "image: is on meta": lambda sm: sm.inpaint(tiny(), META(SHAPE), torch.ones(SHAPE), 4),
-    "image: is on meta, the": lambda sm: sm.edit(tiny(), META(SHAPE), 0.5, 4),
-    "x0: is on meta": lambda sm: sm.ddim_invert(tiny(), META(SHAPE), 4),
-    "x_T: is on meta": lambda sm: sm.ddim_sample(tiny(), SHAPE, 4, x_T=META(SHAPE)),
+    "mask: is on meta": lambda sm: sm.inpaint(tiny_model(), torch.zeros(SHAPE), META(SHAPE), 4),
+    "image: is on meta": lambda sm: sm.inpaint(tiny_model(), META(SHAPE), torch.ones(SHAPE), 4),
+    "image: is on meta, the": lambda sm: sm.edit(tiny_model(), META(SHAPE), 0.5, 4),
+    "x0: is on meta": lambda sm: sm.ddim_invert(tiny_model(), META(SHAPE), 4),
+    "x_T: is on meta": lambda sm: sm.ddim_sample(tiny_model(), SHAPE, 4, x_T=META(SHAPE)),
     "x_T: is on cpu": lambda sm: sm.ddim_sample(
-        tiny().to("meta"), SHAPE, 4, x_T=torch.zeros(SHAPE)
+        tiny_model().to("meta"), SHAPE, 4, x_T=torch.zeros(SHAPE)
     ),
-    "y: is on meta": lambda sm: sm.ddim_sample(tiny(num_classes=3), SHAPE, 4, y=META(2).long()),
-    "device: meta": lambda sm: sm.ddim_sample(tiny(), SHAPE, 4, device="meta"),
+    "y: is on meta": lambda sm: sm.ddim_sample(
+        tiny_model(num_classes=3), SHAPE, 4, y=META(2).long()
+    ),
+    "device: meta": lambda sm: sm.ddim_sample(tiny_model(), SHAPE, 4, device="meta"),
     "t: is on cpu, the images on meta": lambda sm: S20.q_sample(
         META(SHAPE), torch.zeros(2).long(), META(SHAPE)
     ),
     "y: is on meta, x0": lambda sm: DDPMLoss(S20)(
-        tiny(num_classes=3), torch.zeros(SHAPE), META(2).long()
+        tiny_model(num_classes=3), torch.zeros(SHAPE), META(2).long()
     ),
-    "x_T: shape": lambda sm: sm.ddim_sample(tiny(), SHAPE, 4, x_T=torch.zeros(1, 1, 8, 8)),
-    "shape: ": lambda sm: sm.ddim_sample(tiny(), (1, 8, 8), 4),
-    "strength: 1.5": lambda sm: sm.edit(tiny(), torch.zeros(SHAPE), 1.5, 4),
-    "generator: -1": lambda sm: sm.ddim_sample(tiny(), SHAPE, 4, generator=-1),
-    "batch_size: 0": lambda sm: sm.ddim_sample(tiny(), SHAPE, 4, batch_size=0),
+    "x_T: shape": lambda sm: sm.ddim_sample(tiny_model(), SHAPE, 4, x_T=torch.zeros(1, 1, 8, 8)),
+    "shape: ": lambda sm: sm.ddim_sample(tiny_model(), (1, 8, 8), 4),
+    "strength: 1.5": lambda sm: sm.edit(tiny_model(), torch.zeros(SHAPE), 1.5, 4),
+    "generator: -1": lambda sm: sm.ddim_sample(tiny_model(), SHAPE, 4, generator=-1),
+    "batch_size: 0": lambda sm: sm.ddim_sample(tiny_model(), SHAPE, 4, batch_size=0),
     "method: ddpm, and whatever has an eta": lambda sm: sm.interpolate(
-        tiny(), torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8), method="ddpm"
+        tiny_model(), torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8), method="ddpm"
     ),
-    "image: torch.uint8": lambda sm: sm.edit(tiny(), torch.zeros(SHAPE, dtype=torch.uint8), 0.5, 4),
+    "image: torch.uint8": lambda sm: sm.edit(
+        tiny_model(), torch.zeros(SHAPE, dtype=torch.uint8), 0.5, 4
+    ),
     "image: torch.uint8; expected floats": lambda sm: sm.inpaint(
-        tiny(), torch.zeros(SHAPE, dtype=torch.uint8), torch.ones(SHAPE), 4
+        tiny_model(), torch.zeros(SHAPE, dtype=torch.uint8), torch.ones(SHAPE), 4
     ),
-    "x_T: torch.int64": lambda sm: sm.ddim_sample(tiny(), SHAPE, 4, x_T=torch.zeros(SHAPE).long()),
-    "x0: torch.uint8": lambda sm: sm.ddim_invert(tiny(), torch.zeros(SHAPE, dtype=torch.uint8), 4),
+    "x_T: torch.int64": lambda sm: sm.ddim_sample(
+        tiny_model(), SHAPE, 4, x_T=torch.zeros(SHAPE).long()
+    ),
+    "x0: torch.uint8": lambda sm: sm.ddim_invert(
+        tiny_model(), torch.zeros(SHAPE, dtype=torch.uint8), 4
+    ),
     "z1: is on meta": lambda sm: sm.interpolate(
-        tiny(), META(1, 1, 8, 8), torch.ones(1, 1, 8, 8), num_steps=4
+        tiny_model(), META(1, 1, 8, 8), torch.ones(1, 1, 8, 8), num_steps=4
     ),
     "parameterization: 'eps' says nothing": lambda sm: DDPMSampler(
         DDPMSchedules("cosine", 20, zero_terminal_snr=True)
-    ).ddim_sample(tiny(), SHAPE, 4),
-    "variance: 'big'": lambda sm: bits_per_dim(tiny(), S20, torch.zeros(SHAPE), variance="big"),
+    ).ddim_sample(tiny_model(), SHAPE, 4),
+    "variance: 'big'": lambda sm: bits_per_dim(
+        tiny_model(), S20, torch.zeros(SHAPE), variance="big"
+    ),
     "schedules.betas": lambda sm: DDPMSchedules(betas=[0.1, 1.5]),
     "loss.snr_gamma": lambda sm: loss_weights(S20, "min_snr", snr_gamma=-1.0),
 }
@@ -617,7 +615,7 @@ def one_process(tmp_path):
 def test_a_wrapped_model_is_the_model(wrapper, one_process):
     "What it predicts, its classes, its learned variance and its eval mode are found behind the wrapper"
     s, x, y = DDPMSchedules("cosine", 8), pics(4), torch.arange(4) % 3
-    model = tiny(parameterization="v", num_classes=3, learn_sigma=True, dropout=0.2).train()
+    model = tiny_model(parameterization="v", num_classes=3, learn_sigma=True, dropout=0.2).train()
     sm, wrapped = DDPMSampler(s), WRAPPERS[wrapper](model)
     # compiled code rounds otherwise
     tol = 1e-4 if wrapper in ("torch.compile", "torch.compile of forward", "several") else 0
@@ -678,7 +676,7 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("use", UNKNOWN)
 def test_what_a_bare_function_predicts_is_asked_for(use):
-    model, call = tiny(parameterization="v").eval(), UNKNOWN[use]
+    model, call = tiny_model(parameterization="v").eval(), UNKNOWN[use]
 
     def bare(x, t):
         return model(x, t)
@@ -695,32 +693,6 @@ def test_what_a_bare_function_predicts_is_asked_for(use):
 
 
 # --- the command line reaches it
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    d = tmp_path_factory.mktemp("maths")
-    small = (
-        "--dataset.limit 32 --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions [] --model.num_groups 4 "
-        "--schedules.timesteps 20 --batch_size 8 --training.max_steps 2 --training.validation.num_images 8 "
-        "--training.sampling.every_steps 0"
-    )
-    assert (
-        main(
-            [
-                "train",
-                "--device",
-                "cpu",
-                "--output_dir",
-                str(d),
-                "--config",
-                "mnist_tiny",
-                *small.split(),
-            ]
-        )
-        == 0
-    )
-    return d
 
 
 def test_own_picture_and_mask(run, tmp_path, capsys, monkeypatch):

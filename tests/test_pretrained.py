@@ -4,11 +4,11 @@ import hashlib
 import json
 import shutil
 
-import pack_model
 import pytest
 import torch
 from safetensors import safe_open
 
+import pack_model
 from ddpm_nb.app.interop import save_card, save_pretrained
 from ddpm_nb.core import DDPMError
 from ddpm_nb.data import load_mnist

@@ -103,7 +103,7 @@ def test_overrides_by_path_by_section_and_in_the_config_are_one(tmp_path):
     [
         ("batch_size: unknown key; did you mean training.batch_size?", dict(batch_size=3)),
         ("did you mean training.ema.decay?", dict(training=dict(ema=dict(decey=0.9)))),
-        ("training.batch_size: 0; expected at least 1", {"training.batch_size": 0}),
+        ("training.batch_size: 0; expected 1 or more", {"training.batch_size": 0}),
         ("training.learning_rate: 'fast'", dict(training=dict(learning_rate="fast"))),
         ("dataset.image_size", {"model.image_size": 64}),
         ("did you mean mnist_tiny?", dict(config="mnist_tini")),

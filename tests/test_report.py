@@ -2,18 +2,20 @@
 
 import html
 import html.parser
+import importlib.util
+import io
 import itertools
 import json
 import os
 import re
 import shutil
-import subprocess
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
 import torch
 
+import browser
 from ddpm_nb.app.report import make_report
 from ddpm_nb.cli import main
 from ddpm_nb.engine.animation import save_gif, save_grid, save_mp4
@@ -29,9 +31,6 @@ PARTS = dict(
     config="logs/config.yaml",
 )
 ODD = "a|b *c* `d` <i>&amp;"  # a value full of mark-up, which is not to act as such
-CHROME = next(
-    (p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None
-)
 
 
 def evaluation():
@@ -331,62 +330,65 @@ def test_a_template_of_ones_own(tmp_path, capsys):
 
 
 # In a browser
-# ----------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
+
+needs_browser = pytest.mark.skipif(
+    not browser.find() or not importlib.util.find_spec("playwright"),
+    reason="needs Chromium (on Debian: apt-get install chromium) and playwright",
+)
+
+MEASURE = """() => {
+    const images = [...document.images], root = document.documentElement;
+    const right = e => e.getBoundingClientRect().right;
+    const size = e => parseFloat(getComputedStyle(e).fontSize);
+    return {
+        images: images.length,
+        drawn: images.filter(i => i.complete && i.naturalWidth > 0).length,
+        scroll: root.scrollWidth,
+        width: root.clientWidth,
+        wide: [...document.querySelectorAll('body > *')]
+            .filter(e => right(e) > root.clientWidth + 1).length,
+        small: Math.min(...[...document.querySelectorAll('p, td')].map(size)),
+    }
+}"""
 
 
-def chrome(tmp_path, *args):
-    quiet = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --hide-scrollbars".split()
-    return subprocess.run(
-        [CHROME, *quiet, f"--user-data-dir={tmp_path / 'profile'}", *args],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+@pytest.fixture(scope="module")
+def chromium():
+    with browser.chromium() as b:
+        yield b
 
 
-PROBE = """<script>addEventListener('load', () => { const imgs = [...document.images], d = document.documentElement;
-document.title = JSON.stringify({images: imgs.length, drawn: imgs.filter(i => i.complete && i.naturalWidth > 0).length, scroll: d.scrollWidth, width: d.clientWidth,
-wide: [...document.querySelectorAll('body > *')].filter(e => e.getBoundingClientRect().right > d.clientWidth + 1).length,
-small: Math.min(...[...document.querySelectorAll('p,td')].map(e => parseFloat(getComputedStyle(e).fontSize)))}) })</script>"""
-
-
-@pytest.mark.skipif(CHROME is None, reason="needs chromium")
-@pytest.mark.parametrize("width", [390, 1200])
-def test_in_a_browser(tmp_path, width):
-    "No picture broken, nothing wider than the screen, text readable; the page is framed, as windows do not get as narrow as phones"
-    page = check(make(tmp_path, PARTS))[1]
-    (tmp_path / "probe.html").write_text(page.replace("</body>", PROBE + "</body>"))
-    frame = f"""<iframe src="probe.html" width="{width}" height="900" style="border:0"></iframe><p id="out"></p>
-<script>setInterval(() => {{ const t = frames[0].document.title; if (t[0] == '{{') document.getElementById('out').textContent = t }}, 50)</script>"""
-    (tmp_path / "frame.html").write_text("<!doctype html>" + frame)
-    dom = chrome(
-        tmp_path,
-        "--allow-file-access-from-files",
-        "--virtual-time-budget=10000",
-        "--window-size=1300,1000",
-        "--dump-dom",
-        (tmp_path / "frame.html").as_uri(),
-    ).stdout
-    got = json.loads(re.search(r'id="out">(\{.*?\})<', dom)[1])
+@needs_browser
+@pytest.mark.parametrize("width", [390, 800, 1200])
+def test_in_a_browser(chromium, tmp_path, width):
+    "No image broken, nothing wider than the screen, text readable, nothing asked from elsewhere"
+    check(make(tmp_path, PARTS))
+    page = chromium.new_page(viewport=dict(width=width, height=900))
+    errors = browser.collect_errors(page)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((tmp_path / "reports" / "report.html").as_uri())
+    got = page.evaluate(MEASURE)
+    page.close()
     assert got["images"] == got["drawn"] == 9, got
     assert got["scroll"] <= got["width"] == width, got
     assert got["wide"] == 0, got
     assert got["small"] >= 13, got
+    assert errors == []
+    assert [url[:60] for url in asked[1:] if not url.startswith("data:")] == []
 
 
-@pytest.mark.skipif(CHROME is None, reason="needs chromium")
-def test_screenshot(tmp_path):
+@needs_browser
+def test_screenshot(chromium, tmp_path):
     from PIL import Image
 
     check(make(tmp_path, PARTS))
-    p = tmp_path / "shot.png"
-    chrome(
-        tmp_path,
-        f"--screenshot={p}",
-        "--window-size=1200,1600",
-        (tmp_path / "reports" / "report.html").as_uri(),
-    )
-    with Image.open(p) as im:
+    page = chromium.new_page(viewport=dict(width=1200, height=1600))
+    page.goto((tmp_path / "reports" / "report.html").as_uri())
+    shot = page.screenshot()
+    page.close()
+    with Image.open(io.BytesIO(shot)) as im:
         a = np.asarray(im.convert("L"))
         assert im.size == (1200, 1600)
         assert a.std() > 20

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import jedi
 import pytest
-import stubs
 
 import ddpm_nb
+import stubs
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -474,7 +474,7 @@ def test_checkpointing_keeps_less(kernels):
         (dict(dropout=-0.1), "model.dropout: -0.1"),
         (dict(num_res_blocks=0), "model.num_res_blocks: 0; expected 1 or more"),
         (dict(in_channels=0), "model.in_channels: 0"),
-        (dict(norm_eps=0.0), "model.norm_eps: 0.0; expected a small positive number"),
+        (dict(norm_eps=0.0), "model.norm_eps: 0.0; expected more than 0"),
         (dict(base_channels=0), "model.base_channels: 0"),
         (dict(downsample_padding=2), "model.downsample_padding: 2; expected 0 or 1"),
         (dict(parameterization="noise"), "model.parameterization: 'noise'; expected eps, x0 or v"),

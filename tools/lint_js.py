@@ -1,4 +1,4 @@
-"""Check the package's JavaScript with biome, rules and format. `lint_js.py --write` mends what it can.
+"""Check the package's JavaScript with biome, rules and format; `lint_js.py --write` mends it.
 
 npm fetches the pinned version into its own cache; where there is no node, a line says so."""
 

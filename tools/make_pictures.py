@@ -58,33 +58,22 @@ def live():
 def playground():
     "Run the playground so that it stores pictures, and no widgets"
     nb = root / "nbs" / "playground.ipynb"
-    cmd = [
-        sys.executable,
-        "-m",
-        "jupyter",
-        "nbconvert",
-        "--log-level=ERROR",
-        "--to",
-        "notebook",
-        "--execute",
-        "--inplace",
-        str(nb),
-    ]
-    subprocess.run(cmd, check=True, env=dict(os.environ, DDPM_NB_STATIC="1"))
-    # what nbconvert remembers of them
-    d = json.loads(nb.read_text(encoding="utf-8"))
-    d["metadata"].pop("widgets", None)
-    nb.write_text(json.dumps(d, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    subprocess.run(
-        [str(Path(sys.executable).parent / "nbdev_clean"), "--fname", str(nb)], check=True, cwd=root
-    )
+    convert = [sys.executable, "-m", "jupyter", "nbconvert", "--log-level=ERROR"]
+    execute = ["--to", "notebook", "--execute", "--inplace", str(nb)]
+    subprocess.run([*convert, *execute], check=True, env=dict(os.environ, DDPM_NB_STATIC="1"))
+    # nbconvert keeps the state of widgets here
+    notebook = json.loads(nb.read_text(encoding="utf-8"))
+    notebook["metadata"].pop("widgets", None)
+    nb.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    clean = Path(sys.executable).parent / "nbdev_clean"
+    subprocess.run([str(clean), "--fname", str(nb)], check=True, cwd=root)
     return nb
 
 
 if __name__ == "__main__":
-    does = dict(animation=animation, live=live, playground=playground)
-    for name in sys.argv[1:] or does:
-        if name not in does:
-            sys.exit(f"no picture {name}; there are: {' '.join(does)}")
-        path = does[name]()
+    makers = dict(animation=animation, live=live, playground=playground)
+    for name in sys.argv[1:] or makers:
+        if name not in makers:
+            sys.exit(f"no picture {name}; there are: {' '.join(makers)}")
+        path = makers[name]()
         print(f"{path.relative_to(root)}: {path.stat().st_size / 1024:.0f} KB")

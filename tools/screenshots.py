@@ -1,4 +1,4 @@
-"""Pictures of every page of the built site, to be looked at.
+"""Screenshots of every page of the built site, to be looked at.
 
 At 400 and 1280 pixels, light, and at 1280 dark. Also says which pages are wider than the window.
 """
@@ -6,23 +6,29 @@ At 400 and 1280 pixels, light, and at 1280 dark. Also says which pages are wider
 import argparse
 import sys
 from pathlib import Path
+from typing import Literal
 
 import browser
 
 root = Path(__file__).resolve().parent.parent
-SIZES = ((400, "light"), (1280, "light"), (1280, "dark"))
+SIZES: tuple[tuple[int, Literal["light", "dark"]], ...] = (
+    (400, "light"),
+    (1280, "light"),
+    (1280, "dark"),
+)
 
 
-def look_at(page, b, out, width, mode) -> bool:
-    "Keep a picture of a page; whether it is wider than the window"
+def look_at(tab, page, out, width, mode) -> bool:
+    "Keep an image of a page; whether it is wider than the window"
     name = page.relative_to(root / "_docs").with_suffix("").as_posix()
-    b.open(page.as_uri())
-    b.js("new Promise(r => setTimeout(r, 400))")
-    wide = b.js("document.documentElement.scrollWidth")
+    tab.goto(page.as_uri())
+    tab.wait_for_timeout(400)
+    wide = tab.evaluate("document.documentElement.scrollWidth")
     if wide > width:
         print(f"{name}: {wide} pixels wide in a window of {width}")
     if name != "print":
-        b.shot(out / f"{name.replace('/', '-')}-{width}-{mode}.png", full=True)
+        file = out / f"{name.replace('/', '-')}-{width}-{mode}.png"
+        tab.screenshot(path=file, full_page=True)
     return wide > width
 
 
@@ -33,13 +39,15 @@ def main():
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     bad = 0
-    for width, mode in SIZES:
-        with browser.Browser(width, 900) as b:
-            features = [dict(name="prefers-color-scheme", value=mode)]
-            b.call("Emulation.setEmulatedMedia", features=features)
+    with browser.chromium() as chromium:
+        for width, mode in SIZES:
+            tab = chromium.new_page(
+                viewport={"width": width, "height": 900}, color_scheme=mode, offline=True
+            )
             for page in sorted((root / "_docs").rglob("*.html")):
                 if not args.page or page.stem in args.page:
-                    bad += look_at(page, b, args.folder, width, mode)
+                    bad += look_at(tab, page, args.folder, width, mode)
+            tab.close()
     sys.exit(1 if bad else 0)
 
 

@@ -15,17 +15,17 @@ from .curves import newest, save_all_curves, save_schedule_plots
 from .recipes import dotted
 from ddpm_nb.app.report_tables import (
     DISTANCES,
-    _distance,
     comparison_rows,
     metric_lines,
     recommend_sampler,
     result_notes,
 )
 from .report_templates import FORMS, render, template_environment
+from .results import load_results
 from ..core import require
 from ..engine.files import atomic_write
 from ..schedules import DDPMSchedules
-from ..viz import read_json
+from ..viz import read_json, result_distance
 
 # %% ../../nbs/lib/report.ipynb #ed71d3f3
 @dataclass
@@ -53,10 +53,10 @@ class RunFolder:
     ):
         self.path = Path(output_dir)
         self.training = self.load("training_metrics")
-        self.evaluation = self.load("evaluation_results")
-        self.results: list = self.evaluation.get("results") or []
+        evaluation = load_results(self.log_file("evaluation_results"), "report")
+        self.results: list = evaluation.results
         # of the run, or of its evaluation
-        self.config: dict = self.training.get("config") or self.evaluation.get("config") or {}
+        self.config: dict = self.training.get("config") or evaluation.config
         checkpoint = self.path / "ckpts" / "ema.pt"
         self.checkpoint_time = checkpoint.stat().st_mtime if checkpoint.is_file() else 0.0
 
@@ -130,7 +130,7 @@ def _samplers(
     results = folder.results
     if not results:
         return None
-    measured = {_distance(result)[0] for result in results}
+    measured = {result_distance(result)[0] for result in results}
     notes = [f"{name}: {says}" for name, says in DISTANCES.items() if name in measured]
     notes += result_notes(results)
     recommendation = recommend_sampler(results)
@@ -173,6 +173,8 @@ def _training(
         ["skipped steps", str(len(log.get("skipped") or []))],
     ]
     validations = log.get("val") or []
+    # a loss that was not finite is null
+    validations = [v for v in validations if v.get("loss_ema") is not None]
     if validations:
         last = validations[-1]
         best = min(validation["loss_ema"] for validation in validations)

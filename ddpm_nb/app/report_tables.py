@@ -8,6 +8,8 @@ __all__ = ['DISTANCES', 'md_table', 'comparison_rows', 'recommend_sampler', 'res
 # %% ../../nbs/lib/report_tables.ipynb #c403f6bb
 from functools import partial
 
+from ..viz import result_distance
+
 # %% ../../nbs/lib/report_tables.ipynb #d4e1b47b
 def _md_row(
     cells: list,  # of anything
@@ -45,21 +47,11 @@ def _number(
     return "-" if value is None else format(value, spec)
 
 
-def _distance(
-    result: dict,  # one of logs/evaluation_results.json
-) -> tuple:  # `(name, values)`; `(None, {})` where none was measured
-    "The Fréchet distance of a result: `fid`, else `fid_proxy`"
-    for name in DISTANCES:
-        if name in result["metrics"]:
-            return name, result["metrics"][name]
-    return None, {}
-
-
 def _comparison_row(
     result: dict,  # one of logs/evaluation_results.json
 ) -> list:  # of text
     "The main numbers of one sampler; a dash where one was not measured"
-    distance = _distance(result)[1]
+    distance = result_distance(result)[1]
     precision_recall = result["metrics"].get("precision_recall", {})
     kid = result["metrics"].get("kid")
     kid_text = "-"
@@ -83,7 +75,7 @@ def comparison_rows(
     results: list,  # from logs/evaluation_results.json
 ) -> list:  # rows of text, the head first
     "The main numbers of all samplers that were evaluated; a dash where one was not measured"
-    measured = {_distance(result)[0] for result in results} - {None}
+    measured = {result_distance(result)[0] for result in results} - {None}
     distance = " or ".join(sorted(measured)) or "fid_proxy"
     head = ["sampler", "steps", "n", "s/image", distance, "floor", "KID", "precision", "recall"]
     return [head, *map(_comparison_row, results)]
@@ -93,7 +85,7 @@ def _kind(
     result: dict,  # one of logs/evaluation_results.json
 ) -> tuple:  # `(name of the distance or None, features, n)`
     "What two results must share for their distances to be comparable"
-    name, values = _distance(result)
+    name, values = result_distance(result)
     return name, values.get("features"), values.get("n")
 
 
@@ -110,7 +102,7 @@ def _comparable(
 
 def _value(result):
     "The value of a result's distance"
-    return _distance(result)[1]["value"]
+    return result_distance(result)[1]["value"]
 
 
 def recommend_sampler(

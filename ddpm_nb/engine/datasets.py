@@ -6,6 +6,8 @@
 __all__ = ['load_torchvision', 'split_indices', 'load_data']
 
 # %% ../../nbs/lib/datasets.ipynb #6d338547
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -14,6 +16,8 @@ from ..data import ImageData, fit_image, load_mnist
 from .compat import import_torchvision
 from .failures import first_line
 from .folders import FolderData, find_images
+from ..run_settings import DatasetConfig
+from ..sections import checks_arguments
 
 # %% ../../nbs/lib/datasets.ipynb #89cd721c
 # torchvision's class, and whether a mirrored image is still an image of the same kind
@@ -24,7 +28,7 @@ def load_torchvision(
     name: str,  # 'fashion_mnist' or 'cifar10'
     split: str = "train",  # 'train' or 'test'
     image_size: int = 32,  # wanted height and width
-    root="data",  # where torchvision keeps its files
+    root: str | Path = "data",  # where torchvision keeps its files
     download: bool = True,  # fetch them if they are not there
 ) -> ImageData:
     "A torchvision data set, held in memory; raises `DDPMError` if it can't be found or fetched"
@@ -59,19 +63,8 @@ def split_indices(
     return sorted(permutation[n_val:] if split == "train" else permutation[:n_val])
 
 # %% ../../nbs/lib/datasets.ipynb #e92e675e
-_NAMES = ("mnist", "fashion_mnist", "cifar10", "folder")
-
-
-def _check_dataset(name, image_size, channels, root, flip, limit, val_fraction):
-    "Raise `DDPMError` for values of the `dataset` section that make no sense"
-    require(name in _NAMES, f"dataset.name: {name!r}; expected one of {', '.join(_NAMES)}")
-    require(image_size >= 8, f"dataset.image_size: {image_size}; expected 8 or more")
-    require(channels in (None, 1, 3), f"dataset.channels: {channels}; expected 1 or 3")
-    require(limit is None or limit > 0, f"dataset.limit: {limit}; expected 1 or more")
-    require(
-        0 < val_fraction < 1,
-        f"dataset.val_fraction: {val_fraction}; expected a number between 0 and 1",
-    )
+def _check_dataset(name, root, flip) -> None:
+    "Raise `DDPMError` for values of the `dataset` section that make no sense together"
     require(name != "folder" or root, "dataset.root: missing; name the folder of images")
     require(
         name != "mnist" or not flip,
@@ -79,6 +72,7 @@ def _check_dataset(name, image_size, channels, root, flip, limit, val_fraction):
     )
 
 
+@checks_arguments(DatasetConfig)
 def load_data(
     name: str = "mnist",  # 'mnist' (in the package), 'fashion_mnist', 'cifar10', or 'folder'
     split: str = "train",  # 'train' or 'test'
@@ -91,7 +85,7 @@ def load_data(
     files: list | None = None,  # for folders: the paths of an earlier `find_images`
 ) -> ImageData | FolderData:
     "The data set that a config's `dataset` section names; raises `DDPMError` for other values"
-    _check_dataset(name, image_size, channels, root, flip, limit, val_fraction)
+    _check_dataset(name, root, flip)
     if name == "folder":
         files = find_images(root)[0] if files is None else files
         keep = split_indices(len(files), split, val_fraction)[:limit]

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from ..engine.distributed import DistributedContext as DistributedContext
 from ..schedules import DDPMSchedules as DDPMSchedules
+from ..trainer import Trainer as Trainer
 
-__all__ = ["DDPMTrainer"]
+__all__ = ["DDPMTrainer", "require_same_section"]
 
-class DDPMTrainer:
-    """Trains a noise predictor: a short loop; what surrounds it are callbacks
+class DDPMTrainer(Trainer):
+    """`Trainer` with checkpoints, an exact resume, signals, curves and several processes
 
     Args:
         model: e.g. a `UNetSmall`
@@ -22,7 +23,7 @@ class DDPMTrainer:
         val_data: held-out images; without them there is no validation loss and no
             `best.pt`
         loss: a `DDPMLoss`; default: mean squared error on what the model predicts
-        config: the config's `training` section, see `TRAINING_DEFAULTS`
+        config: the config's `training` section, see `TrainingConfig`
         output_dir: gets ckpts/, logs/ and grids/
         seed: decides batches, noise, timesteps and dropout
         device: see `pick_device`
@@ -30,45 +31,27 @@ class DDPMTrainer:
         sample_fn: `f(model, n) -> images`, for the sample grids while training
         callbacks: more callbacks, after the standard ones
         progress: show a progress bar
+        overwrite: start anew where another run already is, and remove its files
     """
 
-    cfg: Any
-    seed: int
     context: DistributedContext
-    device: Any
-    model: Any
-    schedules: Any
-    data: Any
-    val_data: Any
-    loss: Any
-    sample_fn: Any
     output_dir: Path
     full_config: Any
-    steps_per_epoch: Any
-    total_steps: Any
-    conditional: bool
-    lr: Any
-    opt: Any
-    amp_dtype: Any
-    scaler: torch.amp.GradScaler
-    forward: Any
-    ema: Any
-    extra_emas: dict
-    step: Any
-    bad_steps: Any
-    seconds: Any
-    loss_avg: Any
+    sample_fn: Any
+    overwrite: bool
+    owns_folder: bool
+    history: Any
+    loss_buffer: Any
+    is_best: bool
+    saved_at: Any
+    callbacks: list
     stop: Any
     finished: Any
-    is_best: bool
-    whole: bool
-    saved_at: Any
-    history: Any
-    pending: Any
-    callbacks: list
-    last_loss: Any
-    grad_norm: Any
-    t0: Any
+    step: Any
+    seconds: Any
+    bad_steps: Any
+    loss_avg: Any
+    step_complete: bool
     def __init__(
         self,
         model: nn.Module,
@@ -77,120 +60,90 @@ class DDPMTrainer:
         val_data=None,
         loss=None,
         config: dict | None = None,
-        output_dir="outputs",
+        output_dir: str | Path = "outputs",
         seed: int = 0,
-        device="auto",
+        device: str | torch.device = "auto",
         full_config: dict | None = None,
         sample_fn=None,
-        callbacks=None,
+        callbacks: list | None = None,
         progress: bool = True,
+        overwrite: bool = False,
     ) -> None: ...
     @property
-    def epoch(self):
-        """How many passes over the data are complete"""
+    def rank(self) -> int:
+        """Which of the processes this is"""
         ...
-    def call(self, moment: str) -> None:
-        """Run one method of every callback, in order
+    @property
+    def world_size(self) -> int:
+        """How many processes train together"""
+        ...
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        """Return the optimizer of the config; raises `DDPMError` on an unknown name"""
+        ...
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """Return the network that shares gradients with other processes, compiled if the config
+        says so
+        """
+        ...
+    def shard(self, x):
+        """Return this process's part of a batch
 
         Args:
-            moment: the callback method to run
+            x: a tensor, one entry per image of the whole batch
         """
         ...
-    def check_fit(self) -> None:
-        """Raise `DDPMError` unless model, data and settings fit together"""
+    def reduce(self, x: Tensor) -> Tensor:
+        """Return the sum of a number over all processes"""
         ...
-    def init_state(self, standard: list, more: list) -> None:
-        """Everything that changes while training, as it is before the first step
+    def exchange_gradients(self, last: bool):
+        """Return the context in which a part runs backward; gradients are exchanged with the last
+        one
 
         Args:
-            standard: callbacks that every run has
-            more: the caller's own, on the first process only
+            last: whether it is the last part of a batch
         """
         ...
-    def generator(self, *keys: int) -> torch.Generator:
-        """A random stream on the training device that depends on the seed and `keys` alone
-
-        Args:
-            keys: which stream
-        """
-        ...
-    def draw(self, x: Tensor, y: Tensor | None = None):
-        """All random numbers of a step, as a function of (seed, step): mirrored images, labels
-        partly hidden, timesteps, noise
-
-        Args:
-            x: this process's clean images `(b,C,H,W)`
-            y: their labels, int64 `(b,)`
-
-        Returns:
-            `(x, y, t, noise)`, each `(b,…)`
-        """
-        ...
-    def forward_backward(self, x: Tensor, y: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """Add up the gradient of the whole batch, part by part; processes exchange theirs with the
-        last part
-
-        Args:
-            x: clean images of this process `(b,C,H,W)`
-            y: labels `(b,)` or None
-            t: timesteps `(b,)`
-            noise: like `x`
-
-        Returns:
-            the loss of this process's part, weighted by its share of the batch
-        """
-        ...
-    def reject_reason(self) -> str:
-        """Why the step under way must not change the weights; the same in all processes
-
-        Returns:
-            '' if nothing
-        """
-        ...
-    def skip_step(self, why: str) -> None:
-        """Count a step that was skipped; raises `DDPMError` after too many in a row
-
-        Args:
-            why: from `reject_reason`
-        """
-        ...
-    def train_step(self, x: Tensor, y: Tensor | None = None) -> None:
-        """One optimizer step; every random number in it is a function of (seed, step)
-
-        Args:
-            x: clean images `(B,C,H,W)`, in [-1,1]; with several processes, this one's part
-            y: labels, int64 `(B,)`
-        """
+    def update_ema(self) -> None:
+        """Move all averages towards the model, in the process that saves them"""
         ...
     def sync_stop_flags(self) -> None:
         """Let all processes leave after the same step: what one was told, all are told"""
         ...
-    def loop(self) -> None:
-        """Steps until the last one, or until somebody wants to stop"""
+    def should_stop(self) -> bool:
+        """Whether the run is over, or somebody wants it to stop, here or in another process"""
+        ...
+    def reject_reason(self) -> str:
+        """Return why the step under way must not change the weights; the same in all processes
+
+        Returns:
+            '' if the step may be taken
+        """
+        ...
+    def claim_folder(self) -> None:
+        """Raise `DDPMError` where another run's checkpoints are; with `overwrite`, remove them
+        instead
+        """
         ...
     def resume_hint(self) -> str:
-        """What is saved, and how to use it
+        """Return what is saved, and how to use it
 
         Returns:
             part of a sentence
         """
         ...
     def train(self) -> dict:
-        """Train until `total_steps`, from where `resume` or an interrupted call left off; errors
-        say how to go on; signals save first
+        """Train until `total_steps`, from where `resume` or an interrupted call left off
 
         Returns:
             the history: steps, validation losses, resumes, skipped steps
         """
         ...
     def state_dict(self) -> dict:
-        """Everything that a resumed run needs; random streams are functions of seed and step, so
-        they need no entry
-        """
+        """Return what a resumed run needs; random numbers are functions of seed and step: no entry"""
         ...
-    def save(self, path, ema_only: bool = False) -> None:
-        """Write a checkpoint atomically; raises `DDPMError` if the disk refuses, and what was
-        there before stays
+    def save(self, path: str | Path, ema_only: bool = False) -> None:
+        """Write a checkpoint atomically; raises `DDPMError` if the disk refuses, and the old file
+        stays
 
         Args:
             path: the file to write, whole or not at all
@@ -205,19 +158,39 @@ class DDPMTrainer:
             path: its name, for messages
         """
         ...
-    def resume(self, path):
-        """Go on exactly where a checkpoint was written; raises `DDPMError` if it belongs to
-        another model, data set or seed
+    def load_optimizer_state(self, state: dict) -> None:
+        """Restore the optimizer's memory, in the weights' memory format; its settings are the
+        config's
+
+        Args:
+            state: of the optimizer
+        """
+        ...
+    def load_state_dict(self, state: dict) -> None:
+        """Go on exactly where a state was taken
+
+        Args:
+            state: from `state_dict`, of this very run: see `require_same_run`
+        """
+        ...
+    def resume(self, path: str | Path) -> Trainer:
+        """Go on exactly where a checkpoint was written; raises `DDPMError` if it is of another run
 
         Args:
             path: a checkpoint with optimizer state: `latest.pt`, `best.pt` or `step_….pt`
-        """
-        ...
-    def val_loss(self, n: int = 512) -> float:
-        """Loss on held-out images with fixed noise and evenly spread timesteps, so that it can be
-        compared between steps
 
-        Args:
-            n: how many of the validation images, from the first on
+        Returns:
+            itself
         """
         ...
+
+def require_same_section(section: str, ours: dict, theirs: dict, path) -> None:
+    """Raise `DDPMError` on the first setting that differs, but for `gradient_checkpointing`
+
+    Args:
+        section: 'model' or 'schedules'
+        ours: its settings here
+        theirs: its settings in the checkpoint; a missing one is as it is here
+        path: the checkpoint's name, for messages
+    """
+    ...

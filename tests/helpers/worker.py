@@ -1,4 +1,6 @@
-"One of several processes that `torchrun` starts; what it checks is decided by its first argument. Started by test_distributed.py"
+"""One of several processes that `torchrun` starts; its first argument decides what it checks.
+
+Started by test_distributed.py."""
 
 import json
 import math
@@ -13,23 +15,12 @@ import torch
 from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData
-from ddpm_nb.engine.distributed import main_process_first, distributed
+from ddpm_nb.engine.distributed import distributed, main_process_first
 from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.trainer import Callback
 from ddpm_nb.unet import UNetSmall
-
-NET = dict(
-    image_size=8,
-    in_channels=1,
-    base_channels=8,
-    channel_mults=(1, 2),
-    num_res_blocks=1,
-    attention_resolutions=(),
-    num_groups=4,
-    parameterization="v",
-    num_classes=4,
-)
+from helpers.tiny import NET, StopAt
 
 
 def trainer(out, data=None, device="cpu", **kw):
@@ -53,7 +44,7 @@ def trainer(out, data=None, device="cpu", **kw):
     )
     data = data or ImageData(pixels, torch.arange(64) % 4, flip=True)
     return DDPMTrainer(
-        UNetSmall(**NET),
+        UNetSmall(**NET, parameterization="v", num_classes=4),
         DDPMSchedules("cosine", 20),
         data,
         ImageData(pixels, torch.arange(64) % 4),
@@ -62,15 +53,6 @@ def trainer(out, data=None, device="cpu", **kw):
         progress=False,
         config=usual | kw,
     )
-
-
-class StopAt(Callback):
-    def __init__(self, n):
-        self.n = n
-
-    def after_step(self, tr):
-        if tr.step == self.n:
-            tr.stop = KeyboardInterrupt()
 
 
 class Spoiled(ImageData):
@@ -128,8 +110,8 @@ def many(out):
         t = trainer(out / "term", device=dev)
 
         class Term(Callback):
-            def after_step(self, tr):
-                if tr.step == 4 and rank == 1:
+            def after_step(self, trainer):
+                if trainer.step == 4 and rank == 1:
                     os.kill(os.getpid(), signal.SIGTERM)
 
         t.callbacks.append(Term())

@@ -1,9 +1,11 @@
-"""Runs one training again and again, killing it each time at another moment; started by test_faults.py, in a process of its own.
+"""Trains one network, killed again and again at another moment; started by test_faults.py.
 
-`killer.py OUT KILLS SEED ARG …`: ARG are what `ddpm-nb train` gets. One process imports everything and forks a child for each life, so
-a life costs a fraction of a second. A child counts the calls that its Python makes, C functions too, and sends itself SIGKILL at one of
-them, drawn from SEED: any moment of a step, of the log, of a save. Every third life is killed inside a save, and every ninth after a part
-of the bytes of one was written. Nothing here looks at a clock."""
+`python -m helpers.killer OUT KILLS SEED ARG …`: ARG are what `ddpm-nb train` gets. One process
+imports everything and forks a child for each life, so a life costs a fraction of a second. A child
+counts the calls that its Python makes, C functions too, and sends itself SIGKILL at one of them,
+drawn from SEED: any moment of a step, of the log, of a save. Every third life is killed inside a
+save, and every ninth after a part of the bytes of one was written. Nothing here looks at a clock.
+"""
 
 import contextlib
 import functools

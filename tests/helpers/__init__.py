@@ -1,0 +1,1 @@
+"What several test files use: tiny networks and runs, commands, and what is compared"
