@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .core import eval_mode, fold_seed
+from .core import Stream, eval_mode, fold_seed
 from .eval import require_same_shape, validate_images
 from .sampler import DDPMSampler
 from .schedules import DDPMSchedules
@@ -66,8 +66,9 @@ def denoise_once(
     "What a model predicts about noised images: their noise, and the clean images"
     tt = torch.full((len(x0),), t, device=x0.device)
     xt = schedules.q_sample(x0, tt, noise)
-    pred = DDPMSampler(schedules).denoise(model, xt, t, y, parameterization=parameterization)
-    return pred.eps, pred.x0
+    sampler = DDPMSampler(schedules)
+    predicted = sampler.denoise(model, xt, t, y, parameterization=parameterization)
+    return predicted.eps, predicted.x0
 
 # %% ../nbs/13_denoising.ipynb #9ae2ff59
 MAX_PSNR = 100.0  # dB; equal images would make every mean infinite
@@ -75,7 +76,8 @@ MAX_PSNR = 100.0  # dB; equal images would make every mean infinite
 
 def _fixed_noise(images, seed):
     "One noise for each image, the same at every timestep and for every model"
-    return torch.randn(images.shape, generator=fold_seed(seed, 11)).to(images.device)
+    g = fold_seed(seed, Stream.DENOISE)
+    return torch.randn(images.shape, generator=g).to(images.device)
 
 
 def _mse(a, b):
