@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -51,6 +52,19 @@ def batch(m, dtype=torch.float32, n=2):
     g = torch.Generator().manual_seed(1)
     x = torch.randn(n, m.in_channels, m.image_size, m.image_size, generator=g, dtype=dtype)
     return x, torch.tensor([1, 700, 30])[:n], torch.tensor([0, 2, 1])[:n] if m.num_classes else None
+
+
+@contextmanager
+def saved_sizes():
+    "Sizes of the tensors that autograd keeps for the backward pass, by where they are in memory"
+    sizes = {}
+
+    def keep(z):
+        sizes.setdefault(z.data_ptr(), z.numel())
+        return z
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda z: z):
+        yield sizes
 
 
 def output_and_gradients(m, x, t, y, f=None):
@@ -139,19 +153,17 @@ def test_norm_silu_leaves_its_input_and_gradient_alone():
     g = torch.randn_like(y)
     kept = g.clone()
     y.backward(g)
-    assert torch.equal(x.detach(), before) and torch.equal(g, kept)
+    assert torch.equal(x.detach(), before)
+    assert torch.equal(g, kept)
 
 
 def test_norm_silu_keeps_only_its_input():
-    "The plain form keeps the input, the normalised and the shifted picture for the backward pass"
+    "The plain form keeps the input, the normalised and the shifted images for the backward pass"
 
     def kept(f):
-        seen = {}
-        with torch.autograd.graph.saved_tensors_hooks(
-            lambda z: seen.setdefault(z.data_ptr(), z.numel()) and z, lambda z: z
-        ):
+        with saved_sizes() as sizes:
             f()
-        return sum(n for n in seen.values() if n >= 4096)
+        return sum(n for n in sizes.values() if n >= 4096)
 
     norm, x = torch.nn.GroupNorm(4, 8), torch.randn(8, 8, 16, 16, requires_grad=True)
     s = torch.randn(8, 8, requires_grad=True)
@@ -399,7 +411,8 @@ def test_learned_variance_has_its_own_head():
     assert out.shape == (2, 6, 8, 8)
     out[:, 3:].sum().backward()
     g = m.conv_out.weight.grad.abs().sum((1, 2, 3))
-    assert (g[:3] == 0).all() and (g[3:] > 0).all()
+    assert (g[:3] == 0).all()
+    assert (g[3:] > 0).all()
 
 
 @pytest.mark.parametrize(
@@ -413,7 +426,8 @@ def test_checkpointing_changes_no_number(kw, kernels):
         torch.manual_seed(7)
         runs.append((*output_and_gradients(m, x, t, y), torch.rand(1)))
     # the random stream goes on alike
-    assert torch.equal(runs[0][0], runs[1][0]) and torch.equal(runs[0][2], runs[1][2])
+    assert torch.equal(runs[0][0], runs[1][0])
+    assert torch.equal(runs[0][2], runs[1][2])
     for n in runs[0][1]:
         assert torch.equal(runs[0][1][n], runs[1][1][n]), n
 
@@ -424,23 +438,21 @@ def test_checkpointing_keeps_less(kernels):
     def kept(ck):
         m = awake(gradient_checkpointing=ck, attention_resolutions=(8,)).train()
         x, t, y = batch(m)
-        seen, runs = {}, []
+        runs = []
         for b in m.modules():  # before, not after: recomputing stops before a block ends
             if isinstance(b, (ResBlock, Attention)):
                 b.register_forward_pre_hook(lambda b, i: runs.append(b))
 
-        def keep(z):
-            return seen.setdefault(z.data_ptr(), z.numel()) and z
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda z: z):
+        with saved_sizes() as sizes:
             loss = m(x, t).sum()
         first = len(runs)
         loss.backward()
-        return sum(seen.values()), first, len(runs) - first
+        return sum(sizes.values()), first, len(runs) - first
 
     (full, n, again), (small, n2, again2) = kept(False), kept(True)
     # 2 + 2 + 4 residual blocks and 1 + 2 attentions, each computed once more
-    assert again == 0 and n == n2 == again2 == 11
+    assert again == 0
+    assert n == n2 == again2 == 11
     assert small < 0.6 * full
 
 
