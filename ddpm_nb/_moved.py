@@ -189,7 +189,8 @@ def moved(
 ):  # a function for `module.__getattr__` (PEP 562)
     "Look old names up in their new module, with a warning that says where they are"
     homes = new_home(module.rpartition("ddpm_nb.")[2])
-    namespace = vars(sys.modules[module])
+    # in the notebook that exports the module, it need not be there
+    namespace = vars(sys.modules[module]) if module in sys.modules else {}
     for name in homes:
         # `@patch` leaves None behind under the name of the method it adds
         if name in namespace and namespace[name] is None:
