@@ -134,6 +134,7 @@ class DDPMSchedules(nn.Module):
     config: dict
     T: Any
     exact_abar: Any
+    def __getattr__(self, name: str) -> Tensor: ...
     def __init__(
         self,
         schedule: str = "linear",
