@@ -31,6 +31,7 @@ _HOME = {  # module: the public names it holds
     "app.config": "load_config",
     "app.recipes": "build",
     "app.interop": "to_diffusers from_diffusers",
+    "app.onnx": "to_onnx load_onnx",
 }
 _NAMES = {name: home for home, names in _HOME.items() for name in names.split()}
 __all__ = [*_NAMES]

@@ -55,6 +55,9 @@ FLAGS = {
         "folder with a report.md.jinja or report.html.jinja of your own; default: the package's"
     ),
     "source": Flag("a diffusers folder or hub name"),
+    "format": Flag("diffusers, or onnx: one file; default: diffusers"),
+    "half": Flag("onnx: store the weights in half precision, half the bytes", is_switch=True),
+    "backend": Flag("torch, or onnx: onnxruntime, on the CPU; default: torch"),
     "print_config": Flag("print the complete config, with comments, and stop", is_switch=True),
 }
 
@@ -97,7 +100,7 @@ COMMANDS = {
         "sample a grid of images; writes grids/",
         "command_sample.sample_grid",
         (*_FROM_NOISE, "sampling.batch_size"),
-        _IMAGE,
+        (*_IMAGE, "backend"),
     ),
     "sample.traj": Command(
         "animate the reverse process; writes animations/",
@@ -159,7 +162,12 @@ COMMANDS = {
         "commands.features_train",
         ("dataset", "training.epochs", "training.batch_size"),
     ),
-    "export": Command("write a diffusers folder", "commands.export", ("sampling.weights",), _IMAGE),
+    "export": Command(
+        "write a diffusers folder or an ONNX file",
+        "commands.export",
+        ("sampling.weights",),
+        (*_IMAGE, "format", "half"),
+    ),
     "import": Command(
         "turn a diffusers folder or hub name into a file for --pretrained",
         "commands.import_model",
