@@ -380,6 +380,7 @@ def whole(tmp_path_factory):
     return d
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sig, code", [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
@@ -639,6 +640,7 @@ def test_classes(tmp_path, capsys):
     assert "accuracy" in r["metrics"]["classes"]
 
 
+@pytest.mark.slow
 def test_demo_is_the_whole_path(tmp_path, capsys):
     a = [
         "demo",
