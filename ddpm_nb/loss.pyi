@@ -1,5 +1,7 @@
 # written by tools/export.py from loss.py; do not edit
-"""How wrong is the network? Three targets, three distances, three weightings, and the likelihood that they stand in for."""
+"""How wrong is the network? Three targets, three distances, three weightings, and the
+likelihood that they stand in for.
+"""
 
 from typing import NamedTuple
 

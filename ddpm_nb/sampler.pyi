@@ -1,5 +1,7 @@
 # written by tools/export.py from sampler.py; do not edit
-"""From noise to picture: the slow way of the paper, the fast ways found since, and what else the same steps can do."""
+"""From noise to picture: the slow way of the paper, the fast ways found since, and what
+else the same steps can do.
+"""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Checkpoints of released versions load and go on: what 0.1.0 would have done next, today's code does.
+"""Checkpoints of released versions load and go on: today's code does what 0.1.0 would have done.
 
 The files under `fixtures/0.1` were made by 0.1.0's own command line (`make.sh` there).
 """
