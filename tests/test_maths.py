@@ -706,7 +706,7 @@ def test_own_picture_and_mask(run, tmp_path, capsys, monkeypatch):
 
     made = []
     monkeypatch.setattr(
-        "ddpm_nb.engine.animation.save_grid",
+        "ddpm_nb.app.command_edit.save_grid",
         lambda x, *a: (made.append(x.unflatten(0, (-1, 3)).cpu()), save_grid(x, *a))[1],
     )
 
@@ -774,7 +774,7 @@ def test_walk_between_two_own_pictures(run, tmp_path, capsys, monkeypatch):
 
     made = []
     monkeypatch.setattr(
-        "ddpm_nb.engine.animation.save_grid",
+        "ddpm_nb.app.command_sample.save_grid",
         lambda x, *a: (made.append(x.cpu()), save_grid(x, *a))[1],
     )
     x = DDPMSampler(load_pretrained("mnist")[1]).ddim_sample(

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import torch
 
-from .arguments import Request, uses
+from .arguments import Request
 from .command_edit import data_for
 from .command_eval import evaluate_run
 from .command_sample import image_path, num_images, sample_grid, sample_trajectory
+from .command_table import uses
 from .command_train import train
 from .config import config_yaml, read_config
 from .curves import save_all_curves, save_schedule_plots
