@@ -1,12 +1,16 @@
-"""Quality for the same compute: digits from scratch, ours beside three peers, or one change of our recipe beside another.
+"""Quality for the same compute: digits from scratch, ours beside three peers, or with changes.
 
-Each contender gets the same budget of processor time (`--core_minutes 20` is ten minutes on two cores), one thread and its own
-process, so that neither other work on the machine nor the order of the runs favours anybody. All see the packaged MNIST at 32 × 32,
-all draw `--num_samples` images with `--steps` steps of DDIM (smalldiffusion: of its own default sampler), and all are measured by
-the same `fid_proxy` and KID. Prints a table, writes a grid and a JSON file per contender, asserts nothing.
+Each contender gets the same budget of processor time (`--core_minutes 20` is ten minutes on two
+cores), one thread and its own process, so that neither other work on the machine nor the order of
+the runs favours anybody. All see the packaged MNIST at 32 × 32, all draw `--num_samples` images
+with `--steps` steps of DDIM (smalldiffusion: of its own default sampler), and all are measured by
+the same `fid_proxy` and KID. Prints a table, writes a grid and a JSON file per contender, asserts
+nothing.
 
-    python benchmarks/quality.py    # ours, diffusers, denoising-diffusion-pytorch, smalldiffusion
-    python benchmarks/quality.py --contenders ablate --core_minutes 10 --measure_at .5 1   # our recipe, one change at a time
+    # ours, diffusers, denoising-diffusion-pytorch, smalldiffusion
+    python benchmarks/quality.py
+    # our recipe, one change at a time
+    python benchmarks/quality.py --contenders ablate --core_minutes 10 --measure_at .5 1
 """
 
 import argparse
@@ -20,11 +24,12 @@ from pathlib import Path
 import torch
 
 from ddpm_nb.app.recipes import build
-from ddpm_nb.core import fold_seed
+from ddpm_nb.core import Stream, fold_seed
 from ddpm_nb.data import load_mnist
 from ddpm_nb.engine.animation import save_grid
 from ddpm_nb.engine.compat import import_torchvision
 from ddpm_nb.engine.features import load_features
+from ddpm_nb.engine.json_files import write_json
 from ddpm_nb.eval import extract_features, fid_proxy, kid
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.trainer import EMA, lr_at
@@ -34,7 +39,7 @@ def batches(batch_size, seed=0):
     "Shuffled batches of digits without end"
     data = load_mnist("train", 32)
     for epoch in itertools.count():
-        order = torch.randperm(len(data), generator=fold_seed(seed, 2, epoch))
+        order = torch.randperm(len(data), generator=fold_seed(seed, Stream.ORDER, epoch))
         for i in order[: len(data) - len(data) % batch_size].split(batch_size):
             yield data.batch(i)
 
@@ -51,21 +56,22 @@ class Ours:
             seed=seed,
             **changes | {"training.max_steps": 10**6},
         )
-        self.tr, self.sched = run.trainer, run.schedules
+        self.trainer = run.trainer
+        self.schedules = run.schedules
         self.batch_size = run.config["training"]["batch_size"]
-        self.tr.model.train()
+        self.trainer.model.train()
 
     def total(self, steps):
-        self.tr.total_steps = steps
+        self.trainer.total_steps = steps
 
     def step(self, x, y):
-        self.tr.train_step(x, y)
+        self.trainer.train_step(x, y)
 
     def sample(self, n, steps):
-        with self.tr.ema.applied(self.tr.model):
-            return DDPMSampler(self.sched).ddim_sample(
-                self.tr.model, (n, 1, 32, 32), steps, batch_size=64
-            )
+        model = self.trainer.model
+        sampler = DDPMSampler(self.schedules)
+        with self.trainer.ema.applied(model):
+            return sampler.ddim_sample(model, (n, 1, 32, 32), steps, batch_size=64, generator=0)
 
 
 class Diffusers:
@@ -87,16 +93,15 @@ class Diffusers:
             down_block_types=("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"),
             up_block_types=("UpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
         )
-        self.noise, self.lib = diffusers.DDPMScheduler(1000), diffusers
+        self.noise = diffusers.DDPMScheduler(1000)
+        self.lib = diffusers
         self.opt = torch.optim.AdamW(
             self.net.parameters(), lr=1e-4, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8
         )
-        self.ema, self.n = (
-            diffusers.training_utils.EMAModel(
-                self.net.parameters(), decay=0.9999, use_ema_warmup=True, inv_gamma=1.0, power=0.75
-            ),
-            0,
+        self.ema = diffusers.training_utils.EMAModel(
+            self.net.parameters(), decay=0.9999, use_ema_warmup=True, inv_gamma=1.0, power=0.75
         )
+        self.n = 0
 
     def total(self, steps):
         self.steps = steps
@@ -173,7 +178,10 @@ class Lucidrains:
 
 
 class SmallDiffusion:
-    "The settings of smalldiffusion's Fashion-MNIST example; half its width and an eighth of its batch, since its own make 30 steps in 20 minutes"
+    """The settings of smalldiffusion's Fashion-MNIST example, at half its width
+
+    And an eighth of its batch, since its own settings make 30 steps in 20 minutes.
+    """
 
     batch_size = 128
 
@@ -185,7 +193,8 @@ class SmallDiffusion:
         self.sd = sd
         self.sched = sd.ScheduleLogLinear(sigma_min=0.01, sigma_max=20, N=800)
         self.net = sd.Scaled(sd.Unet)(32, 1, 1, ch=32, ch_mult=(1, 1, 2), attn_resolutions=(16,))
-        self.opt, self.ema = torch.optim.AdamW(self.net.parameters(), lr=7e-4), EMA(self.net, 0.999)
+        self.opt = torch.optim.AdamW(self.net.parameters(), lr=7e-4)
+        self.ema = EMA(self.net, 0.999)
 
     def total(self, steps):
         pass
@@ -230,129 +239,135 @@ ABLATIONS = {  # name: changes of mnist_tiny
 }
 
 
-def measure(c, net, real, n, steps):
-    x = c.sample(n, steps)
-    return x, fid_proxy(x, net), kid(real, extract_features(x, net))
+class Race:
+    "One contender, trained for its budget of processor time"
+
+    def __init__(self, contender, core_minutes, seed):
+        self.contender = contender
+        self.budget = 60 * core_minutes  # seconds of one core
+        self.used = 0.0
+        self.steps = 0
+        self.images = 0
+        self.rate = None  # steps per second, from the first seconds
+        self.data = batches(contender.batch_size, seed)
+        contender.total(10**6)
+
+    def step(self):
+        x, y = next(self.data)
+        started_at = time.process_time()
+        self.contender.step(x, y)
+        self.used += time.process_time() - started_at
+        self.steps += 1
+        self.images += len(x)
+        if self.rate is None and self.used > min(10, self.budget / 10):
+            self.rate = self.steps / self.used
+            # so that the learning rate ends with the budget
+            self.contender.total(int(self.budget * self.rate))
+
+    def run_until(self, share):
+        "Train until this share of the budget is used"
+        while True:
+            self.step()
+            if self.used >= self.budget * share:
+                return
+
+    def measured(self, net, real, num_samples, sampler_steps):
+        "Samples, and what is known of them"
+        samples = self.contender.sample(num_samples, sampler_steps)
+        row = dict(
+            core_minutes=self.used / 60,
+            images=self.images,
+            steps=self.steps,
+            images_per_core_s=self.images / self.used,
+            fid_proxy=fid_proxy(samples, net),
+            kid=kid(real, extract_features(samples, net)),
+        )
+        return samples, row
 
 
-def race(name, a):
-    "Train one contender for its budget, and measure it at half time and at the end"
+def race(name, options):
+    "Train one contender, and measure it at the shares of its budget that were asked for"
     torch.set_num_threads(1)
-    c = PEERS[name](a.seed) if name in PEERS else Ours(a.seed, **ABLATIONS[name])
+    seed = options.seed
+    contender = PEERS[name](seed) if name in PEERS else Ours(seed, **ABLATIONS[name])
     net = load_features()
     real = extract_features(load_mnist("test").images[:2048], net)
-    budget, used, seen, n, rows, data = (
-        60 * a.core_minutes,
-        0.0,
-        0,
-        0,
-        [],
-        batches(c.batch_size, a.seed),
-    )
-    c.total(10**6)
-    rate = None
-    for x, y in data:
-        t = time.process_time()
-        c.step(x, y)
-        used += time.process_time() - t
-        n += 1
-        seen += len(x)
-        if rate is None and used > min(10, budget / 10):
-            rate = n / used
-            c.total(int(budget * rate))  # so that the learning rate lands with the budget
-        if used < budget * a.measure_at[len(rows)]:
-            continue
-        x, f, k = measure(c, net, real, a.num_samples, a.steps)
-        rows.append(
-            dict(
-                core_minutes=used / 60,
-                images=seen,
-                steps=n,
-                images_per_core_s=seen / used,
-                fid_proxy=f,
-                kid=k,
-            )
-        )
-        if len(rows) == len(a.measure_at):
-            break
-    out = Path(a.out)
-    save_grid(x[:64], out / f"{name}.png")
-    (out / f"{name}.json").write_text(
-        json.dumps(
-            dict(
-                name=name,
-                seed=a.seed,
-                sampler_steps=a.steps,
-                changes=ABLATIONS.get(name),
-                rows=rows,
-            ),
-            indent=1,
-        )
-    )
+    run = Race(contender, options.core_minutes, seed)
+    rows = []
+    for share in options.measure_at:
+        run.run_until(share)
+        samples, row = run.measured(net, real, options.num_samples, options.steps)
+        rows.append(row)
+    out = Path(options.out)
+    save_grid(samples[:64], out / f"{name}.png")
+    changes = ABLATIONS.get(name)
+    result = dict(name=name, seed=seed, sampler_steps=options.steps, changes=changes, rows=rows)
+    write_json(out / f"{name}.json", result)
 
 
-def table(names, out):
-    print(
-        f"{'contender':16}{'images':>8}{'img/core-s':>11}  fid_proxy (floor) after core-minutes; KID at the end"
-    )
+def line(name, rows):
+    "A contender's line of the table"
+    end = rows[-1]
+    points = [f"{r['core_minutes']:.1f}: {r['fid_proxy']['value']:.2f}" for r in rows]
+    floor = end["fid_proxy"]["floor"]
+    value, error = end["kid"]["value"], end["kid"]["standard_error"]
+    speed = f"{name:16}{end['images']:8}{end['images_per_core_s']:11.1f}"
+    return f"{speed}  {', '.join(points)} ({floor:.2f}); {value:.1f} ± {error:.1f}"
+
+
+def print_table(names, out):
+    head = "fid_proxy (floor) after core-minutes; KID at the end"
+    print(f"{'contender':16}{'images':>8}{'img/core-s':>11}  {head}")
     for name in names:
-        f = Path(out) / f"{name}.json"
-        if not f.is_file():
+        path = Path(out) / f"{name}.json"
+        if path.is_file():
+            print(line(name, json.loads(path.read_text())["rows"]))
+        else:
             print(f"{name:16}  failed")
-            continue
-        rows = json.loads(f.read_text())["rows"]
-        end = rows[-1]
-        k = end["kid"]
-        points = ", ".join(f"{r['core_minutes']:.1f}: {r['fid_proxy']['value']:.2f}" for r in rows)
-        print(
-            f"{name:16}{end['images']:8}{end['images_per_core_s']:11.1f}  {points} ({end['fid_proxy']['floor']:.2f});"
-            f" {k['value']:.1f} ± {k['standard_error']:.1f}"
-        )
 
 
-def main():
+def start(name, options):
+    "A process in which one contender is trained and measured"
+    keys = ("core_minutes", "num_samples", "steps", "seed", "out")
+    args = [f"--{k}={getattr(options, k)}" for k in keys]
+    args += ["--measure_at", *map(str, options.measure_at), "--contenders", name]
+    return subprocess.Popen([sys.executable, __file__, "--one", *args])
+
+
+def parsed():
+    "The command line"
     p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    shares = "at which shares of the time, the last one 1"
     p.add_argument("--contenders", nargs="*", default=list(PEERS))
     p.add_argument("--core_minutes", type=float, default=20)
-    p.add_argument(
-        "--measure_at",
-        type=float,
-        nargs="*",
-        default=[1.0],
-        help="at which shares of the time, the last one 1",
-    )
+    p.add_argument("--measure_at", type=float, nargs="*", default=[1.0], help=shares)
     p.add_argument("--num_samples", type=int, default=1024)
     p.add_argument("--steps", type=int, default=50)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--out", default="outputs/quality")
     p.add_argument("--jobs", type=int, default=2)
     p.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
-    a = p.parse_args()
-    names = list(ABLATIONS) if a.contenders == ["ablate"] else a.contenders
-    if a.one:
-        return race(names[0], a)
-    Path(a.out).mkdir(parents=True, exist_ok=True)
+    return p.parse_args()
+
+
+def main():
+    options = parsed()
+    names = list(ABLATIONS) if options.contenders == ["ablate"] else options.contenders
+    if options.one:
+        return race(names[0], options)
+    Path(options.out).mkdir(parents=True, exist_ok=True)
     # what fails now must not show what it was once
     for name in names:
-        (Path(a.out) / f"{name}.json").unlink(missing_ok=True)
-    todo, running = list(names), []
-    while todo or running:
-        while todo and len(running) < a.jobs:
-            args = [
-                f"--{k}={getattr(a, k)}"
-                for k in ("core_minutes", "num_samples", "steps", "seed", "out")
-            ]
-            args += ["--measure_at", *map(str, a.measure_at)]
-            running.append(
-                subprocess.Popen(
-                    [sys.executable, __file__, "--one", *args, "--contenders", todo.pop(0)]
-                )
-            )
+        (Path(options.out) / f"{name}.json").unlink(missing_ok=True)
+    waiting, running = list(names), []
+    while waiting or running:
+        while waiting and len(running) < options.jobs:
+            running.append(start(waiting.pop(0), options))
         running[0].wait()
-        running = [r for r in running if r.poll() is None]
-    table(names, a.out)
+        running = [process for process in running if process.poll() is None]
+    print_table(names, options.out)
 
 
 if __name__ == "__main__":

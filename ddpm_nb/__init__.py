@@ -5,7 +5,7 @@ Names are imported when they are first used (PEP 562), so that `import ddpm_nb` 
 
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {  # module: the public names it holds
     "core": "DDPMError pick_device seed_everything to_float to_uint8 make_grid show_images",
@@ -31,6 +31,7 @@ _HOME = {  # module: the public names it holds
     "app.config": "load_config",
     "app.recipes": "build",
     "app.interop": "to_diffusers from_diffusers",
+    "app.onnx": "to_onnx load_onnx",
 }
 _NAMES = {name: home for home, names in _HOME.items() for name in names.split()}
 __all__ = [*_NAMES]

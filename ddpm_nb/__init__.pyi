@@ -7,6 +7,8 @@ Names are imported when they are first used (PEP 562), so that `import ddpm_nb` 
 from .app.config import load_config as load_config
 from .app.interop import from_diffusers as from_diffusers
 from .app.interop import to_diffusers as to_diffusers
+from .app.onnx import load_onnx as load_onnx
+from .app.onnx import to_onnx as to_onnx
 from .app.recipes import build as build
 from .core import DDPMError as DDPMError
 from .core import make_grid as make_grid
@@ -101,4 +103,6 @@ __all__ = [
     "build",
     "to_diffusers",
     "from_diffusers",
+    "to_onnx",
+    "load_onnx",
 ]

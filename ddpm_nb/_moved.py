@@ -1,5 +1,6 @@
 """Where the names of 0.1 live now. Old import paths keep working, with a `DeprecationWarning`."""
 
+import sys
 import warnings
 from functools import wraps
 from importlib import import_module
@@ -21,7 +22,7 @@ MOVED = {
     "loss": {
         "likelihood": (
             "normal_kl discretized_gaussian_log_likelihood step_log_variance "
-            "PMeanVariance bits_per_dim"
+            "PMeanVariance=Posterior bits_per_dim"
         ),
     },
     "trainer": {
@@ -49,9 +50,13 @@ MOVED = {
         "core": "eval_mode",
         "editing": "slerp",
         "sampler": (
-            "guide=classifier_free_guidance Noise=PerImageNoise Step=SamplerStep "
-            "WITH_ETA=METHODS_WITH_ETA"
+            "Step=SamplerStep WITH_ETA=METHODS_WITH_ETA"
         ),
+        "schedules": "Denoised=Prediction",
+        "solvers": "karras_steps=karras_timesteps",
+        "spacing": "SPACINGS",
+        "guidance": "guide=classifier_free_guidance classifier_free_guidance",
+        "noise": "Noise=PerImageNoise",
     },
     "eval": {
         "engine.external": (
@@ -186,6 +191,12 @@ def moved(
 ):  # a function for `module.__getattr__` (PEP 562)
     "Look old names up in their new module, with a warning that says where they are"
     homes = new_home(module.rpartition("ddpm_nb.")[2])
+    # in the notebook that exports the module, it need not be there
+    namespace = vars(sys.modules[module]) if module in sys.modules else {}
+    for name in homes:
+        # `@patch` leaves None behind under the name of the method it adds
+        if name in namespace and namespace[name] is None:
+            del namespace[name]
 
     def __getattr__(name):
         if name == "__all__" and not _has_code(module):

@@ -7,6 +7,7 @@ __all__ = ['read_idx', 'ImageData', 'fit_image', 'load_mnist', 'epoch_order', 'r
 
 # %% ../nbs/lib/data.ipynb #41064ce0
 import gzip
+from collections.abc import Iterable, Iterator
 from importlib import resources
 
 import numpy as np
@@ -85,9 +86,9 @@ class ImageData:
 @patch
 def batches(
     self: ImageData,
-    order,  # a list of index tensors, one per batch
+    order: Iterable,  # of index tensors, one per batch
     num_workers: int = 0,  # not needed here: nothing is read from disk
-):  # yields `(images, labels)` for each
+) -> Iterator[tuple]:  # `(images, labels)` for each
     "Iterate over batches in the given order"
     for idx in order:
         yield self.batch(idx)
@@ -96,7 +97,7 @@ def batches(
 @patch
 def to(
     self: ImageData,
-    device,  # a torch device
+    device: str | torch.device,  # a torch device
 ) -> ImageData:  # itself
     "Move the images to `device`, where batches are then made"
     self.images = self.images.to(device)

@@ -1,7 +1,7 @@
 # written by tools/export.py from data.py; do not edit
 """Digits that ship in the package, as floats in [-1, 1], in an order that is a function of the seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -64,18 +64,18 @@ class ImageData:
             float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
         """
         ...
-    def batches(self, order, num_workers: int = 0) -> Iterator[Any]:
+    def batches(self, order: Iterable, num_workers: int = 0) -> Iterator[tuple]:
         """Iterate over batches in the given order
 
         Args:
-            order: a list of index tensors, one per batch
+            order: of index tensors, one per batch
             num_workers: not needed here: nothing is read from disk
 
         Returns:
-            yields `(images, labels)` for each
+            `(images, labels)` for each
         """
         ...
-    def to(self, device) -> ImageData:
+    def to(self, device: str | torch.device) -> ImageData:
         """Move the images to `device`, where batches are then made
 
         Args:

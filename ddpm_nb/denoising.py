@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .core import eval_mode, fold_seed
+from .core import Stream, eval_mode, fold_seed
 from .eval import require_same_shape, validate_images
-from .schedules import DDPMSchedules, parameterization_of
+from .sampler import DDPMSampler
+from .schedules import DDPMSchedules
 
 # %% ../nbs/13_denoising.ipynb #032d4cd8
 def _unit_range(images):
@@ -65,10 +66,9 @@ def denoise_once(
     "What a model predicts about noised images: their noise, and the clean images"
     tt = torch.full((len(x0),), t, device=x0.device)
     xt = schedules.q_sample(x0, tt, noise)
-    # a learned variance is of no interest here
-    out = (model(xt, tt) if y is None else model(xt, tt, y))[:, : x0.shape[1]].float()
-    p = schedules.predict(out, xt, tt, parameterization_of(model, parameterization))
-    return p.eps, p.x0
+    sampler = DDPMSampler(schedules)
+    predicted = sampler.denoise(model, xt, t, y, parameterization=parameterization)
+    return predicted.eps, predicted.x0
 
 # %% ../nbs/13_denoising.ipynb #9ae2ff59
 MAX_PSNR = 100.0  # dB; equal images would make every mean infinite
@@ -76,7 +76,8 @@ MAX_PSNR = 100.0  # dB; equal images would make every mean infinite
 
 def _fixed_noise(images, seed):
     "One noise for each image, the same at every timestep and for every model"
-    return torch.randn(images.shape, generator=fold_seed(seed, 11)).to(images.device)
+    g = fold_seed(seed, Stream.DENOISE)
+    return torch.randn(images.shape, generator=g).to(images.device)
 
 
 def _mse(a, b):

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .core import DDPMError, eval_mode, fold_seed, require, to_float, to_uint8
+from .core import DDPMError, Stream, eval_mode, fold_seed, require, to_float, to_uint8
 from .data import ImageData, load_mnist
 from .pretrained import FeatureNet, load_feature_net
 
@@ -140,7 +140,7 @@ def distance_name(
 
 def _distance_floor(n, net, ref, held_out, draws):
     "Mean Fréchet distance of at most `draws` disjoint sets of `n` held-out images from `ref`"
-    order = torch.randperm(len(held_out), generator=fold_seed(0, 9))
+    order = torch.randperm(len(held_out), generator=fold_seed(0, Stream.FLOOR))
     parts = order.split(n)[: min(draws, len(held_out) // n)]
     stats = [image_stats(held_out, net, part).result() for part in parts]
     return float(np.mean([frechet_distance(*s, *ref) for s in stats]))
@@ -222,7 +222,8 @@ def _random_rows(features, n, seed):
     "All rows where there are `n`, else `n` of them drawn without replacement"
     if len(features) == n:
         return features
-    return features[torch.randperm(len(features), generator=fold_seed(seed, 10))[:n]]
+    order = torch.randperm(len(features), generator=fold_seed(seed, Stream.KID))
+    return features[order[:n]]
 
 
 def kid(
@@ -305,7 +306,7 @@ def diversity(
     are_features = samples.ndim == 2
     features = samples if are_features else extract_features(samples, net)
     features = F.normalize(features, dim=1)
-    g = fold_seed(seed, 12)
+    g = fold_seed(seed, Stream.DIVERSITY)
     i = torch.randint(n, (pairs,), generator=g)
     j = (i + torch.randint(1, n, (pairs,), generator=g)) % n
     distance = (features[i] - features[j]).norm(dim=1).mean().item()

@@ -22,7 +22,7 @@ from ddpm_nb.cli import main
 from ddpm_nb.engine.checkpoint import load_checkpoint, load_model
 from ddpm_nb.run_settings import Config
 from ddpm_nb.sections import all_settings
-from helpers.commands import ENV, cli, files, refused, train_args
+from helpers.commands import ENV, cli, files, python, refused, start, train_args
 
 
 @pytest.mark.parametrize("args", [[], ["--help"], ["train", "--help"], ["config", "schema"]])
@@ -31,7 +31,7 @@ def test_help_imports_nothing_heavy(args):
         "import sys; from ddpm_nb.cli import main; main(sys.argv[1:]); "
         "print(sorted({'torch', 'numpy', 'matplotlib', 'yaml'} & set(sys.modules)))"
     )
-    out = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True)
+    out = python("-c", code, *args)
     assert out.stdout.strip().endswith("[]"), out
 
 
@@ -165,7 +165,7 @@ def test_bad_training_input(tmp_path, capsys, says, args):
 
 
 def test_exit_code_and_one_line_in_a_real_process():
-    r = cli("train", "--config", "mnits")
+    r = python("-m", "ddpm_nb.cli", "train", "--config", "mnits")
     assert r.returncode == 2 and r.stdout == "" and len(r.stderr.strip().split("\n")) == 1
     assert cli("trian").returncode == 2
 
@@ -487,12 +487,7 @@ def whole(tmp_path_factory):
     "sig, code", [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
 def test_killed_and_resumed_is_as_if_never_killed(tmp_path, whole, sig, code):
-    p = subprocess.Popen(
-        [sys.executable, "-m", "ddpm_nb.cli", *train_args(tmp_path / "cut", *STEPS)],
-        env=ENV,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    p = start(*train_args(tmp_path / "cut", *STEPS))
     latest = tmp_path / "cut" / "ckpts" / "latest.pt"
     while not latest.exists() and p.poll() is None:
         time.sleep(0.005)
@@ -691,31 +686,14 @@ def test_our_own_bugs_keep_their_traceback(run, monkeypatch):
 
 def test_sigterm_while_sampling_leaves_nothing_half_written(run):
     before = files(run)
-    p = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "ddpm_nb.cli",
-            "sample.grid",
-            "--output_dir",
-            str(run),
-            "--num_samples",
-            "20000",
-            "--num_steps",
-            "20",
-            "--output_name",
-            "never",
-        ],
-        env=ENV,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while "%" not in p.stderr.read(1):
+    flags = "--num_samples 20000 --num_steps 20 --output_name never".split()
+    p = start("sample.grid", "--output_dir", run, *flags)
+    while "%" not in p.stderr:
         assert p.poll() is None
+        time.sleep(0.005)
     p.send_signal(signal.SIGTERM)
-    p.stderr.read()
-    assert p.wait() == 143 and files(run) == before
+    assert p.wait() == 143
+    assert files(run) == before
 
 
 def test_a_reader_that_stops_early():

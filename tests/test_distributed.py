@@ -1,4 +1,7 @@
-"Several processes, really started by torchrun (gloo, on the CPU): the weights of one, the same decisions, a killed one replaced"
+"""Several processes, really started by torchrun (gloo, on the CPU).
+
+They reach the weights of one and make the same decisions; a killed one is replaced.
+"""
 
 import json
 import subprocess
@@ -66,8 +69,11 @@ def seen(out):
 
 
 def test_two_processes_give_the_weights_of_one(out, seen):
-    """At the same global batch of 10, in two parts each: noise, timesteps, mirrored images and hidden labels are those of the whole batch.
-    The model predicts v, which the loss must learn through the wrapper"""
+    """At the same global batch of 10, in two parts each.
+
+    Noise, timesteps, mirrored images and hidden labels are those of the whole batch. The model
+    predicts v, which the loss must find behind the wrapper.
+    """
     a, b = (load_checkpoint(out / d / "ckpts" / "latest.pt") for d in ("one", "two"))
     assert a["step"] == b["step"] == 8
     close(a, b)
@@ -104,17 +110,13 @@ def test_all_skip_a_step_that_is_bad_in_one(out, seen):
 
 
 def test_all_give_up_together(out, seen):
-    assert (
-        seen[0]["nans"] == seen[1]["nans"] == [6, True]
-        and load_checkpoint(out / "nans" / "ckpts" / "latest.pt")["step"] == 3
-    )
+    assert seen[0]["nans"] == seen[1]["nans"] == [6, True]
+    assert load_checkpoint(out / "nans" / "ckpts" / "latest.pt")["step"] == 3
 
 
 def test_all_stop_after_the_same_step_when_one_is_told(out, seen):
-    assert (
-        seen[0]["term"] == seen[1]["term"] == [4, 143]
-        and load_checkpoint(out / "term" / "ckpts" / "latest.pt")["step"] == 4
-    )
+    assert seen[0]["term"] == seen[1]["term"] == [4, 143]
+    assert load_checkpoint(out / "term" / "ckpts" / "latest.pt")["step"] == 4
     assert (
         seen[0]["stop"]
         == seen[1]["stop"]
@@ -125,7 +127,8 @@ def test_all_stop_after_the_same_step_when_one_is_told(out, seen):
 
 
 def test_weights_are_equal_to_the_bit_in_both(seen):
-    assert seen[0]["same"] and seen[1]["same"]
+    assert seen[0]["same"]
+    assert seen[1]["same"]
 
 
 def test_a_killed_process_is_replaced_and_the_run_goes_on_from_latest(tmp_path):
@@ -143,7 +146,9 @@ def test_a_killed_process_is_replaced_and_the_run_goes_on_from_latest(tmp_path):
     assert r.returncode == 0, r.stderr[-4000:]
     ck = load_checkpoint(tmp_path / "two" / "ckpts" / "latest.pt")
     # 4 if the first process could still save what both had
-    assert ck["history"]["resumes"] in ([3], [4]) and ck["step"] == 8
+    assert ck["history"]["resumes"] in ([3], [4])
+    assert ck["step"] == 8
     close(load_checkpoint(tmp_path / "one" / "ckpts" / "latest.pt"), ck)
     # both starts, told by the first process alone
-    assert r.stdout.count(" 2 processes") == 2 and "steps 0 to 8" in r.stdout
+    assert r.stdout.count(" 2 processes") == 2
+    assert "steps 0 to 8" in r.stdout

@@ -1,4 +1,7 @@
-"Metrics against other implementations, with random weights where the real ones would have to be fetched; evaluation from the command line"
+"""Metrics against other implementations; evaluation from the command line
+
+Where real weights would have to be downloaded, random ones of the same form are used.
+"""
 
 import hashlib
 import json
@@ -22,6 +25,7 @@ from ddpm_nb.engine.datasets import load_data
 from ddpm_nb.engine.evaluate import check_metrics, evaluate
 from ddpm_nb.engine.external import InceptionFeatures, load_lpips, lpips_distance
 from ddpm_nb.engine.features import load_features, reference_stats
+from ddpm_nb.engine.measures import DEFAULT_METRICS
 from ddpm_nb.eval import (
     FeatureStats,
     distance_name,
@@ -87,12 +91,11 @@ def standard(inception_file, monkeypatch):
 
 
 # Fréchet distance
-# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [5, 40, 400])
 def test_frechet_of_samples_with_n_below_and_above_d(n):
-    "With X and Y centred, tr(Σ₁Σ₂)^½ is the nuclear norm of XYᵀ over n-1, also where both are singular"
+    "tr(Σ₁Σ₂)^½ is the nuclear norm of XYᵀ over n-1, with X and Y centred; also for singular Σ"
     d = 30
     X, Y = (
         torch.randn(n, d, generator=G(1)).double(),
@@ -114,7 +117,7 @@ def test_frechet_against_scipy_and_torch_fidelity():
 
     A, B = torch.randn(2, 12, 12, generator=G(0)).double()
     A, B, m = A @ A.T, B @ B.T, torch.randn(12, generator=G(1)).double()
-    want = (m**2).sum() + A.trace() + B.trace() - 2 * np.trace(sqrtm((A @ B).numpy()).real)
+    want = (m**2).sum() + A.trace() + B.trace() - 2 * np.trace(np.real(sqrtm((A @ B).numpy())))
     assert frechet_distance(m, A, 0 * m, B) == pytest.approx(want.item(), rel=1e-8)
     import_torchvision()
     fid = pytest.importorskip("torch_fidelity.metric_fid")
@@ -138,7 +141,6 @@ def test_frechet_closed_form_where_everything_commutes():
 
 
 # Inception
-# -----------------------------------------------------------------------------------------------------------------
 
 
 class Pics(torch.utils.data.Dataset):
@@ -153,22 +155,21 @@ class Pics(torch.utils.data.Dataset):
 
 
 @pytest.fixture(scope="module")
-def clouds():
+def two_sets():
     real, fake = ((torch.rand(k, 3, 32, 32, generator=G(k)) * 255).byte() for k in (9, 8))
     fake[:, :, :16] //= 3
     return real, fake
 
 
-def test_fid_is_torch_fidelitys_and_torchmetrics(inception_file, standard, clouds):
+def test_fid_is_torch_fidelitys_and_torchmetrics(inception_file, standard, two_sets):
     import_torchvision()
-    tf, real, fake = pytest.importorskip("torch_fidelity"), *clouds
+    tf, real, fake = pytest.importorskip("torch_fidelity"), *two_sets
     net = load_features(inception_file)
     # one from bytes, one from floats
     ref, st = (FeatureStats(2048).add(extract_features(z, net)) for z in (real, to_float(fake)))
     ours = distance_result(st, net, ref.result())
-    assert (net.name, distance_name(net)) == ("inception", "fid") and "fewer than 2049" in ours[
-        "note"
-    ]
+    assert (net.name, distance_name(net)) == ("inception", "fid")
+    assert "fewer than 2049" in ours["note"]
     theirs = tf.calculate_metrics(
         input1=Pics(real),
         input2=Pics(fake),
@@ -194,14 +195,15 @@ def test_fid_is_torch_fidelitys_and_torchmetrics(inception_file, standard, cloud
 def test_inception_takes_grey_and_floats(inception_file):
     net = load_features(inception_file)
     grey = (torch.rand(2, 1, 40, 40, generator=G()) * 255).byte()
-    want = net.net(grey.expand(-1, 3, -1, -1))[0]
+    want = net.net(grey.expand(-1, 3, -1, -1))[0]  # pyright: ignore[reportCallIssue]
     for x in (grey, to_float(grey)):
         assert torch.allclose(extract_features(x, net), want, atol=1e-5)
 
 
 def test_only_the_ported_weights_make_it_fid(inception_file):
     net = load_features(inception_file)
-    assert distance_name(net) == "fid_proxy" and net.name.startswith("inception-")
+    assert distance_name(net) == "fid_proxy"
+    assert net.name.startswith("inception-")
     with pytest.raises(DDPMError, match="--evaluation.features inception"):
         check_metrics(["fid"], net)
 
@@ -240,12 +242,11 @@ def test_evaluate_calls_it_fid(inception_file, standard):
         metrics=["fid_proxy", "kid", "classes"],
         net=net,
     )
-    assert (
-        set(r["metrics"]) == {"fid", "kid"}
-        and r["metrics"]["fid"]["features"] == "inception"
-        and r["features"]["card"]["sha256"]
-    )
-    assert r["reference"]["split"] == "held-out" and json.dumps(r)
+    assert set(r["metrics"]) == {"fid", "kid"}
+    assert r["metrics"]["fid"]["features"] == "inception"
+    assert r["features"]["card"]["sha256"]
+    assert r["reference"]["split"] == "held-out"
+    assert json.dumps(r, allow_nan=False)
 
 
 def few_samples(data, **kwargs):
@@ -286,7 +287,6 @@ def test_old_words_are_taken_and_the_new_ones_named():
 
 
 # KID, precision and recall, pictures
-# ---------------------------------------------------------------------------------------
 
 
 def test_kid_and_precision_recall_are_torch_fidelitys():
@@ -303,12 +303,13 @@ def test_kid_and_precision_recall_are_torch_fidelitys():
     theirs = P.prc_features_to_metric(fake, real, verbose=False)
     assert (pr["precision"], pr["recall"]) == pytest.approx(
         (theirs["precision"], theirs["recall"]), abs=1e-6
-    ) and 0 < pr["recall"] < pr["precision"]
+    )
+    assert 0 < pr["recall"] < pr["precision"]
 
 
 @pytest.mark.parametrize("shift", [0, 0.5])
 def test_kid_is_unbiased_and_its_error_is_right(shift):
-    "Over many draws the mean does not depend on n, and the spread is what each draw says its error is"
+    "Over many draws the mean does not depend on n, and the spread is as each draw estimates it"
 
     def many(n):
         return [
@@ -321,9 +322,8 @@ def test_kid_is_unbiased_and_its_error_is_right(shift):
 
     small, large = many(40), many(160)
     mean, sd = ([f([k["value"] for k in ks]) for ks in (small, large)] for f in (np.mean, np.std))
-    assert abs(mean[0] - mean[1]) < 3 * (sd[0] ** 2 + sd[1] ** 2) ** 0.5 / 150**0.5 and (
-        shift > 0
-    ) == (mean[1] > 5 * sd[1] / 150**0.5)
+    assert abs(mean[0] - mean[1]) < 3 * (sd[0] ** 2 + sd[1] ** 2) ** 0.5 / 150**0.5
+    assert (shift > 0) == (mean[1] > 5 * sd[1] / 150**0.5)
     # too large where the two are one, never too small
     for s, ks in zip(sd, (small, large)):
         assert 0.75 < np.sqrt(np.mean([k["standard_error"] ** 2 for k in ks])) / s < 1.7
@@ -350,7 +350,7 @@ def test_psnr_and_ssim_are_scikit_images(channels, kind):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_lpips_is_the_packages(channels, offline):
-    "Through the same door as real weights: a file in torch's cache"
+    "Loaded as real weights are: from a file in torch's cache"
     import_torchvision()
     import lpips
     import torchvision.models as M
@@ -371,22 +371,21 @@ def test_lpips_is_the_packages(channels, offline):
 
 
 # Evaluate: memory, batches, cache
-# --------------------------------------------------------------------------------------------
 
 
 def test_many_samples_in_bounded_memory(monkeypatch):
-    "No more pictures alive than two batches, no more features kept than asked for, whatever the number of samples"
+    "However many samples: at most two batches of images alive, and as many features as asked for"
     import weakref
 
-    live, most, sizes = set(), [0], []
-    real = DDPMSampler.sample
+    live, most_alive, sizes = set(), [], []
+    sample = DDPMSampler.sample
 
     def counted(self, model, shape, *a, **k):
         sizes.append(shape[0])
-        out = real(self, model, shape, *a, **k)
+        out = sample(self, model, shape, *a, **k)
         key = len(sizes)
         live.add(key)
-        most[0] = max(most[0], len(live))
+        most_alive.append(len(live))
         weakref.finalize(out, live.discard, key)
         return out
 
@@ -401,21 +400,23 @@ def test_many_samples_in_bounded_memory(monkeypatch):
         max_features=150,
         metrics=["fid_proxy", "kid", "precision_recall", "diversity"],
     )
-    assert (
-        most[0] <= 2
-        and max(sizes) == 100
-        and sum(sizes) == 3010
-        and r["kept"] == r["metrics"]["precision_recall"]["n"] == 150
-        and r["metrics"]["fid_proxy"]["n"] == 3010
-    )
+    assert max(most_alive) <= 2
+    assert max(sizes) == 100
+    assert sum(sizes) == 3010
+    assert r["kept"] == r["metrics"]["precision_recall"]["n"] == 150
+    assert r["metrics"]["fid_proxy"]["n"] == 3010
 
 
 def test_bits_per_dim_of_many_images_a_few_at_a_time():
     seen = []
-    model = lambda x, t: seen.append(len(x)) or torch.zeros_like(x)
-    model.parameterization = "eps"
+
+    def counted(x, t):
+        seen.append(len(x))
+        return torch.zeros_like(x)
+
+    counted.parameterization = "eps"
     r = evaluate(
-        model,
+        counted,
         DDPMSchedules("cosine", 10),
         load_mnist("test"),
         num_steps=1,
@@ -425,12 +426,10 @@ def test_bits_per_dim_of_many_images_a_few_at_a_time():
         num_bpd_images=40,
     )
     b = r["metrics"]["bits_per_dim"]
-    assert (
-        b["n"] == 40
-        and max(seen) == 16
-        and b["standard_error"] > 0
-        and set(r["metrics"]) == {"bits_per_dim"}
-    )
+    assert b["n"] == 40
+    assert max(seen) == 16
+    assert b["standard_error"] > 0
+    assert set(r["metrics"]) == {"bits_per_dim"}
 
 
 def test_statistics_of_folders_are_never_stale(tmp_path):
@@ -446,7 +445,9 @@ def test_statistics_of_folders_are_never_stale(tmp_path):
     first = reference_stats(load(), net, c)
     kept = list(c.iterdir())
     again = reference_stats(load(), net, c)
-    assert len(kept) == 1 and torch.equal(first[1], again[1]) and list(c.iterdir()) == kept
+    assert len(kept) == 1
+    assert torch.equal(first[1], again[1])
+    assert list(c.iterdir()) == kept
     reference_stats(load(channels=1), net, c)
     reference_stats(load(limit=5), net, c)
     assert len(list(c.iterdir())) == 3
@@ -479,50 +480,37 @@ def test_a_file_under_anothers_name_is_not_believed(tmp_path):
 
 
 # From the command line
-# -------------------------------------------------------------------------------------------------------
+
+
+def run_eval(out, metrics, *more):
+    "Evaluate a few samples of a run; what was written"
+    args = ["--output_dir", out, "--num_samples", 8, "--num_steps", 2, "--metrics", metrics, *more]
+    assert main(["eval", *map(str, args)]) == 0
+    return results(out)
 
 
 def test_a_result_says_all_about_itself(run):
-    a = [
-        "eval",
-        "--output_dir",
-        str(run),
-        "--num_samples",
-        "8",
-        "--num_steps",
-        "3",
-        "--metrics",
-        "fid_proxy,kid,precision_recall,psnr,ssim,perceptual_proxy,diversity,bits_per_dim,calibration,classes",
-        "--evaluation.num_images",
-        "6",
-        "--evaluation.num_bits",
-        "4",
-    ]
-    assert main(a) == 0
-    j = results(run)
+    of_samples = "fid_proxy,kid,precision_recall,diversity,classes"
+    of_the_model = "psnr,ssim,perceptual_proxy,bits_per_dim,calibration"
+    subsets = ["--evaluation.num_images", 6, "--evaluation.num_bits", 4]
+    j = run_eval(run, f"{of_samples},{of_the_model}", *subsets)
     r, m = j["results"][0], j["results"][0]["metrics"]
-    assert (
-        r["n"] == 8
-        and r["seed"] == 0
-        and len(r["checkpoint_sha256"]) == len(r["model_hash"]) == 64
-        and j["config"]["evaluation"]["num_images"] == 6
-    )
-    assert (
-        r["reference"] == dict(data="mnist", split="train", n=64)
-        and r["features"]["name"] == "mnist-cnn"
-        and r["seconds_per_image"] > 0
-    )
-    assert (
-        m["psnr"]["t"] == [5, 10, 15]
-        and m["psnr"]["n"] == m["calibration"]["n"] == 6
-        and m["bits_per_dim"]["n"] == 4
-        and m["perceptual_proxy"]["features"] == "mnist-cnn"
-    )
+    assert r["n"] == 8
+    assert r["seed"] == 0
+    assert len(r["checkpoint_sha256"]) == len(r["model_hash"]) == 64
+    assert j["config"]["evaluation"]["num_images"] == 6
+    assert r["reference"] == dict(data="mnist", split="train", n=64)
+    assert r["features"]["name"] == "mnist-cnn"
+    assert r["seconds_per_image"] > 0
+    assert m["psnr"]["t"] == [5, 10, 15]
+    assert m["psnr"]["n"] == m["calibration"]["n"] == 6
+    assert m["bits_per_dim"]["n"] == 4
+    assert m["perceptual_proxy"]["features"] == "mnist-cnn"
+    assert sum(m["classes"]["share"]) == pytest.approx(1)
     # statistics of the 64 images it was trained on, not those packaged
     assert list((run / "features").glob("mnist-mnist-cnn-*.safetensors"))
-    assert (
-        j["evolution"][0]["step"] == 4 and j["evolution"][0]["fid_proxy"] == m["fid_proxy"]["value"]
-    )
+    assert j["evolution"][0]["step"] == 4
+    assert j["evolution"][0]["fid_proxy"] == m["fid_proxy"]["value"]
 
 
 def test_what_is_not_a_number_is_null(run, tmp_path, monkeypatch, capsys):
@@ -535,51 +523,32 @@ def test_what_is_not_a_number_is_null(run, tmp_path, monkeypatch, capsys):
     calibrated = dict(t=[0, 9], eps_mse=[1.0, math.inf], x0_mse=[math.nan, 1.0], n=8, seed=0)
     calibrated |= dict(psnr=[math.nan, 3.0], ssim=[0.5, math.nan])
     monkeypatch.setattr("ddpm_nb.engine.measures.calibration", lambda *a, **k: calibrated)
-    out = ["--output_dir", str(tmp_path / "run")]
-    few = ["--num_samples", "8", "--evaluation.num_images", "4"]
-    for steps in ("2", "3"):
-        metrics = ["--metrics", "fid_proxy,kid,calibration", "--num_steps", steps]
-        assert main(["eval", *out, *few, *metrics]) == 0
-    m = results(tmp_path / "run")["results"][-1]["metrics"]
+    d = tmp_path / "run"
+    few = ["--evaluation.num_images", 4]
+    run_eval(d, "fid_proxy,kid,calibration", *few)
+    j = run_eval(d, "fid_proxy,kid,calibration", *few, "--num_steps", 3)
+    m = j["results"][-1]["metrics"]
     assert m["fid_proxy"]["value"] is m["fid_proxy"]["floor"] is m["kid"]["value"] is None
     assert m["calibration"]["psnr"] == [None, 3.0]
-    assert results(tmp_path / "run")["evolution"][-1]["fid_proxy"] is None
-    assert main(["viz.curves", *out]) == 0
-    assert main(["report", *out]) == 0
+    assert j["evolution"][-1]["fid_proxy"] is None
+    assert main(["viz.curves", "--output_dir", str(d)]) == 0
+    assert main(["report", "--output_dir", str(d)]) == 0
     # and a file as 0.1 wrote it
-    path = tmp_path / "run" / "logs" / "evaluation_results.json"
+    path = d / "logs" / "evaluation_results.json"
     path.write_text(path.read_text().replace("null", "NaN"))
     with pytest.raises(ValueError, match="NaN is not JSON"):
-        results(tmp_path / "run")
-    assert main(["viz.curves", *out]) == 0
-    assert main(["report", *out]) == 0
-    assert main(["eval", *out, *few, "--metrics", "diversity", "--num_steps", "2"]) == 0
-    results(tmp_path / "run")
+        results(d)
+    assert main(["viz.curves", "--output_dir", str(d)]) == 0
+    assert main(["report", "--output_dir", str(d)]) == 0
+    run_eval(d, "diversity", *few)
 
 
 def test_few_samples_are_labelled(run, capsys):
-    assert (
-        main(
-            [
-                "eval",
-                "--output_dir",
-                str(run),
-                "--num_samples",
-                "8",
-                "--num_steps",
-                "2",
-                "--metrics",
-                "fid_proxy",
-            ]
-        )
-        == 0
-    )
+    run_eval(run, "fid_proxy")
     out = capsys.readouterr().out
-    assert (
-        "note: fid_proxy: 8 samples are fewer than 65" in out
-        and "--num_samples 65" in out
-        and "kid" in out
-    )
+    assert "note: fid_proxy: 8 samples are fewer than 65" in out
+    assert "--num_samples 65" in out
+    assert "kid" in out
 
 
 def test_lpips_from_the_command_line(run, offline):
@@ -588,72 +557,28 @@ def test_lpips_from_the_command_line(run, offline):
 
     offline.mkdir(parents=True)
     torch.save(M.squeezenet1_1(weights=None).state_dict(), offline / "squeezenet1_1-b8a52dc0.pth")
-    a = [
-        "eval",
-        "--output_dir",
-        str(run),
-        "--num_samples",
-        "4",
-        "--num_steps",
-        "2",
-        "--metrics",
-        "lpips,diversity",
-        "--evaluation.lpips",
-        "squeeze",
-        "--evaluation.num_images",
-        "3",
-    ]
-    assert main(a) == 0
-    m = results(run)["results"][-1]["metrics"]
-    assert (
-        m["lpips"]["backbone"] == m["diversity"]["lpips_backbone"] == "squeeze"
-        and len(m["lpips"]["value"]) == 3
-    )
+    squeeze = ["--evaluation.lpips", "squeeze", "--evaluation.num_images", 3]
+    m = run_eval(run, "lpips,diversity", *squeeze)["results"][-1]["metrics"]
+    assert m["lpips"]["backbone"] == m["diversity"]["lpips_backbone"] == "squeeze"
+    assert len(m["lpips"]["value"]) == 3
 
 
 def test_missing_weights_without_network(run, capsys, offline):
-    few = ["--output_dir", run, "--num_samples", 4, "--num_steps", 2]
-    refused(
-        capsys,
-        ["alexnet-owt-7be5be79.pth", str(offline), "perceptual_proxy"],
-        "eval",
-        *few,
-        "--metrics",
-        "lpips",
-    )
-    refused(
-        capsys,
-        ["pt_inception-2015-12-05-6726825d.pth", str(offline), "--evaluation.features mnist-cnn"],
-        "eval",
-        *few,
-        "--evaluation.features",
-        "inception",
-    )
-    before = (
-        (run / "logs" / "evaluation_results.json").read_bytes()
-        if (run / "logs" / "evaluation_results.json").is_file()
-        else None
-    )
+    run_eval(run, "diversity")
+    before = (run / "logs" / "evaluation_results.json").read_bytes()
+    few = ["eval", "--output_dir", run, "--num_samples", 4, "--num_steps", 2]
+    inception = [*few, "--evaluation.features", "inception"]
+    ways_out = ["alexnet-owt-7be5be79.pth", str(offline), "perceptual_proxy"]
+    refused(capsys, ways_out, *few, "--metrics", "lpips")
+    file = "pt_inception-2015-12-05-6726825d.pth"
+    refused(capsys, [file, str(offline), "--evaluation.features mnist-cnn"], *inception)
+    offline.mkdir(parents=True, exist_ok=True)
+    (offline / file).write_bytes(b"x")
     with mock.patch.dict("sys.modules", {"torch_fidelity.feature_extractor_inceptionv3": None}):
-        offline.mkdir(parents=True, exist_ok=True)
-        (offline / "pt_inception-2015-12-05-6726825d.pth").write_bytes(b"x")
-        refused(
-            capsys,
-            ["pip install 'ddpm_nb[fid]'", "--evaluation.features mnist-cnn"],
-            "eval",
-            *few,
-            "--evaluation.features",
-            "inception",
-        )
-    refused(
-        capsys,
-        "damaged",
-        "eval",
-        *few,
-        "--evaluation.features",
-        offline / "pt_inception-2015-12-05-6726825d.pth",
-    )
-    assert before is None or (run / "logs" / "evaluation_results.json").read_bytes() == before
+        ways_out = ["pip install 'ddpm_nb[fid]'", "--evaluation.features mnist-cnn"]
+        refused(capsys, ways_out, *inception)
+    refused(capsys, "damaged", *few, "--evaluation.features", offline / file)
+    assert (run / "logs" / "evaluation_results.json").read_bytes() == before
 
 
 def test_bad_evaluations(run, tmp_path, capsys):
@@ -678,8 +603,9 @@ def test_bad_evaluations(run, tmp_path, capsys):
 def test_a_diverged_model_is_named(run, tmp_path, capsys):
     (tmp_path / "ckpts").mkdir()
     ck = torch.load(run / "ckpts" / "ema.pt", weights_only=True)
-    for k, v in ck["model"].items():
-        v.fill_(torch.nan) if v.is_floating_point() else None
+    for weights in ck["model"].values():
+        if weights.is_floating_point():
+            weights.fill_(torch.nan)
     torch.save(ck, tmp_path / "ckpts" / "ema.pt")
     refused(capsys, "NaN", "eval", "--output_dir", tmp_path, "--num_samples", 4, "--num_steps", 2)
     assert not (tmp_path / "logs" / "evaluation_results.json").exists()
@@ -700,7 +626,7 @@ def test_a_diverged_model_is_named(run, tmp_path, capsys):
         (lambda x: perceptual_proxy(x[:0], x[:0]), "non-empty"),
     ],
 )
-def test_bad_pictures_are_refused_in_words(f, says):
+def test_bad_images_are_refused_in_words(f, says):
     with pytest.raises(DDPMError, match=says):
         f(torch.zeros(4, 1, 32, 32))
 
@@ -713,175 +639,80 @@ def test_features_of_a_colour_folder(tmp_path, capsys):
         a = rng.integers(0, 90, (24, 24, 3), dtype=np.uint8)
         a[..., 2 * (i % 2)] += 120  # red or blue
         Image.fromarray(a).save(tmp_path / "im" / "ab"[i % 2] / f"{i}.png")
-    data = [
-        "--dataset.name",
-        "folder",
-        "--dataset.root",
-        str(tmp_path / "im"),
-        "--dataset.val_fraction",
-        ".25",
-        "--dataset.image_size",
-        "16",
-    ]
-    out = str(tmp_path / "o")
-    assert (
-        main(["features.train", *data, "--epochs", "6", "--batch_size", "12", "--output_dir", out])
-        == 0
-    )
-    p = tmp_path / "o" / "features" / "im-cnn.safetensors"
+    data = ["--dataset.name", "folder", "--dataset.root", str(tmp_path / "im")]
+    data += ["--dataset.val_fraction", ".25", "--dataset.image_size", "16"]
+    out = tmp_path / "o"
+    quick = ["--epochs", "6", "--batch_size", "12", "--output_dir", str(out)]
+    assert main(["features.train", *data, *quick]) == 0
+    p = out / "features" / "im-cnn.safetensors"
     says = capsys.readouterr().out
-    assert "test accuracy" in says and f"--evaluation.features {p}" in says
+    assert "test accuracy" in says
+    assert f"--evaluation.features {p}" in says
     net = load_features(str(p))
-    assert net.in_channels == 3 and net.card["test_accuracy"] > 0.9 and net.card["num_classes"] == 2
+    assert net.in_channels == 3
+    assert float(net.card["test_accuracy"]) > 0.9
+    assert net.card["num_classes"] == 2
     small = [a for a in SMALL if a not in ("--dataset.limit", "64")]
-    assert (
-        main(
-            [
-                "train",
-                "--output_dir",
-                out,
-                *small,
-                *NO_GRIDS,
-                *data,
-                "--model.in_channels",
-                "3",
-                "--model.image_size",
-                "16",
-                "--training.max_steps",
-                "2",
-                "--training.num_workers",
-                "0",
-            ]
-        )
-        == 0
-    )
-    assert (
-        main(
-            [
-                "eval",
-                "--output_dir",
-                out,
-                "--num_samples",
-                "8",
-                "--num_steps",
-                "2",
-                "--evaluation.features",
-                str(p),
-            ]
-        )
-        == 0
-    )
-    r = results(out)["results"][0]
-    assert (
-        r["features"]["name"] == "im-cnn"
-        and r["reference"] == dict(data="im", split="train", n=36)
-        and r["metrics"]["classes"]["classifier_accuracy"] > 0.9
-    )
+    colour = ["--model.in_channels", "3", "--model.image_size", "16"]
+    two_steps = ["--training.max_steps", "2", "--training.num_workers", "0"]
+    args = [*small, *NO_GRIDS, *data, *colour, *two_steps, "--output_dir", str(out)]
+    assert main(["train", *args]) == 0
+    default = ",".join(DEFAULT_METRICS)
+    r = run_eval(out, default, "--evaluation.features", p)["results"][0]
+    assert r["features"]["name"] == "im-cnn"
+    assert r["reference"] == dict(data="im", split="train", n=36)
+    assert r["metrics"]["classes"]["classifier_accuracy"] > 0.9
     # its own statistics were used
-    assert [q.name for q in (tmp_path / "o" / "features").iterdir()] == ["im-cnn.safetensors"]
+    assert [q.name for q in (out / "features").iterdir()] == ["im-cnn.safetensors"]
 
 
 def test_features_need_labels(tmp_path, capsys):
     (tmp_path / "im").mkdir()
-    [Image.new("RGB", (20, 20)).save(tmp_path / "im" / f"{i}.png") for i in range(4)]
-    refused(
-        capsys,
-        ["no labels", "--evaluation.features inception"],
-        "features.train",
-        "--dataset.name",
-        "folder",
-        "--dataset.root",
-        tmp_path / "im",
-        "--output_dir",
-        tmp_path / "o",
-    )
+    for i in range(4):
+        Image.new("RGB", (20, 20)).save(tmp_path / "im" / f"{i}.png")
+    folder = ["--dataset.name", "folder", "--dataset.root", tmp_path / "im"]
+    says = ["no labels", "--evaluation.features inception"]
+    refused(capsys, says, "features.train", *folder, "--output_dir", tmp_path / "o")
 
 
 def test_all_methods_stops_and_goes_on(run, capsys, monkeypatch):
-    other = [
-        "eval",
-        "--output_dir",
-        str(run),
-        "--num_samples",
-        "8",
-        "--num_steps",
-        "3",
-        "--metrics",
-        "fid_proxy",
-    ]
-    assert main(other) == 0  # of another n, so that the advice has to say which ones it compares
-    a = [
-        "eval",
-        "--output_dir",
-        str(run),
-        "--num_samples",
-        "70",
-        "--metrics",
-        "fid_proxy",
-        "--all_methods",
-        "--evaluation.methods",
-        "[ddim, dpmpp_2m]",
-        "--evaluation.steps",
-        "[2, 4]",
-        "--seed",
-        "3",
-    ]
-    calls, real = [], evaluate
+    # of another n, so that the advice has to say which ones it compares
+    run_eval(run, "fid_proxy", "--num_steps", 3)
+    a = ["eval", "--output_dir", str(run), "--num_samples", "70", "--metrics", "fid_proxy"]
+    a += ["--all_methods", "--evaluation.methods", "[ddim, dpmpp_2m]"]
+    a += ["--evaluation.steps", "[2, 4]", "--seed", "3"]
+    calls = []
 
-    def third_fails(*k, **kw):
+    def third_fails(*args, **kwargs):
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return real(*k, **kw)
+        return evaluate(*args, **kwargs)
 
     monkeypatch.setattr("ddpm_nb.app.command_eval.evaluate", third_fails)
     assert main(a) == 130
     two = [r["name"] for r in results(run)["results"]]
-    assert {"ddim-2", "ddim-4"} <= set(two) and "dpmpp_2m-2" not in two
-    assert main(a) == 0 and len(calls) == 5  # the two that were missing
+    assert {"ddim-2", "ddim-4"} <= set(two)
+    assert "dpmpp_2m-2" not in two
+    assert main(a) == 0
+    assert len(calls) == 5  # the two that were missing
     out = capsys.readouterr().out
-    assert all(
-        w in out
-        for w in (
-            "sampler",
-            "steps",
-            "s/image",
-            "fid_proxy",
-            "floor",
-            "KID",
-            "precision",
-            "recall",
-            "Smallest fid_proxy of those with n=70",
-        )
-    )
-    assert all(
-        r["seed"] == 3 and r["checkpoint_sha256"]
-        for r in results(run)["results"]
-        if r["how"]["seed"] == 3
-    )
+    assert "Smallest fid_proxy of those with n=70" in out
+    for head in "sampler steps s/image fid_proxy floor KID precision recall".split():
+        assert head in out
+    mine = [r for r in results(run)["results"] if r["how"]["seed"] == 3]
+    assert {r["name"] for r in mine} == {"ddim-2", "ddim-4", "dpmpp_2m-2", "dpmpp_2m-4"}
+    for r in mine:
+        assert r["seed"] == 3
+        assert r["checkpoint_sha256"]
 
 
 def test_metrics_of_later_checkpoints_become_a_curve(tmp_path):
     assert train(tmp_path, "--training.max_steps", 2) == 0
-    ev = [
-        "eval",
-        "--output_dir",
-        str(tmp_path),
-        "--num_samples",
-        "6",
-        "--num_steps",
-        "2",
-        "--metrics",
-        "fid_proxy",
-    ]
-    assert (
-        main(ev) == 0
-        and train(tmp_path, "--resume", "latest", "--training.max_steps", 4) == 0
-        and main(ev) == 0
-    )
-    j = results(tmp_path)
-    assert [e["step"] for e in j["evolution"]] == [2, 4] and len(j["results"]) == 1
-    assert (
-        main(["viz.curves", "--output_dir", str(tmp_path)]) == 0
-        and (tmp_path / "curves" / "speed_quality.png").is_file()
-    )
+    run_eval(tmp_path, "fid_proxy")
+    assert train(tmp_path, "--resume", "latest", "--training.max_steps", 4) == 0
+    j = run_eval(tmp_path, "fid_proxy")
+    assert [e["step"] for e in j["evolution"]] == [2, 4]
+    assert len(j["results"]) == 1
+    assert main(["viz.curves", "--output_dir", str(tmp_path)]) == 0
+    assert (tmp_path / "curves" / "speed_quality.png").is_file()

@@ -23,7 +23,7 @@ def readme() -> str:
         ]
 
     text = "\n\n".join(p for c in cells for p in prose(c))
-    text = re.sub(r"\]\((\w+\.ipynb|images/)", r"](nbs/\1", text)
+    text = re.sub(r"\]\(((?:lib/)?\w+\.ipynb|images/)", r"](nbs/\1", text)
     return (
         "<!-- written by `make readme` from nbs/index.ipynb; edit that instead -->\n\n"
         + re.sub(r"\n{3,}", "\n\n", text).strip()

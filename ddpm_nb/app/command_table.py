@@ -27,6 +27,9 @@ FLAGS = {
     "checkpoint": Flag("ema, best, latest, or a path; default: ema"),
     "pretrained": Flag("use a packaged model instead, mnist or mnist-cond, or a .safetensors file"),
     "output_name": Flag("name of the image; for export and import, path of what is written"),
+    "format": Flag("diffusers, or onnx: one file; default: diffusers"),
+    "half": Flag("onnx: store the weights in half precision, half the bytes", is_switch=True),
+    "backend": Flag("torch, or onnx: onnxruntime, on the CPU; default: torch"),
     "strength": Flag("0 changes nothing, 1 forgets the image; default: 0.5"),
     "image": Flag("an image of your own, of the model's size, instead of the data set's"),
     "mask": Flag(
@@ -96,7 +99,7 @@ COMMANDS = {
         "sample a grid of images; writes grids/",
         "command_sample.sample_grid",
         (*_FROM_NOISE, "sampling.batch_size"),
-        _IMAGE,
+        (*_IMAGE, "backend"),
     ),
     "sample.traj": Command(
         "animate the reverse process; writes animations/",
@@ -158,7 +161,12 @@ COMMANDS = {
         "commands.features_train",
         ("dataset", "training.epochs", "training.batch_size"),
     ),
-    "export": Command("write a diffusers folder", "commands.export", ("sampling.weights",), _IMAGE),
+    "export": Command(
+        "write a diffusers folder or an ONNX file",
+        "commands.export",
+        ("sampling.weights",),
+        (*_IMAGE, "format", "half"),
+    ),
     "import": Command(
         "turn a diffusers folder or hub name into a file for --pretrained",
         "commands.import_model",

@@ -15,25 +15,31 @@ import torch
 from .arguments import Request
 from .command_edit import data_for
 from .command_eval import evaluate_run
-from .command_sample import image_path, num_images, sample_grid, sample_trajectory
+from ddpm_nb.app.command_sample import (
+    chosen,
+    image_path,
+    num_images,
+    sample_grid,
+    sample_trajectory,
+)
 from .command_table import uses
 from .command_train import train
 from .config import config_yaml, read_config
 from .curves import save_all_curves, save_schedule_plots
 from .interop import from_diffusers, save_pretrained, to_diffusers
+from .onnx import to_onnx
 from .report import make_report
 from ddpm_nb.app.sources import (
     check_writable,
     checkpoint_path,
     command_config,
-    config_in,
     in_folder,
     output_folder,
     sampler_args,
     sampling_model,
 )
 from ..core import require
-from ..engine.checkpoint import load_checkpoint
+from ..engine.checkpoint import config_of_checkpoint, load_checkpoint
 from ..engine.datasets import load_data
 from ..engine.features import save_features, train_feature_net
 from ..engine.files import atomic_write
@@ -129,11 +135,17 @@ def features_train(
 # %% ../../nbs/lib/commands.ipynb #9df04b9f
 def export(
     request: Request,  # the command line
-) -> list:  # the folder written
-    "Write a folder that diffusers loads"
+) -> list:  # the folder or file written
+    "Write a folder that diffusers loads, or an ONNX file"
+    form = chosen(request, "format", "diffusers", "onnx")
+    half = "half" in request.flags
+    require(not half or form == "onnx", "--half: only for --format onnx")
     model, schedules, config, *_ = sampling_model(request)
-    default = Path(config["output"]["dir"]) / "diffusers"
-    path = Path(request.flags.get("output_name") or default)
+    default = "model.onnx" if form == "onnx" else "diffusers"
+    path = Path(request.flags.get("output_name") or Path(config["output"]["dir"]) / default)
+    if form == "onnx":
+        check_writable(path.parent)
+        return [to_onnx(model, schedules, path, half)]
     return [to_diffusers(model, schedules, check_writable(path))]
 
 
@@ -199,6 +211,6 @@ def print_config(
         path = checkpoint_path(request, name)
         request = in_folder(request, output_folder(request))
         if path.is_file() or "checkpoint" in flags or "resume" in flags:
-            base = config_in(load_checkpoint(path))
+            base = config_of_checkpoint(load_checkpoint(path))
     print(config_yaml(command_config(request, base)), end="")
     return []

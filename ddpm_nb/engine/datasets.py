@@ -6,6 +6,8 @@
 __all__ = ['load_torchvision', 'split_indices', 'load_data']
 
 # %% ../../nbs/lib/datasets.ipynb #6d338547
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -26,7 +28,7 @@ def load_torchvision(
     name: str,  # 'fashion_mnist' or 'cifar10'
     split: str = "train",  # 'train' or 'test'
     image_size: int = 32,  # wanted height and width
-    root="data",  # where torchvision keeps its files
+    root: str | Path = "data",  # where torchvision keeps its files
     download: bool = True,  # fetch them if they are not there
 ) -> ImageData:
     "A torchvision data set, held in memory; raises `DDPMError` if it can't be found or fetched"
@@ -61,7 +63,7 @@ def split_indices(
     return sorted(permutation[n_val:] if split == "train" else permutation[:n_val])
 
 # %% ../../nbs/lib/datasets.ipynb #e92e675e
-def _check_dataset(name, root, flip):
+def _check_dataset(name, root, flip) -> None:
     "Raise `DDPMError` for values of the `dataset` section that make no sense together"
     require(name != "folder" or root, "dataset.root: missing; name the folder of images")
     require(

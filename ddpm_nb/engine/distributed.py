@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -76,10 +77,10 @@ def rendezvous_kwargs() -> dict:  # arguments for `init_process_group`
 
 
 @contextmanager
-def main_process_first():
+def main_process_first() -> Iterator[None]:
     "Each machine's first process runs the block, then the others, which find what it downloaded"
 
-    def wait():
+    def wait() -> None:
         with translate_errors(dist.get_world_size()):
             dist.barrier()
 
@@ -92,7 +93,7 @@ def main_process_first():
 
 
 @contextmanager
-def _default_sigterm():
+def _default_sigterm() -> Iterator[None]:
     "Inside the block SIGTERM ends the process; Python runs no handler while it waits for others"
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -107,8 +108,8 @@ def _default_sigterm():
 
 @contextmanager
 def distributed(
-    device="auto",  # see `pick_device`; with several GPUs, each process takes its own
-):  # yields the device
+    device: str = "auto",  # see `pick_device`; with several GPUs, each process takes its own
+) -> Iterator[torch.device]:
     "Inside the block, be one of the processes that `torchrun` started; alone, nothing happens"
     dev = pick_device(device)
     world_size = int(os.environ.get("WORLD_SIZE", 1))

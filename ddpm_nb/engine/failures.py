@@ -6,6 +6,7 @@
 __all__ = ['first_line', 'LostProcess', 'translate_worker_death', 'translate_errors']
 
 # %% ../../nbs/lib/failures.ipynb #c849823f
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -26,7 +27,7 @@ class LostProcess(DDPMError):
 
 
 @contextmanager
-def translate_worker_death():
+def translate_worker_death() -> Iterator[None]:
     "Inside the block, PyTorch's report of a dead worker process becomes a `LostProcess`"
     try:
         yield
@@ -49,7 +50,7 @@ def _is_lost_connection(e: RuntimeError) -> bool:
 @contextmanager
 def translate_errors(
     world_size: int = 1,  # how many processes train together
-):
+) -> Iterator[None]:
     "Inside the block, a full memory or a lost process raises a `DDPMError` that says what to do"
     try:
         with translate_worker_death():

@@ -15,8 +15,10 @@ import shutil
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from ..core import DDPMError
 from .failures import first_line, translate_worker_death
@@ -27,8 +29,8 @@ _TORCH_WRITE_ERRORS = ("PytorchStreamWriter", "inline_container", "cannot be ope
 
 
 def write_error(
-    path,  # the file
-    why,  # the exception that says why it can't be written, or the reason as text
+    path: str | Path,  # the file
+    why: Exception | str,  # the exception that says why it can't be written, or the reason as text
 ) -> DDPMError:  # to be raised
     "One sentence for whatever keeps a file from being written"
     if isinstance(why, Exception):
@@ -48,13 +50,13 @@ def _new_file_beside(path: Path) -> Path:
             return tmp
 
 
-def _sync_file(path: Path):
+def _sync_file(path: Path) -> None:
     "Force a file's bytes to disk"
     with open(path, "r+b") as f:  # writable: Windows flushes no others
         os.fsync(f.fileno())
 
 
-def _sync_folder(folder: Path):
+def _sync_folder(folder: Path) -> None:
     "Force a rename in this folder to disk, where the system has a call for it"
     if os.name != "posix":
         return
@@ -68,8 +70,10 @@ def _sync_folder(folder: Path):
 # %% ../../nbs/lib/files.ipynb #write001
 @contextmanager
 def atomic_write(
-    path,  # where the file shall be in the end
-):  # yields a temporary `Path` in the same folder, renamed onto `path` if the block succeeds
+    path: str | Path,  # where the file shall be in the end
+) -> Iterator[
+    Path
+]:  # yields a temporary `Path` in the same folder, renamed onto `path` if the block succeeds
     "Replace a file by a complete new one or not at all; raises `DDPMError` where that fails"
     path = Path(path)
     folder = path.parent
@@ -102,9 +106,9 @@ def atomic_write(
 
 # %% ../../nbs/lib/files.ipynb #fcc16e3e
 def link_or_copy(
-    src,  # a file
-    dst,  # its other name
-):
+    src: str | Path,  # a file
+    dst: str | Path,  # its other name
+) -> None:
     "Give a file a second name: a hard link where the disk has them, else a copy"
     with atomic_write(dst) as tmp:
         tmp.unlink()
@@ -115,7 +119,7 @@ def link_or_copy(
 
 # %% ../../nbs/lib/files.ipynb #tail0002
 def tail(
-    path,  # a file
+    path: str | Path,  # a file
     n: int,  # how many bytes
 ) -> bytes:
     "The last `n` bytes of a file, or all of a shorter one"
@@ -141,9 +145,9 @@ BROKEN_ZIP = (
 
 
 def _sha256_of_start(
-    f,  # a file, open for reading in binary mode
+    f: BinaryIO,  # a file, open for reading in binary mode
     n: int,  # how many bytes, from the first on
-):  # a hash object; `f` stands after these bytes
+) -> "hashlib._Hash":  # `f` stands after these bytes
     "SHA-256 of the beginning of a file"
     digest = hashlib.sha256()
     f.seek(0)
@@ -154,7 +158,7 @@ def _sha256_of_start(
 
 
 def sha256_without_comment(
-    f,  # an archive, open for reading in binary mode
+    f: BinaryIO,  # an archive, open for reading in binary mode
     comment_length: int = 0,  # bytes at its end that are the comment
 ) -> bytes:  # hexadecimal
     "SHA-256 of an archive without its comment and the two bytes that give the comment's length"
@@ -163,8 +167,8 @@ def sha256_without_comment(
 
 # %% ../../nbs/lib/files.ipynb #flip0008
 def append_checksum(
-    path,  # a file that `torch.save` wrote
-):
+    path: str | Path,  # a file that `torch.save` wrote
+) -> None:
     "Add a checksum of the whole file, as the archive's comment"
     with open(path, "r+b") as f:
         comment = CHECKSUM_PREFIX + sha256_without_comment(f)
@@ -182,7 +186,7 @@ def _find_bad_record(f) -> str:
 
 
 def verify(
-    f,  # a file that `torch.save` wrote, open for reading in binary mode
+    f: BinaryIO,  # a file that `torch.save` wrote, open for reading in binary mode
 ) -> tuple[str, str]:  # SHA-256 of the whole file, hexadecimal; what is wrong with it, or ''
     "A checkpoint's hash, and whether it matches its checksum, or else those of its records"
     try:
@@ -201,7 +205,7 @@ def verify(
 
 
 def find_corruption(
-    path,  # a file that `torch.save` wrote
+    path: str | Path,  # a file that `torch.save` wrote
 ) -> str:  # what is wrong with it, or ''
     "Whether a checkpoint is damaged, by its checksum or those of its records"
     try:
@@ -212,7 +216,7 @@ def find_corruption(
 
 # %% ../../nbs/lib/files.ipynb #5098c9a7
 def intact_checkpoints(
-    folder,  # of checkpoints
+    folder: str | Path,  # of checkpoints
     exclude: Path | None = None,  # a path that is left out
 ) -> list[Path]:  # newest first
     "The checkpoints in a folder that could be used instead of a damaged one"

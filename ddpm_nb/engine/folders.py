@@ -10,6 +10,7 @@ __all__ = ['EXTENSIONS', 'EOF_MARKERS', 'UNREADABLE', 'check_range', 'read_image
 import signal
 import struct
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff",
 
 def check_range(
     im: Image.Image,  # an opened image file
-):
+) -> None:
     "Raise `ValueError` for pixels of 32 bits, whose white is not known"
     if im.mode == "F" or (im.mode == "I" and im.format == "TIFF"):
         raise ValueError(
@@ -38,7 +39,7 @@ def check_range(
 
 
 def read_image(
-    path,  # an image file
+    path: str | Path,  # an image file
     image_size: int,  # wanted height and width
     channels: int = 3,  # 1 for grey, 3 for RGB
 ) -> Tensor:  # uint8 `(channels,image_size,image_size)`
@@ -72,7 +73,7 @@ UNREADABLE = (
 
 
 def why_unreadable(
-    read,  # called without arguments; reads an image
+    read: Callable,  # called without arguments; reads an image
 ) -> str:  # one line, or '' if it went well
     "What goes wrong when an image is read"
     try:
@@ -83,11 +84,11 @@ def why_unreadable(
 
 
 def check_image(
-    path,  # an image file
+    path: str | Path,  # an image file
 ) -> str:  # what is wrong with it, or ''
     "Check a file's header and its end; decode it only where these leave a doubt"
 
-    def check():
+    def check() -> None:
         with Image.open(path) as im:
             check_range(im)
             marker = EOF_MARKERS.get(im.format)
@@ -98,7 +99,7 @@ def check_image(
 
 # %% ../../nbs/lib/folders.ipynb #243a17f0
 def find_images(
-    root,  # a folder
+    root: str | Path,  # a folder
 ) -> tuple[list, list]:  # readable paths; and `(path, why)` of the others
     "The image files under a folder, broken ones printed and left out; raises `DDPMError` if none"
     root = Path(root)
@@ -162,12 +163,12 @@ class FolderData:
 
     def __init__(
         self,
-        root,  # a folder; classes are its sub-folders, if all images lie in some
+        root: str | Path,  # a folder; classes are its sub-folders, if all images lie in some
         # wanted height and width: the short side is resized, the centre cropped
         image_size: int = 64,
         channels: int = 3,  # 1 for grey, 3 for RGB
         flip: bool = True,  # whether a mirrored image is still an image of the same kind
-        keep=None,  # indices of the files to use (a split); default: all
+        keep: Iterable | None = None,  # indices of the files to use (a split); default: all
         files: list | None = None,  # the folder's files, from an earlier `find_images`
     ):
         self.root = Path(root)
@@ -189,7 +190,7 @@ class FolderData:
         self.ds = Files(self.files, image_size, channels)
         self.device = torch.device("cpu")
 
-    def _top(self, path):
+    def _top(self, path: Path) -> str:
         return path.relative_to(self.root).parts[0]
 
     def _class_names(self) -> list | None:
@@ -208,7 +209,7 @@ class FolderData:
         return self.channels, self.image_size, self.image_size
 
 # %% ../../nbs/lib/folders.ipynb #fold0003
-def _gather(items):
+def _gather(items: list[tuple]) -> tuple[list, list, list]:
     "Items of `Files` as three lists: images, indices, and what could not be read"
     images = [image for image, _, _ in items]
     indices = [i for _, i, _ in items]
@@ -217,7 +218,7 @@ def _gather(items):
 
 
 @patch
-def _report(self: FolderData, path, why):
+def _report(self: FolderData, path: Path, why: str) -> None:
     "Print the name of a file that can no longer be read, once"
     if path in self.unreadable:
         return
@@ -258,16 +259,16 @@ def batch(
     return self.collate(*_gather([self.ds[i] for i in idx.tolist()]))
 
 # %% ../../nbs/lib/folders.ipynb #fold0005
-def _ignore_sigint(worker):
+def _ignore_sigint(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @patch
 def batches(
     self: FolderData,
-    order,  # a list of index tensors, one per batch
+    order: Iterable,  # of index tensors, one per batch
     num_workers: int = 2,  # processes that read ahead; 0: read in this one
-):  # yields `(images, labels)` for each
+) -> Iterator[tuple]:  # `(images, labels)` for each
     "Iterate over batches in the given order, read ahead; raises `LostProcess` if a reader dies"
     with translate_worker_death():
         loader = torch.utils.data.DataLoader(
@@ -284,7 +285,7 @@ def batches(
 @patch
 def to(
     self: FolderData,
-    device,  # a torch device
+    device: str | torch.device,  # a torch device
 ) -> FolderData:  # itself
     "Batches are moved to `device` as they are made"
     self.device = torch.device(device)

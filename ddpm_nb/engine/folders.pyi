@@ -1,7 +1,7 @@
 # written by tools/export.py from folders.py; do not edit
 """Any folder of images, read while training."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def check_range(im: Image.Image) -> None:
     """
     ...
 
-def read_image(path, image_size: int, channels: int = 3) -> Tensor:
+def read_image(path: str | Path, image_size: int, channels: int = 3) -> Tensor:
     """The pixels of an image file of any size and mode; raises one of `UNREADABLE`
 
     Args:
@@ -47,7 +47,7 @@ def read_image(path, image_size: int, channels: int = 3) -> Tensor:
 EOF_MARKERS: dict
 UNREADABLE: tuple
 
-def why_unreadable(read) -> str:
+def why_unreadable(read: Callable) -> str:
     """What goes wrong when an image is read
 
     Args:
@@ -58,7 +58,7 @@ def why_unreadable(read) -> str:
     """
     ...
 
-def check_image(path) -> str:
+def check_image(path: str | Path) -> str:
     """Check a file's header and its end; decode it only where these leave a doubt
 
     Args:
@@ -69,7 +69,7 @@ def check_image(path) -> str:
     """
     ...
 
-def find_images(root) -> tuple[list, list]:
+def find_images(root: str | Path) -> tuple[list, list]:
     """The image files under a folder, broken ones printed and left out; raises `DDPMError` if
     none
 
@@ -137,14 +137,14 @@ class FolderData:
     device: Any
     def __init__(
         self,
-        root,
+        root: str | Path,
         image_size: int = 64,
         channels: int = 3,
         flip: bool = True,
-        keep=None,
+        keep: Iterable | None = None,
         files: list | None = None,
     ) -> None: ...
-    def _top(self, path): ...
+    def _top(self, path: Path) -> str: ...
     def _class_names(self) -> list | None:
         """The sub-folders that hold images, of the whole folder, also in a split"""
         ...
@@ -155,7 +155,7 @@ class FolderData:
     def image_shape(self) -> tuple[int, int, int]:
         """`(C,H,W)`"""
         ...
-    def _report(self, path, why) -> None:
+    def _report(self, path: Path, why: str) -> None:
         """Print the name of a file that can no longer be read, once"""
         ...
     def collate(self, images: list, idx: list, bad: list) -> tuple[Tensor, Tensor | None]:
@@ -181,19 +181,19 @@ class FolderData:
             float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
         """
         ...
-    def batches(self, order, num_workers: int = 2) -> Iterator[Any]:
+    def batches(self, order: Iterable, num_workers: int = 2) -> Iterator[tuple]:
         """Iterate over batches in the given order, read ahead; raises `LostProcess` if a reader
         dies
 
         Args:
-            order: a list of index tensors, one per batch
+            order: of index tensors, one per batch
             num_workers: processes that read ahead; 0: read in this one
 
         Returns:
-            yields `(images, labels)` for each
+            `(images, labels)` for each
         """
         ...
-    def to(self, device) -> FolderData:
+    def to(self, device: str | torch.device) -> FolderData:
         """Batches are moved to `device` as they are made
 
         Args:
@@ -204,8 +204,8 @@ class FolderData:
         """
         ...
 
-def _gather(items):
+def _gather(items: list[tuple]) -> tuple[list, list, list]:
     """Items of `Files` as three lists: images, indices, and what could not be read"""
     ...
 
-def _ignore_sigint(worker) -> None: ...
+def _ignore_sigint(worker: int) -> None: ...

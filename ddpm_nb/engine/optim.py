@@ -6,6 +6,8 @@
 __all__ = ['newton_schulz', 'Muon', 'make_optimizer']
 
 # %% ../../nbs/lib/optim.ipynb #fc75c575
+from collections.abc import Callable, Iterable
+
 import torch
 from torch import Tensor
 
@@ -39,10 +41,10 @@ class Muon(torch.optim.AdamW):
 
     def __init__(
         self,
-        params,  # the model's parameters, or parameter groups
+        params: Iterable,  # the model's parameters, or parameter groups
         lr: float = 1e-3,  # means the same for both kinds (Liu et al. 2025, eq. 4)
         momentum: float = 0.95,  # of the matrices, in [0,1)
-        betas=(0.9, 0.999),  # of the others
+        betas: tuple[float, float] = (0.9, 0.999),  # of the others
         eps: float = 1e-8,  # of the others
         weight_decay: float = 0.0,  # of both, decoupled
         min_dim: int = 16,  # matrices with a side below this use AdamW
@@ -54,13 +56,13 @@ class Muon(torch.optim.AdamW):
         self.defaults.update(momentum=momentum, min_dim=min_dim)
         self._fill_groups()
 
-    def _fill_groups(self):
+    def _fill_groups(self) -> None:
         "Give the defaults to parameter groups that were made or saved without our two settings"
         for group in self.param_groups:
             for key in ("momentum", "min_dim"):
                 group.setdefault(key, self.defaults[key])
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict) -> None:
         "What copying, unpickling and `load_state_dict` restore the optimizer with"
         super().__setstate__(state)
         self._fill_groups()  # checkpoints of 0.1 have no such keys
@@ -73,7 +75,7 @@ class Muon(torch.optim.AdamW):
         "Whether a parameter has enough directions to orthogonalize its momentum"
         return p.ndim >= 2 and min(len(p), p.numel() // len(p)) >= min_dim
 
-    def _step_matrix(self, p: Tensor, group: dict):
+    def _step_matrix(self, p: Tensor, group: dict) -> None:
         "One Muon step of one matrix"
         state = self.state[p]
         if not state:
@@ -89,8 +91,8 @@ class Muon(torch.optim.AdamW):
     @torch.no_grad()
     def step(
         self,
-        closure=None,  # computes the loss and the gradients, as in every PyTorch optimizer
-    ):  # the closure's loss, or None
+        closure: Callable | None = None,  # computes and returns the loss, with gradients
+    ) -> Tensor | None:  # the closure's loss
         "Update all parameters once"
         loss = None
         if closure is not None:
@@ -111,7 +113,7 @@ class Muon(torch.optim.AdamW):
 
 # %% ../../nbs/lib/optim.ipynb #1d4d0ae9
 def make_optimizer(
-    params,  # the model's parameters
+    params: Iterable,  # the model's parameters
     lr: float,  # base learning rate
     optimizer: dict,  # the `training.optimizer` section
 ) -> torch.optim.Optimizer:

@@ -6,6 +6,7 @@
 __all__ = ['Track', 'trackers']
 
 # %% ../../nbs/lib/trackers.ipynb #dc64ed0a
+from collections.abc import Callable
 from pathlib import Path
 
 from ..core import DDPMError
@@ -17,18 +18,18 @@ class Track(Callback):
 
     def __init__(
         self,
-        send,  # `send(values: dict, step: int)`
-        close,  # called without arguments, once, at the end
+        send: Callable,  # `send(values: dict, step: int)`
+        close: Callable,  # called without arguments, once, at the end
     ):
         self.send = send
         self.close = close
         self.sent = dict(steps=0, val=0)  # how many points of each curve
 
-    def before_train(self, tr):  # the trainer
+    def before_train(self, tr) -> None:  # the trainer
         "Leave out the points of the run that is resumed"
         self.sent = {curve: len(tr.history[curve]) for curve in self.sent}
 
-    def after_step(self, tr):  # the trainer
+    def after_step(self, tr) -> None:  # the trainer
         "Send what is new"
         for curve, group in (("steps", "train"), ("val", "val")):
             for point in tr.history[curve][self.sent[curve] :]:
@@ -36,7 +37,7 @@ class Track(Callback):
                 self.send(values, point["step"])
             self.sent[curve] = len(tr.history[curve])
 
-    def after_train(self, tr):  # the trainer
+    def after_train(self, tr) -> None:  # the trainer
         "Send the last points, and close"
         self.after_step(tr)
         self.close()
@@ -57,7 +58,7 @@ def _tensorboard(folder: Path) -> Track:
         raise _missing_package("tensorboard") from e
     writer = SummaryWriter(str(folder / "tensorboard"))
 
-    def send(values, step):
+    def send(values: dict, step: int) -> None:
         for name, value in values.items():
             writer.add_scalar(name, value, step)
 
