@@ -66,7 +66,7 @@ def test_a_signature_says_what_its_section_says(section, function):
 
 def test_names_that_settings_repeat_are_the_same():
     assert ddpm_nb.sampler.METHODS == SAMPLING_METHODS
-    assert ddpm_nb.sampler.SPACINGS == SPACINGS
+    assert ddpm_nb.spacing.SPACINGS == SPACINGS
     assert tuple(ddpm_nb.schedules.PARAMETERIZATIONS) == PARAMETERIZATIONS
     assert tuple(measures.METRICS) == METRICS
     assert tuple(measures.DEFAULT_METRICS) == DEFAULT_METRICS
