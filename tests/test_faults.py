@@ -25,13 +25,15 @@ from ddpm_nb.data import ImageData
 from ddpm_nb.engine.checkpoint import load_checkpoint
 from ddpm_nb.engine.files import atomic_write
 from ddpm_nb.engine.folders import FolderData
-from ddpm_nb.trainer import LR_SCHEDULES, Callback
+from ddpm_nb.settings import LR_SCHEDULES
+from ddpm_nb.trainer import Callback
 from helpers.commands import ENV, SMALL, cli, one_line, script
 from helpers.tiny import StopAt, assert_same_run, image_folder, pixels, tiny_trainer
 
 # ---- kills
 
 
+@pytest.mark.slow
 def test_thirty_sigkills(tmp_path):
     """Thirty kills at random moments, a third of them inside a save.
 
@@ -210,18 +212,17 @@ def test_train_again_after_an_interrupt_goes_on(tmp_path):
 @pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd"])
 def test_a_resume_may_change_the_memory_format(tmp_path, optimizer):
     "The numbers are the same, so the optimizer's memory must follow the weights"
+    kw = dict(
+        optimizer=dict(name=optimizer),
+        learning_rate=1e-2,
+        net=dict(base_channels=16),
+        checkpoint=dict(every_steps=6, keep=5),
+    )
+    tiny_trainer(tmp_path / "a", channels_last=True, **kw).train()
+    half_way = tmp_path / "a" / "ckpts" / "step_00000006.pt"
     ends = {}
     for then in (True, False):
-        kw = dict(
-            optimizer=dict(name=optimizer),
-            learning_rate=1e-2,
-            net=dict(base_channels=16),
-            checkpoint=dict(every_steps=6, keep=5),
-        )
-        tiny_trainer(tmp_path / "a", channels_last=True, **kw).train()
-        t = tiny_trainer(tmp_path / "b", channels_last=then, **kw).resume(
-            tmp_path / "a" / "ckpts" / "step_00000006.pt"
-        )
+        t = tiny_trainer(tmp_path / str(then), channels_last=then, **kw).resume(half_way)
         t.train()
         ends[then] = t.model.state_dict()
     for k, v in ends[True].items():
@@ -686,10 +687,10 @@ def test_saving_by_minutes(tmp_path, monkeypatch):
     t = tiny_trainer(tmp_path, checkpoint=dict(every_steps=0, every_minutes=1))
     save = t.save
 
-    def spy(p, **k):
-        if p.name == "latest.pt":
+    def spy(path, ema_only=False):
+        if path.name == "latest.pt":
             saved.append(t.step)
-        save(p, **k)
+        save(path, ema_only)
 
     t.save = spy
     t.callbacks.insert(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from .arguments import Request, uses
+from .arguments import Request
 from .command_edit import data_for
 from .command_eval import evaluate_run
 from ddpm_nb.app.command_sample import (
@@ -22,6 +22,7 @@ from ddpm_nb.app.command_sample import (
     sample_grid,
     sample_trajectory,
 )
+from .command_table import uses
 from .command_train import train
 from .config import config_yaml, read_config
 from .curves import save_all_curves, save_schedule_plots
@@ -32,14 +33,13 @@ from ddpm_nb.app.sources import (
     check_writable,
     checkpoint_path,
     command_config,
-    config_in,
     in_folder,
     output_folder,
     sampler_args,
     sampling_model,
 )
 from ..core import require
-from ..engine.checkpoint import load_checkpoint
+from ..engine.checkpoint import config_of_checkpoint, load_checkpoint
 from ..engine.datasets import load_data
 from ..engine.features import save_features, train_feature_net
 from ..engine.files import atomic_write
@@ -211,6 +211,6 @@ def print_config(
         path = checkpoint_path(request, name)
         request = in_folder(request, output_folder(request))
         if path.is_file() or "checkpoint" in flags or "resume" in flags:
-            base = config_in(load_checkpoint(path))
+            base = config_of_checkpoint(load_checkpoint(path))
     print(config_yaml(command_config(request, base)), end="")
     return []
