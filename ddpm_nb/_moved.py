@@ -101,7 +101,8 @@ MOVED = {
         "pretrained": "pretrained_names load_pretrained",
     },
     "cli": {
-        "app.arguments": "COMMANDS EVERYWHERE FLAGS uses flags_of UsageError parse help_text",
+        "app.arguments": "UsageError parse help_text",
+        "app.command_table": "COMMANDS EVERYWHERE FLAGS uses",
         "app.sources": (
             "settings=command_config check_writable checkpoint_path packaged_model "
             "check_same=require_same_network sampling_model sampler_args"
@@ -155,8 +156,9 @@ GONE = {
     "unet": {"check_unet_config": "see ddpm_nb.settings.ModelConfig.complete"},
     "cli": {
         "make_trainer": "build(config).trainer; see ddpm_nb.app.recipes.build",
-        "SWITCHES": "see ddpm_nb.app.arguments.FLAGS",
-        "flag_key": "see ddpm_nb.app.arguments.key_of_short_name",
+        "SWITCHES": "see ddpm_nb.app.command_table.FLAGS",
+        "flag_key": "see ddpm_nb.app.command_table.key_of_short_name",
+        "flags_of": "see ddpm_nb.app.arguments.option_names",
         "cmd_sample": "see sample_grid, sample_trajectory, … in ddpm_nb.app.command_sample",
         "cmd_from_images": "see sample_inpainting, sample_edit in ddpm_nb.app.command_edit",
         "eval_data": "see ddpm_nb.app.command_edit.data_for",
