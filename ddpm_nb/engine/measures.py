@@ -7,10 +7,11 @@ __all__ = ['SAMPLE_METRICS', 'MODEL_METRICS', 'METRICS', 'DEFAULT_METRICS', 'Sam
            'model_metrics']
 
 # %% ../../nbs/lib/measures.ipynb #measur03
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .._moved import renamed_arguments
 from ..core import Stream, fold_seed, require, to_uint8
@@ -39,10 +40,10 @@ class SampleStats:
     @renamed_arguments(keep="max_features", pictures="max_images")
     def __init__(
         self,
-        net,  # whose features
+        net: nn.Module,  # whose features
         max_features: int = 10_000,  # features to keep
         max_images: int = 0,  # images to keep, as bytes
-    ):
+    ) -> None:
         self.net = net
         self.max_features = max_features
         self.max_images = max_images
@@ -59,7 +60,7 @@ class SampleStats:
         self,
         x: Tensor,  # samples `(B,C,H,W)`
         y: Tensor | None = None,  # the labels they were made for, int64 `(B,)`
-    ):
+    ) -> None:
         "Add a batch of samples, and keep what there is room for"
         x = validate_images(x.detach().cpu(), "samples")
         f = extract_features(x, self.net)
@@ -104,9 +105,9 @@ DEFAULT_METRICS = (
 
 
 def check_metrics(
-    metrics,  # names
-    net,  # the features
-):
+    metrics: Iterable[str],  # names
+    net: nn.Module,  # the features
+) -> None:
     "Raise `DDPMError` for a metric that is unknown, or that these features cannot give"
     unknown = [repr(m) for m in metrics if m not in METRICS]
     require(
@@ -167,11 +168,11 @@ def _classes(stats):
 @renamed_arguments(st="stats", lp="lpips_net")
 def sample_metrics(
     stats: SampleStats,  # of all samples
-    metrics,  # which of `METRICS`
+    metrics: Iterable[str],  # which of `METRICS`
     data,  # held-out images
     ref: tuple | None,  # `(mean, covariance)` of the training images; needed for distances only
     seed: int = 0,  # of all choices
-    lpips_net=None,  # from `load_lpips`, for the diversity
+    lpips_net: nn.Module | None = None,  # from `load_lpips`, for the diversity
     train=None,  # training images; they tell whether the classifier knows this data set
 ) -> dict:  # name -> values
     "The metrics of the samples: distances, precision and recall, diversity, classes"
@@ -190,15 +191,15 @@ def sample_metrics(
 # %% ../../nbs/lib/measures.ipynb #3234d506
 @renamed_arguments(num_bits="num_bpd_images", lp="lpips_net")
 def model_metrics(
-    model,  # callable `(x, t)` or `(x, t, y)`
+    model: Callable,  # callable `(x, t)` or `(x, t, y)`
     schedules: DDPMSchedules,  # as in training
     images: Tensor,  # held-out images `(N,C,H,W)`, on the model's device
-    metrics,  # which of `METRICS`
-    net,  # features for `perceptual_proxy`
+    metrics: Iterable[str],  # which of `METRICS`
+    net: nn.Module,  # features for `perceptual_proxy`
     y: Tensor | None = None,  # labels, int64 `(N,)`
     num_bpd_images: int = 32,  # how many of the images for bits per dimension
     seed: int = 0,  # of the noise
-    lpips_net=None,  # from `load_lpips`
+    lpips_net: nn.Module | None = None,  # from `load_lpips`
     batch_size: int = 256,  # images at a time
     progress: bool = False,  # show bars
     parameterization: str | None = None,  # what the model predicts; default: its attribute
