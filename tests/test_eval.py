@@ -25,7 +25,6 @@ from ddpm_nb.engine.datasets import load_data
 from ddpm_nb.engine.evaluate import check_metrics, evaluate
 from ddpm_nb.engine.external import InceptionFeatures, load_lpips, lpips_distance
 from ddpm_nb.engine.features import load_features, reference_stats
-from ddpm_nb.engine.measures import DEFAULT_METRICS
 from ddpm_nb.eval import (
     FeatureStats,
     distance_name,
@@ -40,6 +39,7 @@ from ddpm_nb.eval import (
     precision_recall,
 )
 from ddpm_nb.pretrained import FeatureNet
+from ddpm_nb.run_settings import DEFAULT_METRICS
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.schedules import DDPMSchedules
 from helpers.commands import NO_GRIDS, SMALL, refused, results, train

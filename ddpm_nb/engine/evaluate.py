@@ -20,13 +20,12 @@ from .features import knows_data, load_features, net_hash, reference_stats
 from .json_files import finite_or_none
 from .kernels import use_fast_kernels
 from ddpm_nb.engine.measures import (
-    DEFAULT_METRICS,
-    METRICS,  # noqa: F401, looked for here
     SampleStats,
     check_metrics,
     model_metrics,
     sample_metrics,
 )
+from ..run_settings import DEFAULT_METRICS
 from ..sampler import DDPMSampler
 from ..schedules import DDPMSchedules
 
