@@ -1,5 +1,6 @@
 """Where the names of 0.1 live now. Old import paths keep working, with a `DeprecationWarning`."""
 
+import sys
 import warnings
 from functools import wraps
 from importlib import import_module
@@ -183,6 +184,11 @@ def moved(
 ):  # a function for `module.__getattr__` (PEP 562)
     "Look old names up in their new module, with a warning that says where they are"
     homes = new_home(module.rpartition("ddpm_nb.")[2])
+    namespace = vars(sys.modules[module])
+    for name in homes:
+        # `@patch` leaves None behind under the name of the method it adds
+        if name in namespace and namespace[name] is None:
+            del namespace[name]
 
     def __getattr__(name):
         if name == "__all__" and not _has_code(module):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .core import Stream, eval_mode, fold_seed, pick_device, require, seeded
 from .data import epoch_order, random_flip
+from .errors import DDPMWarning
 from .loop import EMA, amp_policy, lr_at, warmup_warning
 from .loss import DDPMLoss
 from .schedules import DDPMSchedules
@@ -346,7 +347,7 @@ def train(
     "Train until `total_steps`, from where an interrupted call left off"
     require(self.step_complete, "training: a step was broken off half-way, so make a new trainer")
     if self.rank == 0 and (note := warmup_warning(self.total_steps, self.cfg["scheduler"])):
-        warnings.warn(note, stacklevel=2)
+        warnings.warn(note, DDPMWarning, stacklevel=2)
     self.stop = None
     self.finished = self.step >= self.total_steps
     self.model.train()

@@ -210,18 +210,17 @@ def test_train_again_after_an_interrupt_goes_on(tmp_path):
 @pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd"])
 def test_a_resume_may_change_the_memory_format(tmp_path, optimizer):
     "The numbers are the same, so the optimizer's memory must follow the weights"
+    kw = dict(
+        optimizer=dict(name=optimizer),
+        learning_rate=1e-2,
+        net=dict(base_channels=16),
+        checkpoint=dict(every_steps=6, keep=5),
+    )
+    tiny_trainer(tmp_path / "a", channels_last=True, **kw).train()
+    half_way = tmp_path / "a" / "ckpts" / "step_00000006.pt"
     ends = {}
     for then in (True, False):
-        kw = dict(
-            optimizer=dict(name=optimizer),
-            learning_rate=1e-2,
-            net=dict(base_channels=16),
-            checkpoint=dict(every_steps=6, keep=5),
-        )
-        tiny_trainer(tmp_path / "a", channels_last=True, **kw).train()
-        t = tiny_trainer(tmp_path / "b", channels_last=then, **kw).resume(
-            tmp_path / "a" / "ckpts" / "step_00000006.pt"
-        )
+        t = tiny_trainer(tmp_path / str(then), channels_last=then, **kw).resume(half_way)
         t.train()
         ends[then] = t.model.state_dict()
     for k, v in ends[True].items():

@@ -32,14 +32,13 @@ from ddpm_nb.app.sources import (
     check_writable,
     checkpoint_path,
     command_config,
-    config_in,
     in_folder,
     output_folder,
     sampler_args,
     sampling_model,
 )
 from ..core import require
-from ..engine.checkpoint import load_checkpoint
+from ..engine.checkpoint import config_of_checkpoint, load_checkpoint
 from ..engine.datasets import load_data
 from ..engine.features import save_features, train_feature_net
 from ..engine.files import atomic_write
@@ -211,6 +210,6 @@ def print_config(
         path = checkpoint_path(request, name)
         request = in_folder(request, output_folder(request))
         if path.is_file() or "checkpoint" in flags or "resume" in flags:
-            base = config_in(load_checkpoint(path))
+            base = config_of_checkpoint(load_checkpoint(path))
     print(config_yaml(command_config(request, base)), end="")
     return []

@@ -140,6 +140,7 @@ def build(
     val_data=None,  # held-out images beside a `train_data` of your own; default: none
     callbacks: list | None = None,  # more callbacks, after the standard ones
     progress: bool = True,  # show a progress bar
+    overwrite: bool = False,  # start anew where a run already is
     # config keys, by dotted path (`**{"training.max_steps": 50}`) or by section
     # (`training=dict(max_steps=50)`)
     **overrides,
@@ -175,6 +176,7 @@ def build(
         sample_fn=grid_function(config, sampler, train_data.image_shape),
         callbacks=callbacks,
         progress=progress,
+        overwrite=overwrite,
     )
     if resume is not None:
         trainer.resume(resume)

@@ -7,7 +7,6 @@ __all__ = ['peak_memory', 'MetricsLog', 'Validate', 'out_of_patience', 'EarlySto
            'Progress', 'standard_callbacks']
 
 # %% ../../nbs/lib/callbacks.ipynb #634b2a7e
-import json
 import math
 import signal
 import sys
@@ -18,6 +17,7 @@ import torch
 
 from ..core import make_grid
 from .files import atomic_write, link_or_copy
+from .json_files import write_json
 from ..trainer import Callback
 
 # %% ../../nbs/lib/callbacks.ipynb #peak0001
@@ -98,8 +98,8 @@ class MetricsLog(Callback):
             amp=str(trainer.amp_dtype or torch.float32),
             **trainer.history,
         )
-        with atomic_write(trainer.output_dir / "logs" / "training_metrics.json") as f:
-            f.write_text(json.dumps(log, indent=1, allow_nan=True))
+        # null where a loss or a gradient's norm is NaN
+        write_json(trainer.output_dir / "logs" / "training_metrics.json", log)
         self.written_at = time.perf_counter()
         self.write_seconds = self.written_at - start
 

@@ -15,7 +15,12 @@ from torch import Tensor, nn
 
 from ..core import DDPMError, require
 from .callbacks import StopOnSignal, standard_callbacks
-from .checkpoint import load_checkpoint
+from ddpm_nb.engine.checkpoint import (
+    load_checkpoint,
+    own_checkpoints,
+    portable_config,
+    require_no_run,
+)
 from .distributed import DistributedContext
 from .failures import LostProcess, translate_errors
 from .files import append_checksum, atomic_write
@@ -44,6 +49,7 @@ class DDPMTrainer(Trainer):
         sample_fn=None,  # `f(model, n) -> images`, for the sample grids while training
         callbacks: list | None = None,  # more callbacks, after the standard ones
         progress: bool = True,  # show a progress bar
+        overwrite: bool = False,  # start anew where another run already is, and remove its files
     ):
         use_fast_kernels()  # here and not on import, which changes nothing
         self.context = DistributedContext()
@@ -55,6 +61,8 @@ class DDPMTrainer(Trainer):
         self.output_dir = Path(output_dir)
         self.full_config = full_config or {}
         self.sample_fn = sample_fn
+        self.overwrite = overwrite
+        self.owns_folder = False  # whether the checkpoints in the folder are this run's
         self.history = dict(steps=[], val=[], resumes=[], skipped=[])
         self.loss_buffer = []  # losses since the last point of the curve
         self.is_best = False  # whether the last validation was the best, and is not saved yet
@@ -152,6 +160,19 @@ def reject_reason(self: DDPMTrainer) -> str:  # '' if the step may be taken
 
 # %% ../../nbs/lib/run.ipynb #loop0005
 @patch
+def claim_folder(self: DDPMTrainer):
+    "Raise `DDPMError` where another run's checkpoints are; with `overwrite`, remove them instead"
+    if self.owns_folder:
+        return
+    if not self.overwrite:
+        require_no_run(self.output_dir)
+    elif self.context.is_main_process:
+        for path in own_checkpoints(self.output_dir):
+            path.unlink()
+    self.owns_folder = True
+
+
+@patch
 def resume_hint(self: DDPMTrainer) -> str:  # part of a sentence
     "Return what is saved, and how to use it"
     if self.saved_at is None:
@@ -167,6 +188,7 @@ def train(
     self: DDPMTrainer,
 ) -> dict:  # the history: steps, validation losses, resumes, skipped steps
     "Train until `total_steps`, from where `resume` or an interrupted call left off"
+    self.claim_folder()
     try:
         with translate_errors(self.world_size):
             return Trainer.train(self)
@@ -201,7 +223,7 @@ def state_dict(self: DDPMTrainer) -> dict:
         total_steps=self.total_steps,
         batch_size=self.cfg["batch_size"],
         n_data=len(self.data),
-        config=self.full_config,
+        config=portable_config(self.full_config),
         history=self.history,
         pending=self.loss_buffer,  # 0.1's name for it
     )
@@ -332,4 +354,5 @@ def resume(
         why = str(e).splitlines()[-1].strip()
         raise DDPMError(f"checkpoint: {path} does not fit this run: {why}") from e
     self.saved_at = self.step
+    self.owns_folder = Path(path).resolve().parent == (self.output_dir / "ckpts").resolve()
     return self

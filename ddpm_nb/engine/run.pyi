@@ -31,12 +31,15 @@ class DDPMTrainer(Trainer):
         sample_fn: `f(model, n) -> images`, for the sample grids while training
         callbacks: more callbacks, after the standard ones
         progress: show a progress bar
+        overwrite: start anew where another run already is, and remove its files
     """
 
     context: DistributedContext
     output_dir: Path
     full_config: Any
     sample_fn: Any
+    overwrite: bool
+    owns_folder: bool
     history: Any
     loss_buffer: Any
     is_best: bool
@@ -64,6 +67,7 @@ class DDPMTrainer(Trainer):
         sample_fn=None,
         callbacks: list | None = None,
         progress: bool = True,
+        overwrite: bool = False,
     ) -> None: ...
     @property
     def rank(self) -> int:
@@ -113,6 +117,11 @@ class DDPMTrainer(Trainer):
 
         Returns:
             '' if the step may be taken
+        """
+        ...
+    def claim_folder(self) -> None:
+        """Raise `DDPMError` where another run's checkpoints are; with `overwrite`, remove them
+        instead
         """
         ...
     def resume_hint(self) -> str:

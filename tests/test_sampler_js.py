@@ -1,0 +1,195 @@
+"""The sampler in JavaScript against `DDPMSampler`: the same tables, steps, noise and images.
+
+Needs node; the images also need onnxruntime-web, which npm fetches once. Without, the tests are
+skipped and say so.
+"""
+
+import json
+import math
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import onnxruntime_web
+from ddpm_nb import sampler
+from ddpm_nb.pretrained import load_pretrained
+from ddpm_nb.sampler import DDPMSampler
+from ddpm_nb.schedules import DDPMSchedules
+
+HERE = Path(__file__).resolve().parent
+SAMPLER = HERE.parent / "ddpm_nb" / "assets" / "js" / "sampler.js"
+NODE = shutil.which("node")
+pytestmark = pytest.mark.skipif(NODE is None, reason="no node here")
+
+
+def node(what, **job):
+    "What the JavaScript answers"
+    job = json.dumps(dict(what=what, sampler=str(SAMPLER), **job))
+    program = [str(NODE), str(HERE / "helpers" / "sampler_node.mjs")]
+    done = subprocess.run(program, input=job, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+class Normal:
+    "The generator that sampler.js documents, once more"
+
+    def __init__(self, seed, index=0):
+        self.state = [seed % 2**32, seed // 2**32, index, 1]
+        self.spare = None
+        for _ in range(12):
+            self.word()
+
+    def word(self):
+        a, b, c, counter = self.state
+        result = (a + b + counter) % 2**32
+        turned = (c << 21 | c >> 11) % 2**32
+        self.state = [b ^ b >> 9, (c + (c << 3)) % 2**32, (turned + result) % 2**32, counter + 1]
+        return result
+
+    def next(self):
+        if self.spare is not None:
+            value, self.spare = self.spare, None
+            return value
+        u, v = ((self.word() + 0.5) / 2**32 for _ in range(2))
+        radius = math.sqrt(-2 * math.log(u))
+        self.spare = radius * math.sin(2 * math.pi * v)
+        return radius * math.cos(2 * math.pi * v)
+
+
+def test_tables_and_steps():
+    "Every schedule, and every way of spacing the steps"
+    schedules = [
+        DDPMSchedules("linear", 1000),
+        DDPMSchedules("linear", 37),
+        DDPMSchedules("cosine", 1000),
+        DDPMSchedules("sigmoid", 300, sigmoid_tau=0.7),
+        DDPMSchedules("cosine", 50, zero_terminal_snr=True),
+        DDPMSchedules(betas=torch.linspace(1e-3, 0.3, 20)),
+    ]
+    spacings = [
+        (spacing, n, extra)
+        for spacing in ("trailing", "karras", "leading", "linspace")
+        for n in (1, 2, 7, 16, 20)
+        for extra in (False, True)
+    ]
+    answers = node("tables", schedules=[s.config for s in schedules], spacings=spacings)
+    for s, answer in zip(schedules, answers):
+        ours = DDPMSampler(s)
+        np.testing.assert_allclose(answer["a"], ours.a[:-1], rtol=1e-9, atol=1e-12)
+        for (spacing, n, extra), steps in zip(spacings, answer["steps"]):
+            wanted = ours.steps(n, spacing, extra)
+            assert steps == wanted, (s.config["schedule"], spacing, n, extra)
+
+
+def test_the_noise_is_as_documented():
+    found = node("normal", seed=2**40 + 3, index=5, count=4000)
+    stream = Normal(2**40 + 3, 5)
+    np.testing.assert_allclose(found, [stream.next() for _ in found], atol=1e-12)
+    # the moments of a standard normal, to about four standard errors
+    assert abs(np.mean(found)) < 0.065
+    assert abs(np.var(found) - 1) < 0.09
+    assert abs(np.mean(np.power(found, 4)) - 3) < 0.65
+    other = node("normal", seed=2**40 + 3, index=6, count=4000)
+    assert abs(np.corrcoef(found, other)[0, 1]) < 0.065
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    "The folder of onnxruntime-web"
+    pytest.importorskip("onnx", reason="extra `onnx` is not installed")
+    try:
+        return str(onnxruntime_web.fetch())
+    except onnxruntime_web.Unreachable as e:
+        pytest.skip(f"onnxruntime-web: {e}")
+
+
+class SameNoise:
+    "Stands in for `PerImageNoise`: the noise of the JavaScript"
+
+    def __init__(self, seed, start, n, device="cpu"):
+        self.streams = [Normal(seed, i) for i in range(start, start + n)]
+
+    def __call__(self, shape, dtype=torch.float32):
+        count = math.prod(shape)
+        rows = [[stream.next() for _ in range(count)] for stream in self.streams]
+        return torch.tensor(rows, dtype=dtype).view(-1, *shape)
+
+
+CASES = [
+    dict(method="ddim", steps=5, label=[3, 7], guidance=2),
+    dict(method="ddim", steps=4, label=[0, 10], eta=1, spacing="karras"),
+    dict(method="dpmpp_2m", steps=6, label=[5, 9]),
+    dict(method="dpmpp_2m", steps=4, label=[1, 8], eta=1, guidance=1.5, spacing="trailing"),
+]
+
+
+def test_the_same_images(runtime, tmp_path, monkeypatch):
+    "From a given x_T, and from a seed with the same noise, to 1e-3"
+    from ddpm_nb.app.onnx import to_onnx
+
+    model, schedules = load_pretrained("mnist-cond")
+    path = str(to_onnx(model, schedules, tmp_path / "m.onnx", half=True))
+    x_T = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    # the first case starts from a given x_T, the others from their seed
+    cases = [case | dict(n=2, seed=11) for case in CASES]
+    cases[0]["xT"] = x_T.flatten().tolist()
+    found = node("sample", runtime=runtime, model=path, cases=cases)
+    monkeypatch.setattr(sampler, "PerImageNoise", SameNoise)
+    for case, numbers in zip(cases, found):
+        images = DDPMSampler(schedules).sample(
+            model,
+            (2, 1, 32, 32),
+            case["method"],
+            num_steps=case["steps"],
+            eta=case.get("eta", 0.0),
+            y=torch.tensor(case["label"]),
+            guidance_scale=case.get("guidance", 1),
+            generator=11,
+            x_T=x_T if "xT" in case else None,
+            **({"spacing": case["spacing"]} if "spacing" in case else {}),
+        )
+        difference = (torch.tensor(numbers).view(images.shape) - images).abs().max().item()
+        print(f"{case['method']}: largest difference {difference:.1g}")
+        assert difference < 1e-3
+        assert images.std() > 0.3
+
+
+def test_refused_in_a_sentence():
+    plain = dict(
+        schedules=DDPMSchedules("cosine", 20).config,
+        parameterization="eps",
+        image_size=4,
+        channels=1,
+        num_classes=None,
+        learn_sigma=False,
+    )
+    labelled = plain | dict(num_classes=3)
+    terminal = plain | dict(schedules=DDPMSchedules("cosine", 20, zero_terminal_snr=True).config)
+    cases = [
+        (plain, dict(), None),
+        (plain, dict(label=3), "knows no classes"),
+        (plain, dict(guidance=2), "knows no classes"),
+        (labelled, dict(label=4), "expected 0 to 2"),
+        (labelled, dict(label=3), None),
+        (plain, dict(steps=0), "expected 1 to 20"),
+        (plain, dict(steps=21), "expected 1 to 20"),
+        (plain, dict(method="heun"), "expected ddim or dpmpp_2m"),
+        (plain, dict(eta=-1), "Eta"),
+        (plain, dict(seed=-1), "Seed"),
+        (plain, dict(spacing="random"), "Spacing"),
+        (plain, dict(xT=[0.0]), "expected 16"),
+        (plain, dict(n=0), "expected 1 or more"),
+        (terminal, dict(spacing="trailing"), "means nothing"),
+    ]
+    files = [[], [255] * 12, [1, 2, 3], [58, 200, 1, 0]]
+    messages = node("errors", cases=[(m, options) for m, options, _ in cases], files=files)
+    for (_, options, wanted), message in zip(cases, messages):
+        assert (wanted is None) == (message is None), (options, message)
+        assert wanted is None or wanted in message, (options, message)
+    for message in messages[len(cases) :]:
+        assert "damaged" in message or "not written by ddpm_nb" in message
