@@ -117,7 +117,8 @@ def test_frechet_against_scipy_and_torch_fidelity():
 
     A, B = torch.randn(2, 12, 12, generator=G(0)).double()
     A, B, m = A @ A.T, B @ B.T, torch.randn(12, generator=G(1)).double()
-    want = (m**2).sum() + A.trace() + B.trace() - 2 * np.trace(sqrtm((A @ B).numpy()).real)
+    root = np.asarray(sqrtm((A @ B).numpy()))
+    want = (m**2).sum() + A.trace() + B.trace() - 2 * np.trace(np.real(root))
     assert frechet_distance(m, A, 0 * m, B) == pytest.approx(want.item(), rel=1e-8)
     import_torchvision()
     fid = pytest.importorskip("torch_fidelity.metric_fid")
@@ -193,7 +194,7 @@ def test_fid_is_torch_fidelitys_and_torchmetrics(inception_file, standard, two_s
 
 
 def test_inception_takes_grey_and_floats(inception_file):
-    net = load_features(inception_file)
+    net = InceptionFeatures(inception_file)
     grey = (torch.rand(2, 1, 40, 40, generator=G()) * 255).byte()
     want = net.net(grey.expand(-1, 3, -1, -1))[0]
     for x in (grey, to_float(grey)):
@@ -252,7 +253,7 @@ def test_evaluate_calls_it_fid(inception_file, standard):
 def few_samples(data, **kwargs):
     "An evaluation that is over at once"
     s = DDPMSchedules("cosine", 20)
-    quick = dict(num_steps=1, num_samples=4, metrics=["fid_proxy", "classes"])
+    quick: dict = dict(num_steps=1, num_samples=4, metrics=["fid_proxy", "classes"])
     return evaluate(says_zero, s, data, **quick | kwargs)
 
 

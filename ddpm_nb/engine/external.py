@@ -97,7 +97,7 @@ class InceptionFeatures(nn.Module):
         self.name = "inception" if sha.startswith(INCEPTION_HASH) else f"inception-{sha[:8]}"
         self.dim = 2048
         self.ref = None
-        self.card = dict(weights=path.name, sha256=sha)
+        self.card: dict = dict(weights=path.name, sha256=sha)
 
     def features(
         self,

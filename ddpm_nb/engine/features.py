@@ -151,9 +151,7 @@ def load_features(
     # 'mnist-cnn' (packaged), 'inception', or a file: `save_features`' .safetensors, or Inception's
     # .pth
     name: str | Path = "mnist-cnn",
-) -> (
-    nn.Module
-):  # a `FeatureNet` in eval mode, with `ref = (mean, covariance)`; or `InceptionFeatures`
+) -> FeatureNet | InceptionFeatures:  # in eval mode
     """A feature network by name, with its `name`, `dim` and `card`
 
     Raises `DDPMError` if there are none of that name, or if they cannot be downloaded.
