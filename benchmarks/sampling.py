@@ -1,9 +1,10 @@
-"""Sampling from the packaged model, ours against diffusers' DDIM pipeline with the same weights, in one run.
+"""Sampling from the packaged model, ours against diffusers' DDIM pipeline with the same weights.
 
-The contenders take turns, and the median of the ratios is printed, as in train_step.py. Asserts nothing about time.
+The contenders take turns, and the median of the ratios is printed, as in train_step.py. Asserts
+nothing about time.
 
     python benchmarks/sampling.py              # clock time, all threads
-    python benchmarks/sampling.py --cpu-time   # one thread's CPU seconds, on a machine that is busy with other things
+    python benchmarks/sampling.py --cpu-time   # one thread's CPU seconds, on a busy machine
 """
 
 import argparse
@@ -18,6 +19,7 @@ import train_step
 from ddpm_nb.app.interop import to_diffusers
 from ddpm_nb.app.onnx import load_onnx, to_onnx
 from ddpm_nb.engine.compat import import_torchvision
+from ddpm_nb.engine.kernels import use_fast_kernels, use_plain_kernels
 from ddpm_nb.pretrained import load_pretrained
 from ddpm_nb.sampler import DDPMSampler
 
@@ -34,49 +36,59 @@ def their_pipeline(model, schedules):
     return pipe
 
 
+def contenders(n, k):
+    "Functions that sample `n` images, most in `k` steps"
+    model, schedules = load_pretrained("mnist")
+    sampler = DDPMSampler(schedules)
+    pipe = their_pipeline(model, schedules)
+    contiguous, _ = load_pretrained("mnist")
+    contiguous.to(memory_format=torch.contiguous_format)
+    with tempfile.TemporaryDirectory() as d:
+        through_ort, _ = load_onnx(to_onnx(model, schedules, f"{d}/m.onnx"))
+
+    def ours(method, steps, model=model, use_kernels=use_fast_kernels):
+        def sample():
+            use_kernels()
+            sampler.sample(model, (n, 1, 32, 32), method, steps)
+
+        return sample
+
+    def theirs():
+        pipe(batch_size=n, num_inference_steps=k, output_type="np")
+
+    return {
+        f"diffusers DDIM pipeline, {k} steps": theirs,
+        f"ddim, {k} steps": ours("ddim", k),
+        f"ddim, {k} steps, plain kernels": ours("ddim", k, use_kernels=use_plain_kernels),
+        f"ddim, {k} steps, not channels_last": ours("ddim", k, contiguous),
+        f"ddim, {k} steps, onnxruntime": ours("ddim", k, through_ort),
+        f"ddpm, {k} steps": ours("ddpm", k),
+        f"dpmpp_2m, {k} steps": ours("dpmpp_2m", k),
+        f"heun, {k // 2} steps": ours("heun", k // 2),
+    }
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for f, d in dict(images=64, steps=20, rounds=5, threads=torch.get_num_threads()).items():
-        p.add_argument(f"--{f}", type=int, default=d)
+    defaults = dict(images=64, steps=20, rounds=5, threads=torch.get_num_threads())
+    for flag, default in defaults.items():
+        p.add_argument(f"--{flag}", type=int, default=default)
     p.add_argument("--cpu-time", action="store_true")
     a = p.parse_args()
     warnings.filterwarnings("ignore")
     if a.cpu_time:
         train_step.CLOCK, a.threads = time.process_time, 1
     torch.set_num_threads(a.threads)
-    model, s = load_pretrained("mnist")
-    sm, n, k = DDPMSampler(s), a.images, a.steps
-    pipe = their_pipeline(model, s)
-    old, _ = load_pretrained("mnist")
-    old.to(memory_format=torch.contiguous_format)
-
-    with tempfile.TemporaryDirectory() as d:
-        through_ort, _ = load_onnx(to_onnx(model, s, f"{d}/m.onnx"))
-
-    def ours(m, method, steps):
-        return lambda: sm.sample(m, (n, 1, 32, 32), method, steps)
-
-    todo = {
-        f"diffusers DDIM pipeline, {k} steps": lambda: pipe(
-            batch_size=n, num_inference_steps=k, output_type="np"
-        ),
-        f"ddim, {k} steps": ours(model, "ddim", k),
-        f"ddim, {k} steps, not channels_last": ours(old, "ddim", k),
-        f"ddim, {k} steps, onnxruntime": ours(through_ort, "ddim", k),
-        f"ddpm, {k} steps": ours(model, "ddpm", k),
-        f"dpmpp_2m, {k} steps": ours(model, "dpmpp_2m", k),
-        f"heun, {k // 2} steps": ours(model, "heun", k // 2),
-    }
-    times = train_step.race(todo, a.rounds)
+    n = a.images
+    times = train_step.race(contenders(n, a.steps), a.rounds)
     base = next(iter(times.values()))
-    print(
-        f"{a.threads} threads, {'CPU' if a.cpu_time else 'clock'} seconds, {n} images, {a.rounds} rounds, torch {torch.__version__}"
-    )
+    print(train_step.machine())
+    print(f"{'CPU' if a.cpu_time else 'clock'} seconds, {n} images, {a.rounds} rounds")
     print(f"\n{'':36}{'seconds':>9}{'images/s':>10}{'× diffusers':>13}")
     for name, t in times.items():
-        print(
-            f"{name:36}{statistics.median(t):9.2f}{n / statistics.median(t):10.1f}{train_step.ratio(base, t):13.2f}"
-        )
+        seconds = statistics.median(t)
+        ratio = train_step.ratio(base, t)
+        print(f"{name:36}{seconds:9.2f}{n / seconds:10.1f}{ratio:13.2f}")
 
 
 if __name__ == "__main__":

@@ -1,32 +1,37 @@
-"""One training step, ours against diffusers' documented training loop and against the machine's matrix product, in one run.
+"""One training step: ours, diffusers' documented training loop, and the machine's matrix product.
 
-Same architecture, same weights, same batch, float32. The contenders take turns in short slices, so that whatever else
-the machine is doing hits all of them; reported is the median of the ratios within each round. Asserts nothing about time.
+Same architecture, same weights, same batch, float32, in one run. The contenders take turns in
+short slices, so that whatever else the machine is doing hits all of them; reported is the median
+of the ratios within each round. Asserts nothing about time.
 
     python benchmarks/train_step.py                    # ours against diffusers
     python benchmarks/train_step.py --bf16 --compile   # also under bf16 autocast, and compiled
-    python benchmarks/train_step.py --cpu-time         # one thread, on a machine that is busy with other things
-    python benchmarks/train_step.py --keep-memory      # freed memory stays with the process (glibc), for all contenders
+    python benchmarks/train_step.py --cpu-time         # one thread, on a machine that is busy
+    python benchmarks/train_step.py --keep-memory      # freed memory stays (glibc), for all
     python benchmarks/train_step.py --profile          # where our step's time goes
     python benchmarks/train_step.py --ablate           # each idea on its own
 """
 
 import argparse
+import platform
 import statistics
 import subprocess
 import sys
 import time
 import warnings
+from importlib.metadata import version
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from ddpm_nb.app.interop import unet2d_config
-from ddpm_nb.engine.compat import import_torchvision
-from ddpm_nb.engine.run import DDPMTrainer
 from torch.utils.flop_counter import FlopCounterMode
 
 from ddpm_nb import unet
+from ddpm_nb.app.interop import unet2d_config
 from ddpm_nb.data import ImageData
+from ddpm_nb.engine.compat import import_torchvision
+from ddpm_nb.engine.kernels import use_fast_kernels
+from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.unet import UNetSmall
 
@@ -40,7 +45,8 @@ MODEL = dict(
     attention_head_dim=32,
     num_groups=32,
 )
-LR, WARMUP, STEPS = 1e-4, 500, 10_000  # the documented loop's defaults, but for its length
+# the documented loop's defaults, but for its length
+LR, WARMUP, STEPS = 1e-4, 500, 10_000
 
 
 def images(n):
@@ -49,7 +55,7 @@ def images(n):
 
 
 def model():
-    "Random weights, the same at every call; the head is not zero, so that every gradient flows"
+    "The same random weights at every call; the last convolution is not zero: all gradients flow"
     torch.manual_seed(0)
     m = UNetSmall(**MODEL)
     torch.nn.init.normal_(m.conv_out.weight, std=0.02)
@@ -58,32 +64,30 @@ def model():
 
 def our_step(batch, **config):
     "`DDPMTrainer.train_step`, with everything that it does"
-    config = (
-        dict(
-            batch_size=batch,
-            max_steps=STEPS,
-            learning_rate=LR,
-            amp=False,
-            optimizer=dict(betas=[0.95, 0.999], weight_decay=1e-6),
-        )
-        | config
+    defaults = dict(
+        batch_size=batch,
+        max_steps=STEPS,
+        learning_rate=LR,
+        amp=False,
+        optimizer=dict(betas=[0.95, 0.999], weight_decay=1e-6),
+        scheduler=dict(name="cosine", warmup_steps=WARMUP),
     )
-    tr = DDPMTrainer(
+    trainer = DDPMTrainer(
         model(),
         DDPMSchedules("linear", 1000),
         ImageData(images(batch), None, "noise"),
-        config=config | dict(scheduler=dict(name="cosine", warmup_steps=WARMUP)),
+        config=defaults | config,
         device="cpu",
         progress=False,
         output_dir="/tmp/none",
     )
-    tr.model.train()
+    trainer.model.train()
     x = images(batch).float() / 127.5 - 1
-    return lambda: tr.train_step(x)
+    return lambda: trainer.train_step(x)
 
 
 def their_step(batch, autocast=False):
-    "The loop of diffusers' unconditional training example: add_noise, mse_loss, clipping, AdamW, cosine schedule, EMAModel"
+    "diffusers' training example: add_noise, mse_loss, clipping, AdamW, cosine schedule, EMAModel"
     import_torchvision()
     import diffusers
     from diffusers.optimization import get_scheduler
@@ -133,17 +137,27 @@ def matmul(n=2048):
 
 
 def flops(batch):
-    "FLOPs of forward and backward of the architecture: counted on diffusers' model, where each layer is computed as written"
+    "FLOPs of forward and backward: as the architecture is written (diffusers' model), and ours"
     import_torchvision()
     import diffusers
 
     net = diffusers.UNet2DModel(**unet2d_config(model()))
     x, t = torch.randn(batch, 3, 32, 32), torch.zeros(batch, dtype=torch.long)
-    with FlopCounterMode(display=False) as c:
+    with FlopCounterMode(display=False) as as_written:
         F.mse_loss(net(x, t).sample, x).backward()
     with FlopCounterMode(display=False) as ours:
         F.mse_loss(model()(x, t), x).backward()
-    return c.get_total_flops(), ours.get_total_flops()
+    return as_written.get_total_flops(), ours.get_total_flops()
+
+
+def machine():
+    "Processor, threads and versions, for the first line of a table"
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    cpu = names[0] if names else platform.processor() or platform.machine()
+    threads = torch.get_num_threads()
+    return f"{cpu}, {threads} threads, torch {torch.__version__}, diffusers {version('diffusers')}"
 
 
 CLOCK = time.perf_counter  # or time.process_time, with --cpu-time
@@ -153,12 +167,14 @@ def race(contenders, rounds):
     "Seconds of each contender in each round; they take turns, in an order that turns too"
     for f in contenders.values():
         f()
-    times, names = {k: [] for k in contenders}, list(contenders)
+    names = list(contenders)
+    times = {name: [] for name in names}
     for r in range(rounds):
-        for k in names[r % len(names) :] + names[: r % len(names)]:
+        first = r % len(names)
+        for name in names[first:] + names[:first]:
             t = CLOCK()
-            contenders[k]()
-            times[k].append(CLOCK() - t)
+            contenders[name]()
+            times[name].append(CLOCK() - t)
     return times
 
 
@@ -167,71 +183,70 @@ def ratio(a, b):
 
 
 def peak_memory(who, batch):
-    "Peak resident memory of a process of its own that takes three steps, and of one that only imports, in MB"
-    code = f"import sys; sys.path.insert(0, {sys.path[0]!r}); import train_step as b; f = b.{who}({batch})\n"
+    "Peak resident MB of a process that takes three steps, and of one that only imports"
+    code = (
+        f"import sys; sys.path.insert(0, {sys.path[0]!r})\n"
+        f"import train_step as b; f = b.{who}({batch})\n"
+    )
     steps = "for _ in range(3): f()\n"
     # ru_maxrss would be inherited from this process
-    show = "print(next(int(l.split()[1])//1024 for l in open('/proc/self/status') if l.startswith('VmHWM')))"
+    show = (
+        "lines = open('/proc/self/status')\n"
+        "print(next(int(l.split()[1]) // 1024 for l in lines if l.startswith('VmHWM')))"
+    )
 
     def run(c):
-        return subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", c + show],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        cmd = [sys.executable, "-W", "ignore", "-c", c + show]
+        return subprocess.run(cmd, capture_output=True, text=True, check=True).stdout
 
-    return [int(run(c).stdout.split()[-1]) for c in (code + steps, code)]
+    return [int(run(c).split()[-1]) for c in (code + steps, code)]
+
+
+def contenders(a):
+    "What `compare` races"
+    todo = {"ours": our_step(a.batch), "diffusers": their_step(a.batch)}
+    if a.bf16:
+        todo["ours, bf16 autocast"] = our_step(a.batch, amp="bf16")
+        todo["diffusers, bf16 autocast"] = their_step(a.batch, True)
+    if a.compile:
+        todo["ours, compiled"] = our_step(a.batch, compile=True)
+    return todo
 
 
 def compare(a):
-    todo = {"ours": our_step(a.batch), "diffusers": their_step(a.batch)}
-    if a.bf16:
-        todo |= {
-            "ours, bf16 autocast": our_step(a.batch, amp="bf16"),
-            "diffusers, bf16 autocast": their_step(a.batch, True),
-        }
-    if a.compile:
-        todo |= {"ours, compiled": our_step(a.batch, compile=True)}
+    todo = contenders(a)
     mm, mm_flops = matmul()
-    todo["matmul"] = lambda: [mm() for _ in range(5)]
     cold = {}
-    for k, f in todo.items():
+    for name, f in todo.items():
         t = time.perf_counter()
         f()
-        cold[k] = time.perf_counter() - t
-    times, (fl, fl_ours) = race(todo, a.rounds), flops(a.batch)
-    peak = [5 * mm_flops / t for t in times["matmul"]]
+        cold[name] = time.perf_counter() - t
+    times = race(todo | {"matmul": lambda: [mm() for _ in range(5)]}, a.rounds)
+    as_written, carried_out = flops(a.batch)
+    peak = [5 * mm_flops / t for t in times.pop("matmul")]
+    print(machine())
     print(
-        f"{torch.get_num_threads()} threads, {'CPU' if a.cpu_time else 'clock'} seconds, batch {a.batch}, {a.rounds} rounds, "
-        f"torch {torch.__version__}; matrix product: median {statistics.median(peak) / 1e9:.0f}, best {max(peak) / 1e9:.0f} GFLOP/s"
+        f"{'CPU' if a.cpu_time else 'clock'} seconds, batch {a.batch}, {a.rounds} rounds; matrix "
+        f"product: median {statistics.median(peak) / 1e9:.0f}, best {max(peak) / 1e9:.0f} GFLOP/s"
     )
     print(
-        f"the step's FLOPs: {fl / 1e9:.1f} G as the architecture is written; "
-        f"{fl_ours / 1e9:.1f} G are carried out by ours, whose upsampling needs fewer"
+        f"the step's FLOPs: {as_written / 1e9:.1f} G as the architecture is written; "
+        f"{carried_out / 1e9:.1f} G are carried out by ours, whose upsampling needs fewer"
     )
-    print(
-        f"\n{'':26}{'images/s':>9}{'× diffusers':>13}{'GFLOP/s':>9}{'of matmul':>11}{'first step s':>14}"
-    )
-    for k, t in times.items():
-        if k == "matmul":
-            continue
-        rate = [fl / s for s in t]
+    head = f"{'images/s':>9}{'× diffusers':>13}{'GFLOP/s':>9}{'of matmul':>11}{'first step s':>14}"
+    print(f"\n{'':26}{head}")
+    for name, t in times.items():
+        rate = [as_written / seconds for seconds in t]
         speed = f"{a.batch / statistics.median(t):9.1f}{ratio(times['diffusers'], t):13.2f}"
-        print(
-            f"{k:26}{speed}{statistics.median(rate) / 1e9:9.0f}{ratio(rate, peak):11.0%}{cold[k]:14.1f}"
-        )
-    rate = [fl_ours / t for t in times["ours"]]
-    print(
-        f"{'  by FLOPs carried out':48}{statistics.median(rate) / 1e9:9.0f}{ratio(rate, peak):11.0%}"
-    )
+        work = f"{statistics.median(rate) / 1e9:9.0f}{ratio(rate, peak):11.0%}"
+        print(f"{name:26}{speed}{work}{cold[name]:14.1f}")
+    rate = [carried_out / t for t in times["ours"]]
+    work = f"{statistics.median(rate) / 1e9:9.0f}{ratio(rate, peak):11.0%}"
+    print(f"{'  by FLOPs carried out':48}{work}")
     if a.memory:
         for who in ("our_step", "their_step"):
-            print(
-                "{:26}peak {} MB, {} MB before the first step".format(
-                    who, *peak_memory(who, a.batch)
-                )
-            )
+            most, before = peak_memory(who, a.batch)
+            print(f"{who:26}peak {most} MB, {before} MB before the first step")
 
 
 GROUPS = {
@@ -260,17 +275,30 @@ GROUPS = {
 
 
 def keep_memory():
-    "Ask glibc's malloc to keep what is freed: every step needs the same gigabyte again, and fresh pages cost a fault each"
+    "Ask glibc's malloc to keep freed memory: each step needs the same gigabyte, and new pages cost"
     import ctypes
 
     libc = ctypes.CDLL(None)
     M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-    assert libc.mallopt(M_MMAP_THRESHOLD, 1 << 30) and libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
+    assert libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
+    assert libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def belongs(operation, keys):
+    "Whether an operation is one of a group's `keys`, or a variant of one"
+    for key in keys:
+        is_prefix = len(key) > 5 or key == "silu"
+        if operation == key or (is_prefix and operation.startswith(key)):
+            return True
+        if key == "add" and operation == "add_":
+            return True
+    return False
 
 
 def profile(a):
     from torch.profiler import profile
 
+    print(machine())
     for name, f in {"ours": our_step(a.batch), "diffusers": their_step(a.batch)}.items():
         f()
         f()
@@ -280,90 +308,97 @@ def profile(a):
         left = {e.key.removeprefix("aten::"): e.self_cpu_time_total for e in p.key_averages()}
         total = sum(left.values())
         print(f"\n{name}: {total / 3e6:.2f} s a step")
-        for g, keys in GROUPS.items():
+        for group, keys in GROUPS.items():
+            operations = [o for o in left if belongs(o, keys)]
+            share = sum(left.pop(o) for o in operations) / total
+            print(f"  {group:34}{share:7.1%}")
+        most = ", ".join(sorted(left, key=left.get, reverse=True)[:4])
+        print(f"  {'everything else':34}{sum(left.values()) / total:7.1%}   {most}")
 
-            def begins(k, q):
-                return (
-                    k.startswith(q) and (len(q) > 5 or q == "silu") or k == q + "_" and q == "add"
-                )
 
-            mine = [k for k in left if any(k == q or begins(k, q) for q in keys)]
-            print(f"  {g:34}{sum(left.pop(k) for k in mine) / total:7.1%}")
-        print(
-            f"  {'everything else':34}{sum(left.values()) / total:7.1%}   "
-            + ", ".join(sorted(left, key=left.get)[::-1][:4])
-        )
+def attention_with_copies(self, x):
+    b, c, h, w = x.shape
+    n = self.group_norm(x).flatten(2).transpose(1, 2)
+    q, k, v = (
+        f(n).view(b, h * w, self.heads, -1).transpose(1, 2)
+        for f in (self.to_q, self.to_k, self.to_v)
+    )
+    o = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, h * w, c)
+    return x + self.to_out[0](o).transpose(1, 2).reshape(b, c, h, w)
+
+
+def attention_with_one_projection(self, x):
+    b, c, h, w = x.shape
+    ps = (self.to_q, self.to_k, self.to_v)
+    n = self.group_norm(x).permute(0, 2, 3, 1).reshape(b, h * w, c)
+    qkv = F.linear(n, torch.cat([p.weight for p in ps]), torch.cat([p.bias for p in ps]))
+    q, k, v = qkv.view(b, h * w, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+    o = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, h * w, c)
+    return x + self.to_out[0](o).view(b, h, w, c).permute(0, 3, 1, 2)
+
+
+def block_with_sum_in_place(self, x, emb):
+    norm_silu = unet.KERNELS["norm_silu"]
+    h = self.conv1(norm_silu(x, self.norm1))
+    scale, shift = self.time_emb_proj(emb).chunk(2, 1)
+    h = self.conv2(self.dropout(norm_silu(h, self.norm2, scale, shift)))
+    return h.add_(x if self.conv_shortcut is None else self.conv_shortcut(x))
+
+
+def with_kernel(step, name, kernel):
+    "The step with one entry of the UNet's table replaced"
+
+    def run():
+        usual = unet.KERNELS[name]
+        unet.KERNELS[name] = kernel
+        try:
+            step()
+        finally:
+            unet.KERNELS[name] = usual
+
+    return run
+
+
+def with_forward(step, module, forward):
+    "The step with another `forward` of one class"
+
+    def run():
+        usual = module.forward
+        module.forward = forward
+        try:
+            step()
+        finally:
+            module.forward = usual
+
+    return run
 
 
 def ablate(a):
-    "Our step with one idea taken back at a time"
-
-    def plain_norm(x, n, s=None, b=None):
-        return F.silu(n(x) if s is None else n(x) * (1 + s[..., None, None]) + b[..., None, None])
-
-    def plain_up(self, x):
-        return self.conv(F.interpolate(x, scale_factor=2.0))
-
-    def plain_attention(self, x):
-        b, c, h, w = x.shape
-        n = self.group_norm(x).flatten(2).transpose(1, 2)
-        q, k, v = (
-            f(n).view(b, h * w, self.heads, -1).transpose(1, 2)
-            for f in (self.to_q, self.to_k, self.to_v)
-        )
-        o = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, h * w, c)
-        return x + self.to_out[0](o).transpose(1, 2).reshape(b, c, h, w)
-
-    def one_projection(self, x):
-        b, c, h, w = x.shape
-        ps = (self.to_q, self.to_k, self.to_v)
-        n = self.group_norm(x).permute(0, 2, 3, 1).reshape(b, h * w, c)
-        qkv = F.linear(n, torch.cat([p.weight for p in ps]), torch.cat([p.bias for p in ps]))
-        q, k, v = qkv.view(b, h * w, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        o = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, h * w, c)
-        return x + self.to_out[0](o).view(b, h, w, c).permute(0, 3, 1, 2)
-
-    def sum_in_place(self, x, emb):
-        h, e = self.conv1(unet.norm_silu(x, self.norm1)), self.time_emb_proj(emb)
-        h = self.conv2(self.dropout(unet.norm_silu(h, self.norm2, *e.chunk(2, 1))))
-        return h.add_(x if self.conv_shortcut is None else self.conv_shortcut(x))
-
-    step, contiguous = our_step(a.batch), our_step(a.batch, channels_last=False)
-
-    def swapped(obj, name, new, run=step):
-        def f():
-            old = getattr(obj, name)
-            setattr(obj, name, new)
-            try:
-                run()
-            finally:
-                setattr(obj, name, old)
-
-        return f
-
+    "Our step with one idea taken back at a time, or tried"
+    step = our_step(a.batch)
     todo = {
         "as it is": step,
-        "not channels_last": contiguous,
-        "norm, FiLM, SiLU plain": swapped(unet, "norm_silu", plain_norm),
-        "upsampling plain": swapped(unet.Upsample, "forward", plain_up),
-        "attention with layout copies": swapped(unet.Attention, "forward", plain_attention),
-        "one projection for q, k, v": swapped(unet.Attention, "forward", one_projection),
-        "residual sum in place": swapped(unet.ResBlock, "forward", sum_in_place),
+        "not channels_last": our_step(a.batch, channels_last=False),
+        "norm, scale-shift, SiLU plain": with_kernel(step, "norm_silu", unet.norm_silu),
+        "upsampling plain": with_kernel(step, "upsample", unet.upsample),
+        "attention with layout copies": with_forward(step, unet.Attention, attention_with_copies),
+        "one projection for q, k, v": with_forward(
+            step, unet.Attention, attention_with_one_projection
+        ),
+        "residual sum in place": with_forward(step, unet.ResBlock, block_with_sum_in_place),
     }
     times = race(todo, a.rounds)
-    print(
-        f"{torch.get_num_threads()} threads, {a.rounds} rounds; time over that of the step as it is"
-    )
-    for k, t in times.items():
-        print(f"{k:32}{ratio(t, times['as it is']):6.3f}")
+    print(f"{machine()}, {a.rounds} rounds; time over that of the step as it is")
+    for name, t in times.items():
+        print(f"{name:32}{ratio(t, times['as it is']):6.3f}")
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for f, d in dict(batch=64, rounds=9, threads=torch.get_num_threads()).items():
-        p.add_argument(f"--{f}", type=int, default=d)
-    for f in ("bf16", "compile", "profile", "ablate", "memory"):
-        p.add_argument(f"--{f}", action="store_true")
+    for flag, default in dict(batch=64, rounds=9, threads=torch.get_num_threads()).items():
+        p.add_argument(f"--{flag}", type=int, default=default)
+    for flag in ("bf16", "compile", "profile", "ablate", "memory"):
+        p.add_argument(f"--{flag}", action="store_true")
     p.add_argument(
         "--keep-memory",
         action="store_true",
@@ -372,7 +407,7 @@ def main():
     p.add_argument(
         "--cpu-time",
         action="store_true",
-        help="one thread, and its CPU seconds instead of the clock's: for a machine that is doing other things",
+        help="one thread's CPU seconds instead of the clock's: for a busy machine",
     )
     a = p.parse_args()
     warnings.filterwarnings("ignore")
@@ -382,7 +417,13 @@ def main():
     torch.set_num_threads(a.threads)
     if a.keep_memory:
         keep_memory()
-    (profile if a.profile else ablate if a.ablate else compare)(a)
+    use_fast_kernels()  # as the trainer does
+    if a.profile:
+        profile(a)
+    elif a.ablate:
+        ablate(a)
+    else:
+        compare(a)
 
 
 if __name__ == "__main__":

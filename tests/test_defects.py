@@ -15,10 +15,11 @@ from ddpm_nb.engine.checkpoint import load_checkpoint
 from ddpm_nb.engine.files import append_checksum
 from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.errors import DDPMWarning
+from ddpm_nb.loop import EMA
 from ddpm_nb.loss import DDPMLoss
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.schedules import DDPMSchedules
-from ddpm_nb.trainer import EMA, Trainer
+from ddpm_nb.trainer import Trainer
 from ddpm_nb.unet import Attention, ResBlock, UNetSmall
 from ddpm_nb.viz import plot_training_curves
 from helpers.commands import train
@@ -148,6 +149,7 @@ def test_old_checkpoints_are_pruned(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_overfits_one_batch(tmp_path):
     t = trainer(
         tmp_path, epochs=300, data=tiny_data(8), learning_rate=3e-3, checkpoint=dict(every_steps=0)

@@ -1,8 +1,9 @@
 """Schedules, samplers, UNet and folders against diffusers, an independent implementation.
 
-diffusers keeps its tables in float32, and some of its steps convert to it. `theirs` makes the word float32 mean float64 inside one of its
-modules, so that the same code runs in double precision. Our samplers then agree with it to 1e-9 in float64, and to 1e-5 in float32.
-(Against diffusers' own float32 the tolerance is 1e-4, in one test: there 1 - alphas_cumprod loses four digits at t=0.)"""
+diffusers keeps its tables in float32, and some of its steps convert to it. `theirs` makes the word
+float32 mean float64 inside one of its modules, so that the same code runs in double precision. Our
+samplers then agree with it to 1e-9 in float64, and to 1e-5 in float32. (Against diffusers' own
+float32 the tolerance is 1e-4, in one test: there 1 - alphas_cumprod loses four digits at t=0.)"""
 
 import importlib
 import inspect
@@ -15,8 +16,11 @@ import torch
 
 from ddpm_nb.app.interop import from_diffusers, to_diffusers, unet2d_config
 from ddpm_nb.engine.compat import import_torchvision
-from ddpm_nb.sampler import SPACINGS, DDPMSampler, PerImageNoise, clip_x0, karras_steps, timesteps
+from ddpm_nb.noise import PerImageNoise
+from ddpm_nb.sampler import DDPMSampler, clip_x0
 from ddpm_nb.schedules import DDPMSchedules, rescale_zero_terminal_snr
+from ddpm_nb.solvers import karras_timesteps
+from ddpm_nb.spacing import SPACINGS, timesteps
 from ddpm_nb.unet import UNetSmall
 
 import_torchvision()
@@ -80,7 +84,9 @@ def exact(s):
 
 
 class Fake:
-    "A smooth stand-in for a network: a picture in [-1,1], told as eps, x0 or v; with `learn_sigma` something about the variance, too"
+    """A smooth stand-in for a network: an image in [-1,1], predicted as eps, x0 or v.
+
+    With `learn_sigma` something about the variance, too."""
 
     def __init__(self, par, s, learn_sigma=False, scale=0.95):
         self.parameterization, self.s, self.learn_sigma, self.scale = par, s, learn_sigma, scale
@@ -269,7 +275,7 @@ def test_dpmpp_2m(par, spacing, n, eta, dtype, theirs):
         final_sigmas_type="zero",
     )
     d.set_timesteps(n)
-    assert d.timesteps.tolist() == timesteps(1000, n, spacing, extra=True)
+    assert d.timesteps.tolist() == timesteps(1000, n, spacing, reserve_final_step=True)
     ours = our_states(
         s, "dpmpp_2m", model, start(dtype), num_steps=n, spacing=spacing, eta=eta, generator=5
     )
@@ -285,7 +291,7 @@ def test_dpmpp_2m(par, spacing, n, eta, dtype, theirs):
 @pytest.mark.parametrize("kind", ["cosine", "linear"])
 @pytest.mark.parametrize("n", [2, 5, 10, 40])
 def test_karras_spacing(kind, n):
-    "The schedule's steps nearest to the noise levels that diffusers computes from the same two ends"
+    "The schedule's steps nearest to the noise levels that diffusers computes from the same ends"
     s = DDPMSampler(DDPMSchedules(kind, 1000))
     sig = np.array(s.s[:-1]) / np.array(s.a[:-1])
     # rho is 7
@@ -293,8 +299,8 @@ def test_karras_spacing(kind, n):
         torch.tensor([80.0, sig[0]], dtype=torch.float64), n
     )
     nearest = [int(np.abs(np.log(sig) - np.log(x)).argmin()) for x in np.asarray(theirs)]
-    ours = karras_steps(sig, n, rho=7, sigma_max=80, sigma_min=0)
-    assert karras_steps(sig, n) == s.steps(n, "karras", extra=True)
+    ours = karras_timesteps(sig, n, rho=7, sigma_max=80, sigma_min=0)
+    assert karras_timesteps(sig, n) == s.steps(n, "karras", reserve_final_step=True)
     # 40 steps would ask some twice
     assert ours == nearest if n <= 10 else max(abs(np.subtract(ours, nearest))) <= 4
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -51,6 +52,19 @@ def batch(m, dtype=torch.float32, n=2):
     g = torch.Generator().manual_seed(1)
     x = torch.randn(n, m.in_channels, m.image_size, m.image_size, generator=g, dtype=dtype)
     return x, torch.tensor([1, 700, 30])[:n], torch.tensor([0, 2, 1])[:n] if m.num_classes else None
+
+
+@contextmanager
+def saved_sizes():
+    "Sizes of the tensors that autograd keeps for the backward pass, by where they are in memory"
+    sizes = {}
+
+    def keep(z):
+        sizes.setdefault(z.data_ptr(), z.numel())
+        return z
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda z: z):
+        yield sizes
 
 
 def output_and_gradients(m, x, t, y, f=None):
@@ -118,7 +132,7 @@ def test_norm_silu_derivatives_by_differences():
     def f(*a):
         return NormSiLU.apply(*a, 3, 1e-5)
 
-    torch.testing.assert_close(f(*inputs), scaled_norm_silu(*inputs, 3, 1e-5))
+    torch.testing.assert_close(f(*inputs), scaled_norm_silu(*inputs, 3, 1e-5))  # pyright: ignore[reportCallIssue]
     assert torch.autograd.gradcheck(f, inputs)
     assert torch.autograd.gradgradcheck(f, inputs)
     x, u, v = inputs
@@ -139,19 +153,17 @@ def test_norm_silu_leaves_its_input_and_gradient_alone():
     g = torch.randn_like(y)
     kept = g.clone()
     y.backward(g)
-    assert torch.equal(x.detach(), before) and torch.equal(g, kept)
+    assert torch.equal(x.detach(), before)
+    assert torch.equal(g, kept)
 
 
 def test_norm_silu_keeps_only_its_input():
-    "The plain form keeps the input, the normalised and the shifted picture for the backward pass"
+    "The plain form keeps the input, the normalised and the shifted images for the backward pass"
 
     def kept(f):
-        seen = {}
-        with torch.autograd.graph.saved_tensors_hooks(
-            lambda z: seen.setdefault(z.data_ptr(), z.numel()) and z, lambda z: z
-        ):
+        with saved_sizes() as sizes:
             f()
-        return sum(n for n in seen.values() if n >= 4096)
+        return sum(n for n in sizes.values() if n >= 4096)
 
     norm, x = torch.nn.GroupNorm(4, 8), torch.randn(8, 8, 16, 16, requires_grad=True)
     s = torch.randn(8, 8, requires_grad=True)
@@ -180,7 +192,7 @@ def test_upsample_is_repeat_then_convolve(h, w):
 def test_network_with_fast_kernels(scale_shift, fmt):
     "Output and every gradient, in double precision"
     m = awake(torch.float64, film=scale_shift, attention_resolutions=(8,), num_classes=3)
-    m.to(memory_format=fmt)
+    m.to(memory_format=fmt)  # pyright: ignore[reportCallIssue]
     x, t, y = batch(m, torch.float64)
     plain, plain_gradients = output_and_gradients(m, x, t, y)
     use_fast_kernels()
@@ -221,7 +233,7 @@ def test_functional_gradients(kernels):
     loss, weights, each = per_image_gradients(m, x, t)
     for i in range(2):
         one = grad(loss)(weights, x[i], t[i])
-        wanted = torch.autograd.grad(m(x[i : i + 1], t[i : i + 1]).pow(2).mean(), m.parameters())
+        wanted = torch.autograd.grad(m(x[i : i + 1], t[i : i + 1]).pow(2).mean(), m.parameters())  # pyright: ignore[reportCallIssue]
         for (n, _), want in zip(m.named_parameters(), wanted):
             torch.testing.assert_close(one[n], want, atol=1e-12, rtol=1e-9)
             torch.testing.assert_close(each[n][i], want, atol=1e-12, rtol=1e-9)
@@ -236,10 +248,10 @@ def test_functional_batching(kernels):
 
 def test_functional_forward_mode(kernels):
     "Directional derivatives against reverse mode; PyTorch's own rules ask for the two settings"
-    m = awake(torch.float64, attention_resolutions=(4,)).to(memory_format=torch.contiguous_format)
+    m = awake(torch.float64, attention_resolutions=(4,)).to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
     x, t, _ = batch(m, torch.float64)
     with sdpa_kernel(SDPBackend.MATH):
-        out, along = jvp(lambda x: m(x, t), (x,), (x.flip(0),))
+        out, along = jvp(lambda x: m(x, t), (x,), (x.flip(0),))  # pyright: ignore
         forward = jacfwd(lambda a: m(a * x, t))(torch.tensor(1.0, dtype=torch.float64))
     rows = jacrev(lambda x: m(x, t)[:, 0, :2, 0])(x)
     want = (rows * x.flip(0)).sum((2, 3, 4, 5))
@@ -251,7 +263,7 @@ def test_functional_forward_mode(kernels):
 
 def test_dual_numbers_without_functional_transforms(kernels):
     "Forward mode by `torch.autograd.forward_ad`, with a tangent on a weight alone"
-    m = awake(torch.float64).to(memory_format=torch.contiguous_format)
+    m = awake(torch.float64).to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
     x, t, _ = batch(m, torch.float64)
     w = m.conv_norm_out.weight
     direction = torch.randn_like(w)
@@ -302,7 +314,7 @@ def test_memory_format_does_not_change_the_numbers(kw, kernels):
     m = awake(torch.float64, **kw)
     x, t, y = batch(m, torch.float64)
     a, ga = output_and_gradients(m, x, t, y)
-    m.to(memory_format=torch.channels_last)
+    m.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     b, gb = output_and_gradients(m, x.contiguous(memory_format=torch.channels_last), t, y)
     torch.testing.assert_close(a, b, atol=1e-12, rtol=1e-10)
     for n in ga:
@@ -368,7 +380,7 @@ def test_same_numbers_as_diffusers(kw, fmt, kernels):
     conf = unet2d_config(m)
     u = diffusers.UNet2DModel(**conf)
     u.load_state_dict(m.state_dict())  # strict: name for name
-    m.to(memory_format=fmt)
+    m.to(memory_format=fmt)  # pyright: ignore[reportCallIssue]
     x = x.contiguous(memory_format=fmt)
     a, ga = output_and_gradients(m, x, t, y)
     b, gb = output_and_gradients(u, x, t, y, lambda x, t, y: u(x, t, class_labels=y).sample)
@@ -399,7 +411,8 @@ def test_learned_variance_has_its_own_head():
     assert out.shape == (2, 6, 8, 8)
     out[:, 3:].sum().backward()
     g = m.conv_out.weight.grad.abs().sum((1, 2, 3))
-    assert (g[:3] == 0).all() and (g[3:] > 0).all()
+    assert (g[:3] == 0).all()
+    assert (g[3:] > 0).all()
 
 
 @pytest.mark.parametrize(
@@ -413,7 +426,8 @@ def test_checkpointing_changes_no_number(kw, kernels):
         torch.manual_seed(7)
         runs.append((*output_and_gradients(m, x, t, y), torch.rand(1)))
     # the random stream goes on alike
-    assert torch.equal(runs[0][0], runs[1][0]) and torch.equal(runs[0][2], runs[1][2])
+    assert torch.equal(runs[0][0], runs[1][0])
+    assert torch.equal(runs[0][2], runs[1][2])
     for n in runs[0][1]:
         assert torch.equal(runs[0][1][n], runs[1][1][n]), n
 
@@ -424,23 +438,21 @@ def test_checkpointing_keeps_less(kernels):
     def kept(ck):
         m = awake(gradient_checkpointing=ck, attention_resolutions=(8,)).train()
         x, t, y = batch(m)
-        seen, runs = {}, []
+        runs = []
         for b in m.modules():  # before, not after: recomputing stops before a block ends
             if isinstance(b, (ResBlock, Attention)):
                 b.register_forward_pre_hook(lambda b, i: runs.append(b))
 
-        def keep(z):
-            return seen.setdefault(z.data_ptr(), z.numel()) and z
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda z: z):
+        with saved_sizes() as sizes:
             loss = m(x, t).sum()
         first = len(runs)
         loss.backward()
-        return sum(seen.values()), first, len(runs) - first
+        return sum(sizes.values()), first, len(runs) - first
 
     (full, n, again), (small, n2, again2) = kept(False), kept(True)
     # 2 + 2 + 4 residual blocks and 1 + 2 attentions, each computed once more
-    assert again == 0 and n == n2 == again2 == 11
+    assert again == 0
+    assert n == n2 == again2 == 11
     assert small < 0.6 * full
 
 
