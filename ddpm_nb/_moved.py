@@ -22,7 +22,7 @@ MOVED = {
     "loss": {
         "likelihood": (
             "normal_kl discretized_gaussian_log_likelihood step_log_variance "
-            "PMeanVariance bits_per_dim"
+            "PMeanVariance=Posterior bits_per_dim"
         ),
     },
     "trainer": {
@@ -50,9 +50,13 @@ MOVED = {
         "core": "eval_mode",
         "editing": "slerp",
         "sampler": (
-            "guide=classifier_free_guidance Noise=PerImageNoise Step=SamplerStep "
-            "WITH_ETA=METHODS_WITH_ETA"
+            "Step=SamplerStep WITH_ETA=METHODS_WITH_ETA"
         ),
+        "schedules": "Denoised=Prediction",
+        "solvers": "karras_steps=karras_timesteps",
+        "spacing": "SPACINGS",
+        "guidance": "guide=classifier_free_guidance classifier_free_guidance",
+        "noise": "Noise=PerImageNoise",
     },
     "eval": {
         "engine.external": (
@@ -97,7 +101,8 @@ MOVED = {
         "pretrained": "pretrained_names load_pretrained",
     },
     "cli": {
-        "app.arguments": "COMMANDS EVERYWHERE FLAGS uses flags_of UsageError parse help_text",
+        "app.arguments": "UsageError parse help_text",
+        "app.command_table": "COMMANDS EVERYWHERE FLAGS uses",
         "app.sources": (
             "settings=command_config check_writable checkpoint_path packaged_model "
             "check_same=require_same_network sampling_model sampler_args"
@@ -151,8 +156,9 @@ GONE = {
     "unet": {"check_unet_config": "see ddpm_nb.settings.ModelConfig.complete"},
     "cli": {
         "make_trainer": "build(config).trainer; see ddpm_nb.app.recipes.build",
-        "SWITCHES": "see ddpm_nb.app.arguments.FLAGS",
-        "flag_key": "see ddpm_nb.app.arguments.key_of_short_name",
+        "SWITCHES": "see ddpm_nb.app.command_table.FLAGS",
+        "flag_key": "see ddpm_nb.app.command_table.key_of_short_name",
+        "flags_of": "see ddpm_nb.app.arguments.option_names",
         "cmd_sample": "see sample_grid, sample_trajectory, … in ddpm_nb.app.command_sample",
         "cmd_from_images": "see sample_inpainting, sample_edit in ddpm_nb.app.command_edit",
         "eval_data": "see ddpm_nb.app.command_edit.data_for",
@@ -185,7 +191,8 @@ def moved(
 ):  # a function for `module.__getattr__` (PEP 562)
     "Look old names up in their new module, with a warning that says where they are"
     homes = new_home(module.rpartition("ddpm_nb.")[2])
-    namespace = vars(sys.modules[module])
+    # in the notebook that exports the module, it need not be there
+    namespace = vars(sys.modules[module]) if module in sys.modules else {}
     for name in homes:
         # `@patch` leaves None behind under the name of the method it adds
         if name in namespace and namespace[name] is None:

@@ -14,8 +14,9 @@ import warnings
 from contextlib import contextmanager
 from importlib import import_module
 
-from .app.arguments import COMMANDS, Request, UsageError, help_text, parse
-from .errors import DDPMWarning
+from .app.arguments import Request, help_text, parse
+from .app.command_table import COMMANDS
+from .errors import DDPMError, DDPMWarning
 
 # %% ../nbs/lib/cli.ipynb #b207cf31
 @contextmanager
@@ -58,9 +59,12 @@ def dispatch(
     request: Request,  # from `parse`
 ) -> list:  # the files written
     "Hand a command line to its function"
-    target = COMMANDS[request.command].function
-    if "print_config" in request.flags:
+    if request.command == "complete":
+        target = "completion.print_completions"
+    elif "print_config" in request.flags:
         target = "commands.print_config"
+    else:
+        target = COMMANDS[request.command].function
     module, _, name = target.partition(".")
     function = getattr(import_module(f"ddpm_nb.app.{module}"), name)
     return function(request)
@@ -94,13 +98,6 @@ def _answer(request):
     sys.stdout.flush()
 
 
-def _is_users(error):
-    "Whether an error is one that the user can put right"
-    # where core was not imported, the error is none of its
-    core = sys.modules.get("ddpm_nb.core")
-    return isinstance(error, (UsageError, getattr(core, "DDPMError", UsageError)))
-
-
 def main(
     argv: list | None = None,  # default: the process's
 ) -> int:  # exit code: 0; 2 for an error of the user's, 130 after Ctrl-C, 141 for a closed pipe
@@ -116,9 +113,7 @@ def main(
     except KeyboardInterrupt:
         print(f"ddpm-nb: {stopped_message(request)}", file=sys.stderr)
         return 130
-    except Exception as e:
-        if not _is_users(e):
-            raise
+    except DDPMError as e:
         print(f"ddpm-nb: error: {' '.join(str(e).split())}", file=sys.stderr)
         return 2
     return 0

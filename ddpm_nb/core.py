@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['pick_device', 'seed_everything', 'Stream', 'fold_seed', 'seeded', 'to_float', 'to_uint8', 'make_grid', 'show_images',
-           'unwrap', 'model_attribute', 'eval_mode', 'DDPMError', 'require']
+           'unwrap', 'model_attribute', 'eval_mode', 'LaterMethod', 'add_later_methods', 'DDPMError', 'require']
 
 # %% ../nbs/lib/core.ipynb #0048111a
 import os
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import partial
+from importlib import import_module
 from types import FunctionType, MethodType
 
 import numpy as np
@@ -261,6 +262,38 @@ def eval_mode(
     finally:
         if was_training:
             model.train()
+
+# %% ../nbs/lib/core.ipynb #b14late1
+class LaterMethod:
+    "Stands in a class for a method that a later module adds with `@patch`; imports it when used"
+
+    def __init__(
+        self,
+        home: str,  # the module that defines the class
+        cls: str,  # the class's name there
+        name: str,  # the method's
+        module: str,  # the module that adds it
+    ):
+        self.home, self.cls, self.name, self.module = home, cls, name, module
+
+    def __get__(self, instance, owner):
+        import_module(self.module)
+        method = vars(getattr(import_module(self.home), self.cls)).get(self.name)
+        # it is asked for while that module is still being imported
+        if method is None or isinstance(method, LaterMethod):
+            raise AttributeError(f"{self.module} has not added {self.cls}.{self.name} yet")
+        return method.__get__(instance, owner)
+
+
+def add_later_methods(
+    cls: type,  # the class
+    home: str,  # the module that defines it; in a notebook `cls.__module__` is another
+    modules: dict,  # module -> the methods it adds, as one string of names
+) -> None:
+    "Make methods of later modules part of a class, without importing these modules yet"
+    for module, names in modules.items():
+        for name in names.split():
+            setattr(cls, name, LaterMethod(home, cls.__name__, name, module))
 
 # %% ../nbs/lib/core.ipynb #moved001
 from ddpm_nb._moved import moved

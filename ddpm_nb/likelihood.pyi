@@ -11,7 +11,10 @@ __all__ = [
     "normal_kl",
     "discretized_gaussian_log_likelihood",
     "step_log_variance",
-    "PMeanVariance",
+    "Posterior",
+    "bits_per_pixel",
+    "variational_bound",
+    "prior_term",
     "bits_per_dim",
     "mean_bits_per_dim",
 ]
@@ -50,43 +53,75 @@ def step_log_variance(
     variance: str = "fixed_small",
     raw: Tensor | None = None,
 ) -> Tensor:
-    """Log variance of one backward step, fixed or learned (Nichol & Dhariwal eq. 15)
+    """Log variance of one reverse step, fixed or learned (Nichol & Dhariwal eq. 15)
+
+    Raises `DDPMError` for an unknown variance.
 
     Args:
         s: whose step
         xt: `(B,C,H,W)`, for its shape
         t: int64 `(B,)` in [0,T)
         variance: 'fixed_small' or 'fixed_large'
-        raw: the network's say, 2f-1 per pixel; then `variance` does not count
+        raw: the network's 2f-1 for each pixel, like `xt`; then `variance` does not
+            count
 
     Returns:
         broadcastable to `xt`
     """
     ...
 
-class PMeanVariance(NamedTuple):
-    """The backward step as the network sees it"""
+class Posterior(NamedTuple):
+    """A Gaussian step of the reverse process"""
 
     mean: Tensor
     log_variance: Tensor
-    x0: Tensor
-    eps: Tensor
 
-def _bound(model, s: DDPMSchedules, x0: Tensor, y, gens: list, variance: str, bar, par: str):
-    """L_T `(B,)` and the other terms `(T,B)` for one batch
+def bits_per_pixel(nats: Tensor) -> Tensor:
+    """The mean over pixels and channels, in bits
 
     Args:
-        model: see `bits_per_dim`
-        s: likewise
-        x0: one batch of images
-        y: their labels, or None
-        gens: a generator for each image
-        variance: see `step_log_variance`
-        bar: told after each step
-        par: what the model predicts
+        nats: `(B,C,H,W)`
 
     Returns:
-        `(L_T (B,), other terms (T,B))`
+        `(B,)`
+    """
+    ...
+
+def variational_bound(
+    schedules: DDPMSchedules,
+    out: Tensor,
+    x0: Tensor,
+    xt: Tensor,
+    t: Tensor,
+    parameterization: str = "eps",
+    train_mean: bool = True,
+) -> Tensor:
+    """An estimate of the whole bound: T times its term at `t` (without L_T, which has no
+    weights)
+
+    Args:
+        schedules: how noise is mixed in
+        out: the network's output at `xt`
+        x0: clean images, on the 256 levels
+        xt: noisy images
+        t: int64 `(B,)`, drawn evenly
+        parameterization: what `out` means
+        train_mean: whether its gradient reaches the mean, too, or the variance alone
+
+    Returns:
+        `(B,)`, bits per dimension
+    """
+    ...
+
+def prior_term(schedules: DDPMSchedules, x0: Tensor) -> Tensor:
+    """L_T: what is left of the images at the noisy end (DDPM eq. 5)
+
+    Args:
+        schedules: whose last step is compared with pure noise
+        x0: clean images `(B,C,H,W)`
+
+    Returns:
+        `(B,)`, bits per dimension
     """
     ...
 
@@ -101,15 +136,16 @@ def bits_per_dim(
     batch_size: int = 64,
     parameterization: str | None = None,
 ) -> dict:
-    """The variational bound on minus log2 likelihood, per pixel and channel (DDPM eq. 5;
-    Nichol & Dhariwal sec. 3)
+    """The variational bound on minus log2 likelihood, per pixel and channel (DDPM eq. 5)
+
+    Raises `DDPMError` where it isn't known what the model predicts, and for a wrong `variance`.
 
     Args:
         model: callable `(x, t)` or `(x, t, y)`; a module is put into eval mode
             meanwhile
         schedules: the schedule it was trained with
         x0: clean images `(B,C,H,W)`, on the 256 levels
-        y: labels
+        y: labels, int64 `(B,)`
         seed: of the noise, 0 or more
         variance: where the model does not learn it
         progress: show a bar
@@ -127,19 +163,20 @@ def mean_bits_per_dim(
     images: Tensor,
     y: Tensor | None = None,
     seed: int = 0,
-    part: int = 16,
+    batch_size: int = 16,
     progress: bool = False,
     parameterization: str | None = None,
 ) -> dict:
-    """Bits per dimension of many images, in bounded memory
+    """Bits per dimension of many images, in bounded memory; raises `DDPMError` as
+    `bits_per_dim`
 
     Args:
         model: callable `(x, t)` or `(x, t, y)`
         schedules: as in training
         images: clean images `(N,C,H,W)`, on the 256 levels
-        y: labels
+        y: labels, int64 `(N,)`
         seed: of the noise
-        part: images at a time
+        batch_size: images at a time; each part has a seed of its own
         progress: show bars
         parameterization: what the model predicts; default: its attribute
 

@@ -1,5 +1,5 @@
 # written by tools/export.py from loss.py; do not edit
-"""How wrong is the network? Three targets, three distances, three weightings, and the likelihood that they stand in for."""
+"""How wrong is the network? Three targets, three distances, three weightings."""
 
 from typing import NamedTuple
 
@@ -11,11 +11,12 @@ from .schedules import DDPMSchedules as DDPMSchedules
 __all__ = ["distance", "loss_weights", "LossOutput", "DDPMLoss", "drop_labels"]
 
 def distance(pred: Tensor, target: Tensor, type: str = "l2", delta: float = 1.0) -> Tensor:
-    """How far apart, picture by picture
+    """Mean squared, absolute or Huber error of each image; raises `DDPMError` for an unknown
+    type
 
     Args:
-        pred: what the network said, `(B,…)`
-        target: what it should have said, same shape
+        pred: what the network predicted, `(B,…)`
+        target: what it should have predicted, same shape
         type: 'l2', 'l1' or 'huber'
         delta: where 'huber' turns from a square into a line, above 0
 
@@ -32,8 +33,9 @@ def loss_weights(
     p2_gamma: float = 1.0,
     p2_k: float = 1.0,
 ) -> Tensor:
-    """What each step's error is multiplied with (min-SNR: Hang et al. 2023; P2: Choi et al.
-    2022)
+    """Weight of each step's error (min-SNR: Hang et al. 2023; P2: Choi et al. 2022)
+
+    Raises `DDPMError` for an unknown weighting and for numbers out of range.
 
     Args:
         schedules: whose signal-to-noise ratio counts
@@ -98,8 +100,10 @@ class DDPMLoss:
         generator: torch.Generator | None = None,
         parameterization: str | None = None,
     ) -> LossOutput:
-        """Noise `x0`, ask the model, compare (DDPM algorithm 1); raises `DDPMError` for what does
-        not fit together
+        """Noise `x0`, predict, compare (DDPM algorithm 1)
+
+        Raises `DDPMError` for tensors that do not fit together, and where it isn't known what the
+        model predicts.
 
         Args:
             model: callable `(x, t)` or `(x, t, y)`
@@ -107,32 +111,34 @@ class DDPMLoss:
             y: labels, handed on to the model
             t: int64 `(B,)`; default: drawn evenly
             noise: like `x0`; default: drawn
-            generator: for what is drawn, on the device of `x0`
-            parameterization: what it predicts; default: its attribute
+            generator: for what is drawn, on the device of `x0`; default: PyTorch's global
+                one
+            parameterization: what the model predicts; default: its attribute
         """
         ...
-    def _compare(
-        self, out: Tensor, x0: Tensor, xt: Tensor, t: Tensor, noise: Tensor, par: str
+    def _per_image(
+        self, out: Tensor, x0: Tensor, xt: Tensor, t: Tensor, noise: Tensor, kind: str
     ) -> Tensor:
-        """The loss of each picture
+        """The loss of each image
 
         Args:
             out: the network's output
             x0: clean images
-            xt: what it was shown
+            xt: the noisy images it was given
             t: at which steps
             noise: what was mixed in
-            par: what it was asked for
+            kind: what the network predicts
 
         Returns:
             `(B,)`
         """
         ...
-    def _check(self, par: str, x0: Tensor, **tensors) -> None:
-        """Raise `DDPMError` for what does not fit together
+    def _check(self, kind: str, x0: Tensor, **tensors) -> None:
+        """Raise `DDPMError` for tensors that do not fit together, and for eps where it says
+        nothing
 
         Args:
-            par: what the network was asked for
+            kind: what the network predicts
             x0: clean images
             tensors: what must fit to them: `y`, `t`, `noise`; or None
         """
@@ -141,13 +147,15 @@ class DDPMLoss:
 def drop_labels(
     y: Tensor, null_label: int, p: float = 0.1, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Replace labels by the null label at random (Ho & Salimans 2022, algorithm 1)
+    """Labels of which some were replaced by the null label (Ho & Salimans 2022, algorithm 1)
+
+    Raises `DDPMError` for a `p` that is no probability.
 
     Args:
         y: labels, int64 `(B,)`
         null_label: what stands for "no label"
         p: probability of dropping, in [0,1]
-        generator: decides which, on the device of `y`
+        generator: decides which, on the device of `y`; default: PyTorch's global one
 
     Returns:
         int64 `(B,)`

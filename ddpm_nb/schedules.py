@@ -14,7 +14,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from .core import DDPMError, model_attribute, require
+from .core import DDPMError, add_later_methods, model_attribute, require
 from .sections import checks_arguments
 from .settings import SchedulesConfig
 
@@ -242,11 +242,13 @@ def q_posterior(
 
 # %% ../nbs/01_schedules.ipynb #07452a21
 class Prediction(NamedTuple):
-    "The three faces of one prediction, each shaped like the image"
+    "One prediction as noise, clean image and v, each shaped like the image"
 
-    eps: Tensor
-    x0: Tensor
-    v: Tensor
+    eps: Tensor  # the noise in `xt`
+    x0: Tensor  # the clean image
+    v: Tensor  # the mixture of both
+    # the second half of the output of a model that learns its variance too
+    raw_variance: Tensor | None = None
 
 # %% ../nbs/01_schedules.ipynb #1c23f9b9
 @patch
@@ -275,24 +277,57 @@ def target(
 @patch
 def predict(
     self: DDPMSchedules,
-    out: Tensor,  # what the network said, `(B,C,H,W)`
-    xt: Tensor,  # what it was shown
-    t: Tensor,  # int64 `(B,)`
+    # the network's output, `(B,C,H,W)`, or `(B,2C,H,W)` with a learned variance
+    out: Tensor,
+    xt: Tensor,  # noisy images that it was given, `(B,C,H,W)`
+    t: Tensor,  # int64 `(B,)` in [0,T)
     parameterization: str = "eps",  # what `out` means: 'eps', 'x0' or 'v'
 ) -> Prediction:
-    "The same prediction as eps, x0 and v: the one place that converts between them"
+    "The same prediction as eps, x0 and v; raises `DDPMError` for an output of the wrong shape"
     require(
         parameterization in PARAMETERIZATIONS,
         f"parameterization: {parameterization!r}; expected eps, x0 or v",
     )
-    a, s = self.at("sqrt_alphas_cumprod", t, xt), self.at("sqrt_one_minus_alphas_cumprod", t, xt)
+    raw_variance = None
+    if out.shape != xt.shape:
+        out, raw_variance = _split_output(out, xt)
+    a = self.at("sqrt_alphas_cumprod", t, xt)
+    s = self.at("sqrt_one_minus_alphas_cumprod", t, xt)
     if parameterization == "eps":
-        eps, x0 = out, (xt - s * out) / a
+        eps = out
+        x0 = (xt - s * out) / a
+        v = a * eps - s * x0
     elif parameterization == "x0":
-        eps, x0 = (xt - a * out) / s, out
+        eps = (xt - a * out) / s
+        x0 = out
+        v = a * eps - s * x0
     else:
-        return Prediction(s * xt + a * out, a * xt - s * out, out)
-    return Prediction(eps, x0, a * eps - s * x0)
+        eps = s * xt + a * out
+        x0 = a * xt - s * out
+        v = out
+    return Prediction(eps, x0, v, raw_variance)
+
+
+def _split_output(
+    out: Tensor,  # `(B,2C,…)`
+    xt: Tensor,  # `(B,C,…)`
+) -> tuple:  # the prediction, and what was learned about the variance, each like `xt`
+    "The two halves of the output of a model that learns its variance"
+    channels = xt.shape[1]
+    require(
+        out.shape == (len(xt), 2 * channels, *xt.shape[2:]),
+        f"model: returned shape {tuple(out.shape)} for images of shape {tuple(xt.shape)}; "
+        "expected the same, or twice the channels",
+    )
+    return out[:, :channels], out[:, channels:]
+
+# %% ../nbs/01_schedules.ipynb #b14later
+# added by a later chapter, which is imported when they are first used
+add_later_methods(
+    DDPMSchedules,
+    "ddpm_nb.schedules",
+    {"ddpm_nb.likelihood": "p_mean_variance vlb_term"},
+)
 
 # %% ../nbs/01_schedules.ipynb #b14par01
 def parameterization_of(

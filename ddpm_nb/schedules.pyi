@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .likelihood import PMeanVariance as PMeanVariance
+from .likelihood import Posterior as Posterior
 
 __all__ = [
     "PARAMETERIZATIONS",
@@ -134,6 +134,7 @@ class DDPMSchedules(nn.Module):
     config: dict
     T: Any
     exact_abar: Any
+    def __getattr__(self, name: str) -> Tensor: ...
     def __init__(
         self,
         schedule: str = "linear",
@@ -218,12 +219,13 @@ class DDPMSchedules(nn.Module):
     def predict(
         self, out: Tensor, xt: Tensor, t: Tensor, parameterization: str = "eps"
     ) -> Prediction:
-        """The same prediction as eps, x0 and v: the one place that converts between them
+        """The same prediction as eps, x0 and v; raises `DDPMError` for an output of the wrong
+        shape
 
         Args:
-            out: what the network said, `(B,C,H,W)`
-            xt: what it was shown
-            t: int64 `(B,)`
+            out: the network's output, `(B,C,H,W)`, or `(B,2C,H,W)` with a learned variance
+            xt: noisy images that it was given, `(B,C,H,W)`
+            t: int64 `(B,)` in [0,T)
             parameterization: what `out` means: 'eps', 'x0' or 'v'
         """
         ...
@@ -235,17 +237,16 @@ class DDPMSchedules(nn.Module):
         parameterization: str = "eps",
         variance: str = "fixed_small",
         clip: bool = False,
-    ) -> PMeanVariance:
-        """Mean and log variance of one backward step (DDPM eq. 7 with the predicted x0; Nichol &
-        Dhariwal eq. 15)
+    ) -> Posterior:
+        """Mean and log variance of one reverse step (DDPM eq. 7 with the predicted x0)
 
         Args:
             out: the network's output, `(B,C,H,W)`, or `(B,2C,H,W)` with a learned variance
-            xt: what it was shown, `(B,C,H,W)`
+            xt: the noisy images it was given, `(B,C,H,W)`
             t: int64 `(B,)` in [0,T)
             parameterization: what `out` means
             variance: see `step_log_variance`; does not count where the network predicts it
-            clip: keep the predicted picture in [-1,1]
+            clip: keep the predicted image in [-1,1]
         """
         ...
     def vlb_term(
@@ -267,7 +268,7 @@ class DDPMSchedules(nn.Module):
             t: int64 `(B,)`
             parameterization: what `out` means
             variance: where it is not learned
-            clip: keep the predicted picture in [-1,1]
+            clip: keep the predicted image in [-1,1]
 
         Returns:
             `(B,)`, bits per dimension
@@ -275,11 +276,24 @@ class DDPMSchedules(nn.Module):
         ...
 
 class Prediction(NamedTuple):
-    """The three faces of one prediction, each shaped like the image"""
+    """One prediction as noise, clean image and v, each shaped like the image"""
 
     eps: Tensor
     x0: Tensor
     v: Tensor
+    raw_variance: Tensor | None = None
+
+def _split_output(out: Tensor, xt: Tensor) -> tuple:
+    """The two halves of the output of a model that learns its variance
+
+    Args:
+        out: `(B,2C,…)`
+        xt: `(B,C,…)`
+
+    Returns:
+        the prediction, and what was learned about the variance, each like `xt`
+    """
+    ...
 
 def parameterization_of(model, given: str | None = None) -> str:
     """What a model predicts; raises `DDPMError` where neither the caller nor the model says it

@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -18,18 +20,119 @@ from ddpm_nb.app.config import load_config
 from ddpm_nb.app.recipes import build
 from ddpm_nb.cli import main
 from ddpm_nb.engine.checkpoint import load_checkpoint, load_model
+from ddpm_nb.run_settings import Config
+from ddpm_nb.sections import all_settings
 from helpers.commands import ENV, cli, files, python, refused, start, train_args
 
 
-def test_help_imports_nothing_heavy():
-    code = """
-import sys
-from ddpm_nb.cli import main
-main(["--help"])
-main(["train", "--help"])
-print(sorted({"torch", "numpy", "matplotlib", "yaml"} & set(sys.modules)))
-"""
-    assert python("-c", code).stdout.strip().endswith("[]")
+@pytest.mark.parametrize("args", [[], ["--help"], ["train", "--help"], ["config", "schema"]])
+def test_help_imports_nothing_heavy(args):
+    code = (
+        "import sys; from ddpm_nb.cli import main; main(sys.argv[1:]); "
+        "print(sorted({'torch', 'numpy', 'matplotlib', 'yaml'} & set(sys.modules)))"
+    )
+    out = python("-c", code, *args)
+    assert out.stdout.strip().endswith("[]"), out
+
+
+@pytest.mark.parametrize("args", [["--help"], ["train", "--help"]])
+def test_help_is_quick(args):
+    "Under half a second: of processor time, so that other work does not count"
+    seconds = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert cli(*args).returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        seconds.append(used)
+    assert min(seconds) < 0.5, seconds
+
+
+def test_help_shows_every_key_with_type_range_and_default(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")
+    assert main(["train", "--help"]) == 0
+    lines = {}
+    # a long name has its help on the next line
+    for line in re.sub(r"\n {20,}", " ", capsys.readouterr().out).split("\n"):
+        for word in line.replace(",", " ").split():
+            if word.startswith("--"):
+                lines[word] = line
+    for path, setting in all_settings(Config):
+        line = lines[f"--{path}"]
+        assert setting.help in line, path
+        assert setting.allowed_text in line, path
+        assert "default: " in line, path
+        kinds = {bool: "BOOL", int: "INT", float: "FLOAT", str: "TEXT"}
+        types = setting.items if list in setting.types else setting.types
+        assert any(kinds[t] in line for t in types), path
+    assert main(["sample.grid", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "--sampling.spacing" in out and "--sampling.fps" not in out and "--model." not in out
+
+
+def test_a_boolean_key_without_value_is_true(capsys, tmp_path):
+    for words, says in (
+        (["--training.compile"], "  compile: true "),
+        (["--training.compile", "false"], "  compile: false "),
+        (["--training.compile=false"], "  compile: false "),
+        (["--deterministic", "--seed", "3"], "deterministic: true "),
+    ):
+        assert main(["train", *words, "--print_config"]) == 0
+        assert says in capsys.readouterr().out
+
+
+def test_words_with_a_space_name_a_command_too(capsys):
+    assert main(["sample", "grid", "--help"]) == 0
+    first = capsys.readouterr().out.split("\n")[0]
+    assert first == "usage: ddpm-nb sample.grid [flags]"
+    assert main(["help", "eval"]) == 0
+    assert capsys.readouterr().out.startswith("usage: ddpm-nb eval")
+
+
+@pytest.mark.parametrize(
+    "typed, message",
+    [
+        ("trian", "'trian' is not a command; did you mean train?"),
+        ("cook", "'cook' is not a command; expected one of train, sample.grid, "),
+        ("train --confg x", "--confg: unknown flag; did you mean --config?"),
+        ("train --config mnits", "nor a file; did you mean mnist?"),
+        (
+            "train --training.learning_ratee 1",
+            "training.learning_ratee: unknown key; did you mean training.learning_rate?",
+        ),
+        ("train --learning_rat 1", "--learning_rat: unknown flag; did you mean --learning_rate?"),
+        ("train --num_timesteps 9", "unknown flag; did you mean --schedules.timesteps?"),
+        ("train --batch_size many", "training.batch_size: 'many' is of type str; expected int"),
+        ("train --batch_size 0", "training.batch_size: 0; expected 1 or more"),
+        ("train --fps 3", "--fps: train has no use for it; see: ddpm-nb train --help"),
+        ("train --seed", "--seed: expected a value"),
+        ("train --seed --config mnist", "--seed: expected a value"),
+        ("train x", "'x': expected a flag, such as --config NAME; train --help lists them"),
+        ("train --overwrite=false", "--overwrite=false: it takes no value"),
+        ("train --training.scheduler.name cosin", "did you mean cosine?"),
+        ("train --dataset.name minst", "dataset.name: 'minst'; expected mnist, fashion_mnist"),
+        ("train --training.ema.decay 1.5", "training.ema.decay: 1.5; expected 0 <= decay < 1"),
+        ("train --model.channel_mults [1", "--model.channel_mults, line 1: expected ',' or ']'"),
+        ("train --seed.x 1", "seed.x: unknown key; seed is not a section"),
+        ("train --trainin.epochs 1", "trainin.epochs: unknown key; did you mean training?"),
+        ("train --resume latest --overwrite", "--resume, --overwrite: both given"),
+        (
+            "sample.grid --model.base_channels 8",
+            "--model.base_channels: sample.grid has no use for it; the checkpoint decides it",
+        ),
+        ("sample.grid --pretrained mnist --method euler", "'euler'; expected ddpm, ddim, dpmpp_2m"),
+        ("sample.grid --checkpoint nowhere.pt", "nowhere.pt does not exist; train first, or name"),
+        ("sample.inpaint --method ddpm", "--method: sample.inpaint has no use for it"),
+        ("eval --pretrained mnist --metrics fidd", "did you mean fid?"),
+        ("report --sampling.fps 3", "--sampling.fps: report has no use for it"),
+        ("completion tcsh", "completion: 'tcsh'; expected bash, zsh, fish"),
+        ("completion", "completion: missing; expected bash, zsh, fish"),
+    ],
+)
+def test_typing_errors_name_the_way_out(capsys, tmp_path, monkeypatch, typed, message):
+    monkeypatch.chdir(tmp_path)
+    refused(capsys, message, *typed.split())
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

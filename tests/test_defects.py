@@ -15,10 +15,11 @@ from ddpm_nb.engine.checkpoint import load_checkpoint
 from ddpm_nb.engine.files import append_checksum
 from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.errors import DDPMWarning
+from ddpm_nb.loop import EMA
 from ddpm_nb.loss import DDPMLoss
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.schedules import DDPMSchedules
-from ddpm_nb.trainer import EMA, Trainer
+from ddpm_nb.trainer import Trainer
 from ddpm_nb.unet import Attention, ResBlock, UNetSmall
 from ddpm_nb.viz import plot_training_curves
 from helpers.commands import train

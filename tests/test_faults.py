@@ -25,7 +25,8 @@ from ddpm_nb.data import ImageData
 from ddpm_nb.engine.checkpoint import load_checkpoint
 from ddpm_nb.engine.files import atomic_write
 from ddpm_nb.engine.folders import FolderData
-from ddpm_nb.trainer import LR_SCHEDULES, Callback
+from ddpm_nb.settings import LR_SCHEDULES
+from ddpm_nb.trainer import Callback
 from helpers.commands import ENV, SMALL, cli, one_line, script
 from helpers.tiny import StopAt, assert_same_run, image_folder, pixels, tiny_trainer
 
@@ -685,10 +686,10 @@ def test_saving_by_minutes(tmp_path, monkeypatch):
     t = tiny_trainer(tmp_path, checkpoint=dict(every_steps=0, every_minutes=1))
     save = t.save
 
-    def spy(p, **k):
-        if p.name == "latest.pt":
+    def spy(path, ema_only=False):
+        if path.name == "latest.pt":
             saved.append(t.step)
-        save(p, **k)
+        save(path, ema_only)
 
     t.save = spy
     t.callbacks.insert(

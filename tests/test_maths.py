@@ -17,8 +17,9 @@ from ddpm_nb.denoising import calibration, psnr, reconstruction
 from ddpm_nb.likelihood import bits_per_dim, mean_bits_per_dim
 from ddpm_nb.loss import DDPMLoss, loss_weights
 from ddpm_nb.pretrained import load_pretrained
-from ddpm_nb.sampler import METHODS, METHODS_WITH_ETA, SPACINGS, DDPMSampler, clip_x0, timesteps
+from ddpm_nb.sampler import METHODS, METHODS_WITH_ETA, DDPMSampler, clip_x0
 from ddpm_nb.schedules import PARAMETERIZATIONS, DDPMSchedules
+from ddpm_nb.spacing import SPACINGS, timesteps
 from helpers.tiny import tiny_model
 
 # --- schedules
@@ -303,8 +304,8 @@ def test_ddim_eta_1_is_ddpm():
         np.testing.assert_allclose(sig2, s.posterior_variance.numpy(), atol=1e-15, rtol=1e-9)
         for par in PARAMETERIZATIONS:
             torch.testing.assert_close(
-                sm.ddim_sample(Gaussian(s, par), x.shape, T, 1.0, x_T=x, clip=None),
-                sm.ddpm_sample(Gaussian(s, par), x.shape, x_T=x, clip=None),
+                sm.ddim_sample(Gaussian(s, par), x.shape, T, 1.0, x_T=x, clip=None, generator=0),
+                sm.ddpm_sample(Gaussian(s, par), x.shape, x_T=x, clip=None, generator=0),
                 atol=1e-10,
                 rtol=1e-10,
             )
@@ -417,7 +418,7 @@ def test_the_noise_follows_the_clipped_picture(par, clip):
 def test_inversion_returns_a_real_digit():
     m, s = load_pretrained("mnist")
     sm = DDPMSampler(s)
-    x = sm.ddim_sample(m, (1, 1, 32, 32), 25)
+    x = sm.ddim_sample(m, (1, 1, 32, 32), 25, generator=0)
     z, plain = (sm.ddim_invert(m, x, 25, iters=k) for k in (20, 1))
     back, rough = (sm.ddim_sample(m, x.shape, 25, x_T=v, clip=None) for v in (z, plain))
     assert (
@@ -706,8 +707,8 @@ def test_own_picture_and_mask(run, tmp_path, capsys, monkeypatch):
 
     made = []
     monkeypatch.setattr(
-        "ddpm_nb.engine.animation.save_grid",
-        lambda x, *a: (made.append(x.unflatten(0, (-1, 3)).cpu()), save_grid(x, *a))[1],
+        "ddpm_nb.app.command_edit.save_grid",
+        lambda x, *a, **k: (made.append(x.unflatten(0, (-1, 3)).cpu()), save_grid(x, *a, **k))[1],
     )
 
     def go(cmd, *a):
@@ -774,11 +775,11 @@ def test_walk_between_two_own_pictures(run, tmp_path, capsys, monkeypatch):
 
     made = []
     monkeypatch.setattr(
-        "ddpm_nb.engine.animation.save_grid",
-        lambda x, *a: (made.append(x.cpu()), save_grid(x, *a))[1],
+        "ddpm_nb.app.command_sample.save_grid",
+        lambda x, *a, **k: (made.append(x.cpu()), save_grid(x, *a, **k))[1],
     )
     x = DDPMSampler(load_pretrained("mnist")[1]).ddim_sample(
-        load_pretrained("mnist")[0], (2, 1, 32, 32), 10
+        load_pretrained("mnist")[0], (2, 1, 32, 32), 10, generator=0
     )
     for i in (0, 1):
         Image.fromarray(((x[i, 0] + 1) * 127.5).round().byte().numpy()).save(tmp_path / f"{i}.png")

@@ -15,8 +15,11 @@ import torch
 
 from ddpm_nb.app.interop import from_diffusers, to_diffusers, unet2d_config
 from ddpm_nb.engine.compat import import_torchvision
-from ddpm_nb.sampler import SPACINGS, DDPMSampler, PerImageNoise, clip_x0, karras_steps, timesteps
+from ddpm_nb.noise import PerImageNoise
+from ddpm_nb.sampler import DDPMSampler, clip_x0
 from ddpm_nb.schedules import DDPMSchedules, rescale_zero_terminal_snr
+from ddpm_nb.solvers import karras_timesteps
+from ddpm_nb.spacing import SPACINGS, timesteps
 from ddpm_nb.unet import UNetSmall
 
 import_torchvision()
@@ -269,7 +272,7 @@ def test_dpmpp_2m(par, spacing, n, eta, dtype, theirs):
         final_sigmas_type="zero",
     )
     d.set_timesteps(n)
-    assert d.timesteps.tolist() == timesteps(1000, n, spacing, extra=True)
+    assert d.timesteps.tolist() == timesteps(1000, n, spacing, reserve_final_step=True)
     ours = our_states(
         s, "dpmpp_2m", model, start(dtype), num_steps=n, spacing=spacing, eta=eta, generator=5
     )
@@ -293,8 +296,8 @@ def test_karras_spacing(kind, n):
         torch.tensor([80.0, sig[0]], dtype=torch.float64), n
     )
     nearest = [int(np.abs(np.log(sig) - np.log(x)).argmin()) for x in np.asarray(theirs)]
-    ours = karras_steps(sig, n, rho=7, sigma_max=80, sigma_min=0)
-    assert karras_steps(sig, n) == s.steps(n, "karras", extra=True)
+    ours = karras_timesteps(sig, n, rho=7, sigma_max=80, sigma_min=0)
+    assert karras_timesteps(sig, n) == s.steps(n, "karras", reserve_final_step=True)
     # 40 steps would ask some twice
     assert ours == nearest if n <= 10 else max(abs(np.subtract(ours, nearest))) <= 4
 

@@ -157,5 +157,5 @@ def test_the_walk_through_of_contributing_runs(capsys):
         exec("\n".join(code), {"__name__": "walk_through"})
     finally:
         if "multistep_sample" in vars(ddpm_nb.DDPMSampler):
-            del ddpm_nb.DDPMSampler.multistep_sample
+            delattr(ddpm_nb.DDPMSampler, "multistep_sample")
     assert "mean error" in capsys.readouterr().out

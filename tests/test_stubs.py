@@ -3,6 +3,10 @@
 import ast
 import importlib
 import inspect
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import jedi
@@ -142,3 +146,24 @@ def test_a_method_with_torch_no_grad_and_delegates(tmp_path):
     assert "k: how many of them" in text and "of ints" in text
     assert "@property\n    def twice(self) -> int: ..." in text
     assert "n: int\n" in text and "no_grad" not in text
+
+
+WRONG = """
+from ddpm_nb import DDPMSampler, DDPMSchedules, DDPMTrainer, UNetSmall
+
+sampler = DDPMSampler(DDPMSchedules())
+sampler.ddim_smaple(None, (1, 1, 8, 8))
+sampler.denoise(None, None, 0, clipp="clip")
+DDPMTrainer(UNetSmall(), DDPMSchedules(), []).trian()
+UNetSmall(base_chanels=8)
+"""
+
+
+def test_the_type_checker_finds_wrong_names_and_arguments(tmp_path):
+    (tmp_path / "wrong.py").write_text(WRONG)
+    checker = shutil.which("basedpyright", path=str(Path(sys.executable).parent))
+    cmd = [checker or "basedpyright", "--outputjson", str(tmp_path / "wrong.py")]
+    r = subprocess.run(cmd, cwd=ROOT, capture_output=True, text=True)
+    found = json.loads(r.stdout)["generalDiagnostics"]
+    lines = {d["range"]["start"]["line"] for d in found if d["severity"] == "error"}
+    assert lines == {4, 5, 6, 7}

@@ -132,7 +132,7 @@ def test_norm_silu_derivatives_by_differences():
     def f(*a):
         return NormSiLU.apply(*a, 3, 1e-5)
 
-    torch.testing.assert_close(f(*inputs), scaled_norm_silu(*inputs, 3, 1e-5))
+    torch.testing.assert_close(f(*inputs), scaled_norm_silu(*inputs, 3, 1e-5))  # pyright: ignore[reportCallIssue]
     assert torch.autograd.gradcheck(f, inputs)
     assert torch.autograd.gradgradcheck(f, inputs)
     x, u, v = inputs
@@ -192,7 +192,7 @@ def test_upsample_is_repeat_then_convolve(h, w):
 def test_network_with_fast_kernels(scale_shift, fmt):
     "Output and every gradient, in double precision"
     m = awake(torch.float64, film=scale_shift, attention_resolutions=(8,), num_classes=3)
-    m.to(memory_format=fmt)
+    m.to(memory_format=fmt)  # pyright: ignore[reportCallIssue]
     x, t, y = batch(m, torch.float64)
     plain, plain_gradients = output_and_gradients(m, x, t, y)
     use_fast_kernels()
@@ -233,7 +233,7 @@ def test_functional_gradients(kernels):
     loss, weights, each = per_image_gradients(m, x, t)
     for i in range(2):
         one = grad(loss)(weights, x[i], t[i])
-        wanted = torch.autograd.grad(m(x[i : i + 1], t[i : i + 1]).pow(2).mean(), m.parameters())
+        wanted = torch.autograd.grad(m(x[i : i + 1], t[i : i + 1]).pow(2).mean(), m.parameters())  # pyright: ignore[reportCallIssue]
         for (n, _), want in zip(m.named_parameters(), wanted):
             torch.testing.assert_close(one[n], want, atol=1e-12, rtol=1e-9)
             torch.testing.assert_close(each[n][i], want, atol=1e-12, rtol=1e-9)
@@ -248,10 +248,10 @@ def test_functional_batching(kernels):
 
 def test_functional_forward_mode(kernels):
     "Directional derivatives against reverse mode; PyTorch's own rules ask for the two settings"
-    m = awake(torch.float64, attention_resolutions=(4,)).to(memory_format=torch.contiguous_format)
+    m = awake(torch.float64, attention_resolutions=(4,)).to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
     x, t, _ = batch(m, torch.float64)
     with sdpa_kernel(SDPBackend.MATH):
-        out, along = jvp(lambda x: m(x, t), (x,), (x.flip(0),))
+        out, along = jvp(lambda x: m(x, t), (x,), (x.flip(0),))  # pyright: ignore
         forward = jacfwd(lambda a: m(a * x, t))(torch.tensor(1.0, dtype=torch.float64))
     rows = jacrev(lambda x: m(x, t)[:, 0, :2, 0])(x)
     want = (rows * x.flip(0)).sum((2, 3, 4, 5))
@@ -263,7 +263,7 @@ def test_functional_forward_mode(kernels):
 
 def test_dual_numbers_without_functional_transforms(kernels):
     "Forward mode by `torch.autograd.forward_ad`, with a tangent on a weight alone"
-    m = awake(torch.float64).to(memory_format=torch.contiguous_format)
+    m = awake(torch.float64).to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
     x, t, _ = batch(m, torch.float64)
     w = m.conv_norm_out.weight
     direction = torch.randn_like(w)
@@ -314,7 +314,7 @@ def test_memory_format_does_not_change_the_numbers(kw, kernels):
     m = awake(torch.float64, **kw)
     x, t, y = batch(m, torch.float64)
     a, ga = output_and_gradients(m, x, t, y)
-    m.to(memory_format=torch.channels_last)
+    m.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     b, gb = output_and_gradients(m, x.contiguous(memory_format=torch.channels_last), t, y)
     torch.testing.assert_close(a, b, atol=1e-12, rtol=1e-10)
     for n in ga:
@@ -380,7 +380,7 @@ def test_same_numbers_as_diffusers(kw, fmt, kernels):
     conf = unet2d_config(m)
     u = diffusers.UNet2DModel(**conf)
     u.load_state_dict(m.state_dict())  # strict: name for name
-    m.to(memory_format=fmt)
+    m.to(memory_format=fmt)  # pyright: ignore[reportCallIssue]
     x = x.contiguous(memory_format=fmt)
     a, ga = output_and_gradients(m, x, t, y)
     b, gb = output_and_gradients(u, x, t, y, lambda x, t, y: u(x, t, class_labels=y).sample)

@@ -135,7 +135,7 @@ def alt(cells, i):
     ]
     earlier = [plain(text(c)) for c in cells[:i][::-1] if c["cell_type"] == "markdown"]
     said = next((s for s in beside + earlier if len(s) > 20), "Figure")
-    first = re.match(r".{20,220}?[.:?!](?= |$)|.{1,220}", said)[0]
+    first = re.findall(r".{20,220}?[.:?!](?= |$)|.{1,220}", said)[0]
     return first.replace('"', "'")
 
 
@@ -199,7 +199,7 @@ def weave(nb, proc):
                 if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith("_")
             ]
             heads = [
-                head.search("".join(next(docs)["outputs"][0]["data"]["text/markdown"]))[0]
+                head.findall("".join(next(docs)["outputs"][0]["data"]["text/markdown"]))[0]
                 for _ in names
             ]
             out.append(
@@ -297,7 +297,7 @@ def api_page(names):
 
     rows = {}
     for n in ddpm_nb.__all__:
-        rows.setdefault(ddpm_nb._NAMES[n], []).append(f"[`{n}`](#{n})")
+        rows.setdefault(getattr(ddpm_nb, "_NAMES")[n], []).append(f"[`{n}`](#{n})")
     table = "\n".join(f"| `ddpm_nb.{home}` | {', '.join(links)} |" for home, links in rows.items())
     out = [API, f"| module | names |\n|-|-|\n{table}\n"]
     for nb, mod, syms, constants in public(names):
@@ -331,7 +331,7 @@ def lead(site):
 
 def chapter_body(html: str) -> tuple[str, str]:  # (title, body)
     "What a chapter's page holds, without header, buttons and links to its neighbours"
-    body = re.search(r"<main\b[^>]*>(.*)</main>", html, re.S)[1]
+    (body,) = re.findall(r"<main\b[^>]*>(.*)</main>", html, re.S)
     title = re.search(r'<h1 class="title">(.*?)</h1>', body, re.S)
     for gone in (
         r'<header id="title-block-header".*?</header>',

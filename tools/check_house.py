@@ -77,7 +77,7 @@ def chapters() -> dict[str, int]:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         src = "\n".join("".join(c["source"]) for c in cells)
         if m := re.search(r"^#\|\s*default_exp\s+(\S+)", src, re.M):
-            found[m[1]] = int(re.match(r"\d+", path.name)[0])
+            found[m[1]] = int(path.name.split("_")[0])
     return found
 
 

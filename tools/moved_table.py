@@ -3,7 +3,7 @@
 `tools/export.py` keeps it up to date.
 """
 
-import importlib.util
+import types
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -13,9 +13,9 @@ START, END = "<!-- moved: written by tools/export.py -->", "<!-- /moved -->"
 
 def moved_module():
     "`ddpm_nb._moved` of this tree, without importing the package"
-    spec = importlib.util.spec_from_file_location("_moved", ROOT / "ddpm_nb" / "_moved.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    path = ROOT / "ddpm_nb" / "_moved.py"
+    module = types.ModuleType("_moved")
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), vars(module))
     return module
 
 

@@ -39,9 +39,8 @@ def measured(model, schedules, n, steps, eta, metrics, seed=0):
         progress=True,
         eta=eta,
     )
-    return dict(
-        sampler=result_name("dpmpp_2m", steps, dict(eta=eta)), n=n, seed=seed, **r["metrics"]
-    )
+    name = result_name("dpmpp_2m", steps, dict(eta=eta))
+    return {"sampler": name, "n": n, "seed": seed, **r["metrics"]}
 
 
 def load_run(folder, name, after, command, machine):
@@ -109,7 +108,7 @@ def main(args=None):
     if len(a.what) == 2:
         model, schedules, card = load_run(a.what[0], name, a.after, a.command, a.machine)
         card |= measurements(model, schedules, a)
-        save_pretrained(model, schedules, path, card)
+        save_pretrained(model, schedules, path, card)  # pyright: ignore
     else:
         model, schedules = load_pretrained(path)
         card = model.card

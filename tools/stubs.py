@@ -380,7 +380,7 @@ class Writer:
 
     def attributes(self, m: Module, cls, methods: list) -> dict:  # name -> type
         "What the methods of a class put on `self`"
-        stated = {n.target.id for n in cls.body if isinstance(n, ast.AnnAssign)}
+        stated = {t for n in cls.body if isinstance(n, ast.AnnAssign) for t in targets(n)}
         names = stated | {t for n in cls.body if isinstance(n, ast.Assign) for t in targets(n)}
         names |= {f.name for _, f in methods}
         found = {}
@@ -426,6 +426,9 @@ class Writer:
                 self.assign(m, node, "    ", is_class=True)
         for name, kind in self.attributes(m, cls, own + added).items():
             self.lines.append(f"    {name}: {kind}")
+        if registers_buffers(added + own):
+            self.needed.setdefault("Tensor", m)
+            self.lines.append("    def __getattr__(self, name: str) -> Tensor: ...")
         replaced = {f.name for _, f in added}
         for where, f in own + added:
             # with `__getattr__`, a checker would take every name for one that exists
@@ -448,7 +451,7 @@ class Writer:
             if isinstance(target, ast.Name) and target.id not in ("__getattr__", "__all__"):
                 if isinstance(value, ast.Name) and value.id in m.defined:
                     self.lines.append(f"{indent}{target.id} = {value.id}")
-                elif value is not None and dotted(value).split(".")[-1] == "namedtuple":
+                elif isinstance(value, ast.Call) and dotted(value).endswith("namedtuple"):
                     self.need(ast.unparse(value.func), m)
                     self.lines.append(f"{indent}{target.id} = {ast.unparse(value)}")
                 else:
@@ -511,7 +514,14 @@ class Writer:
         return "\n".join([note, *head, *self.imports(), "", *public, *self.lines]) + "\n"
 
 
-def targets(node: ast.Assign) -> list[str]:
+def registers_buffers(methods: list) -> bool:
+    "Whether a class has buffers whose names only running it tells"
+    calls = (n for _, f in methods for n in own_nodes(f) if isinstance(n, ast.Call))
+    found = (c for c in calls if dotted(c).endswith(".register_buffer"))
+    return any(not isinstance(c.args[0], ast.Constant) for c in found)
+
+
+def targets(node: ast.Assign | ast.AnnAssign) -> list[str]:
     "The plain names that a statement assigns"
     return [t.id for t, _ in assignments(node) if isinstance(t, ast.Name)]
 

@@ -18,7 +18,8 @@ from .sources import Source, check_writable, sampler_args, sampling_model
 from ..core import require, to_float
 from ..engine.animation import save_gif, save_grid, save_mp4, trajectory_frames
 from ..engine.folders import read_image, why_unreadable
-from ..sampler import DDPMSampler, PerImageNoise
+from ..noise import PerImageNoise
+from ..sampler import DDPMSampler
 from ..unet import UNetSmall
 
 # %% ../../nbs/lib/command_sample.ipynb #f1424a9a

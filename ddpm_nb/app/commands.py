@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from .arguments import Request, uses
+from .arguments import Request
 from .command_edit import data_for
 from .command_eval import evaluate_run
 from ddpm_nb.app.command_sample import (
@@ -22,6 +22,7 @@ from ddpm_nb.app.command_sample import (
     sample_grid,
     sample_trajectory,
 )
+from .command_table import uses
 from .command_train import train
 from .config import config_yaml, read_config
 from .curves import save_all_curves, save_schedule_plots

@@ -29,7 +29,8 @@ from ..core import make_grid, require
 from ..denoising import psnr
 from ..engine.features import load_features
 from ..eval import fid_proxy
-from ..sampler import METHODS, METHODS_WITH_ETA, PerImageNoise
+from ..noise import PerImageNoise
+from ..sampler import METHODS, METHODS_WITH_ETA
 from ..schedules import DDPMSchedules
 from ..viz import COLORS
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import torch
 
-from .arguments import Request, takes_checkpoint, uses
+from .arguments import Request, unused_key
+from .command_table import uses
 from .config import config_names, load_config
 from ..core import DDPMError, pick_device, require, seed_everything
 from ..engine.checkpoint import build_model, config_of_checkpoint, read_checkpoint
@@ -35,10 +36,7 @@ def command_config(
     for key in overrides:
         if uses(command, key):
             continue
-        section = key.partition(".")[0]
-        is_trained = section in ("model", "schedules", "loss", "training")
-        why = "; the checkpoint decides it" if is_trained and takes_checkpoint(command) else ""
-        raise DDPMError(f"--{key}: {command} has no use for it{why}")
+        raise DDPMError(unused_key(command, key))
     return config
 
 # %% ../../nbs/lib/sources.ipynb #73798584

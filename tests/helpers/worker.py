@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Container
 from pathlib import Path
 
 import torch
@@ -59,6 +60,7 @@ class Spoiled(ImageData):
     "In one process only, and only for a while"
 
     n = 0
+    when: Container[int] = ()
 
     def batches(self, order, **kw):
         for x, y in super().batches(order, **kw):
@@ -139,8 +141,8 @@ def dies(args):
     if os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
         f = DDPMTrainer.train_step
 
-        def g(self, *a):
-            f(self, *a)
+        def g(self, x, y=None):
+            f(self, x, y)
             if self.step == 4:
                 os.kill(os.getpid(), signal.SIGKILL)
 
