@@ -161,6 +161,7 @@ def two_sets():
     return real, fake
 
 
+@pytest.mark.slow
 def test_fid_is_torch_fidelitys_and_torchmetrics(inception_file, standard, two_sets):
     import_torchvision()
     tf, real, fake = pytest.importorskip("torch_fidelity"), *two_sets
@@ -192,6 +193,7 @@ def test_fid_is_torch_fidelitys_and_torchmetrics(inception_file, standard, two_s
     assert ours["value"] == pytest.approx(tm.compute().item(), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_inception_takes_grey_and_floats(inception_file):
     net = load_features(inception_file)
     grey = (torch.rand(2, 1, 40, 40, generator=G()) * 255).byte()
@@ -200,6 +202,7 @@ def test_inception_takes_grey_and_floats(inception_file):
         assert torch.allclose(extract_features(x, net), want, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_only_the_ported_weights_make_it_fid(inception_file):
     net = load_features(inception_file)
     assert distance_name(net) == "fid_proxy"
@@ -229,6 +232,7 @@ def says_zero(x, t):
 says_zero.parameterization = "eps"
 
 
+@pytest.mark.slow
 def test_evaluate_calls_it_fid(inception_file, standard):
     net = load_features(inception_file)
     data = ImageData(load_mnist("test").images[:6], name="mnist")
