@@ -204,6 +204,17 @@ def test_a_config_can_be_copied_and_stored(tmp_path):
     assert torch.load(tmp_path / "c.pt", weights_only=True) == config
 
 
+def test_a_checkpoint_holds_plain_dicts(tmp_path):
+    "Whatever config a trainer is given, a file of it loads without code of ours"
+    config = load_config("mnist")
+    run = trainer(scheduler=dict(warmup_steps=0))
+    for given in (config, dict(config), config.to_dict()):
+        run.full_config = given
+        torch.save(run.state_dict(), tmp_path / "c.pt")
+        stored = torch.load(tmp_path / "c.pt", weights_only=True)["config"]
+        assert stored["training"] == config["training"]
+
+
 def test_settings_need_no_torch():
     code = "import sys, ddpm_nb.run_settings; print('torch' in sys.modules, 'yaml' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
