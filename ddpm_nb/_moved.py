@@ -62,9 +62,8 @@ MOVED = {
         "engine.external": (
             "INCEPTION_HASH inception_weights InceptionFeatures load_lpips lpips_distance"
         ),
-        "engine.measures": (
-            "METRICS DEFAULT_METRICS SampleStats check_metrics sample_metrics model_metrics"
-        ),
+        "run_settings": "METRICS DEFAULT_METRICS",
+        "engine.measures": "SampleStats check_metrics sample_metrics model_metrics",
         "engine.evaluate": "reference_for sample_parts=iter_samples model_hash evaluate",
         "pretrained": "FeatureNet",
         "engine.features": (

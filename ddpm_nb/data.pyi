@@ -1,5 +1,7 @@
 # written by tools/export.py from data.py; do not edit
-"""Digits that ship in the package, as floats in [-1, 1], in an order that is a function of the seed."""
+"""Digits that ship in the package, as floats in [-1, 1], in an order that is a function of
+the seed.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -6,6 +6,8 @@
 __all__ = ['MAX_PSNR', 'psnr', 'ssim', 'denoise_once', 'calibration', 'reconstruction']
 
 # %% ../nbs/13_denoising.ipynb #dnoise03
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -55,14 +57,14 @@ def ssim(
 
 # %% ../nbs/13_denoising.ipynb #8d7185bd
 def denoise_once(
-    model,  # callable `(x, t)` or `(x, t, y)`
+    model: Callable,  # callable `(x, t)` or `(x, t, y)`
     schedules: DDPMSchedules,  # as in training
     x0: Tensor,  # clean images `(B,C,H,W)`, in [-1,1]
     t: int,  # the timestep to noise them to
     noise: Tensor,  # with this noise, `(B,C,H,W)`
     y: Tensor | None = None,  # labels, int64 `(B,)`
     parameterization: str | None = None,  # what the model predicts; default: its attribute
-):  # `(eps, x0)` predicted, both `(B,C,H,W)`
+) -> tuple:  # `(eps, x0)` predicted, both `(B,C,H,W)`
     "What a model predicts about noised images: their noise, and the clean images"
     tt = torch.full((len(x0),), t, device=x0.device)
     xt = schedules.q_sample(x0, tt, noise)
@@ -87,7 +89,7 @@ def _mse(a, b):
 
 @torch.no_grad()
 def calibration(
-    model,  # callable `(x, t)` or `(x, t, y)`
+    model: Callable,  # callable `(x, t)` or `(x, t, y)`
     schedules: DDPMSchedules,  # as in training
     images: Tensor,  # clean images `(N,C,H,W)`, in [-1,1]
     y: Tensor | None = None,  # labels, int64 `(N,)`
@@ -120,7 +122,7 @@ def calibration(
 # %% ../nbs/13_denoising.ipynb #17e57c00
 @torch.no_grad()
 def reconstruction(
-    model,  # callable `(x, t)` or `(x, t, y)`
+    model: Callable,  # callable `(x, t)` or `(x, t, y)`
     schedules: DDPMSchedules,  # as in training
     images: Tensor,  # clean images `(N,C,H,W)`, in [-1,1]
     # name -> function of two batches of images that returns `(B,)`, e.g. `dict(psnr=psnr)`

@@ -11,7 +11,7 @@ __all__ = ['frechet_distance', 'validate_images', 'require_same_shape', 'extract
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from .core import DDPMError, Stream, eval_mode, fold_seed, require, to_float, to_uint8
 from .data import ImageData, load_mnist
@@ -66,7 +66,7 @@ def validate_images(
 def require_same_shape(
     a: Tensor,  # images `(B,C,H,W)`
     b: Tensor,  # likewise
-):
+) -> None:
     "Raise `DDPMError` for two batches of images of different shapes"
     if a.shape != b.shape:
         shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
@@ -75,7 +75,7 @@ def require_same_shape(
 # %% ../nbs/07_eval.ipynb #526aea08
 def extract_features(
     images: Tensor,  # `(N,C,H,W)`, float in [-1,1] or uint8
-    net,  # a `FeatureNet` or `InceptionFeatures`
+    net: nn.Module,  # a `FeatureNet` or `InceptionFeatures`
     batch_size: int = 250,  # images at a time
 ) -> Tensor:  # `(N,dim)`, on the CPU
     "Features of images; raises `DDPMError` as `validate_images` does"
@@ -119,7 +119,7 @@ class FeatureStats:
 # %% ../nbs/07_eval.ipynb #bd90e3e2
 def image_stats(
     data,  # a data set with `batches`
-    net,  # whose features
+    net: nn.Module,  # whose features
     idx: Tensor | None = None,  # which images, int64 `(N,)`; default: all
     batch_size: int = 250,  # images at a time
 ) -> FeatureStats:
@@ -132,7 +132,7 @@ def image_stats(
 
 # %% ../nbs/07_eval.ipynb #f7607bd2
 def distance_name(
-    net,  # whose features
+    net: nn.Module,  # whose features
 ) -> str:  # 'fid' or 'fid_proxy'
     "What the Fréchet distance on these features may be called"
     return "fid" if net.name == "inception" else "fid_proxy"
@@ -148,7 +148,7 @@ def _distance_floor(n, net, ref, held_out, draws):
 
 def distance_result(
     fake: FeatureStats,  # of the samples
-    net,  # whose features they are
+    net: nn.Module,  # whose features they are
     ref: tuple,  # `(mean, covariance)` of the real training images
     held_out=None,  # real images for the floor: a data set with `batches`
     floors: int = 3,  # average so many draws, where there are enough images
@@ -319,7 +319,7 @@ def diversity(
 def perceptual_proxy(
     a: Tensor,  # images `(B,C,H,W)`, float in [-1,1] or uint8
     b: Tensor,  # likewise
-    net=None,  # whose features; default: the packaged 'mnist-cnn'
+    net: nn.Module | None = None,  # whose features; default: the packaged 'mnist-cnn'
 ) -> Tensor:  # `(B,)`, in [0,2]; up to √2 for features that are never negative
     """Distance of two images on normalised features, where LPIPS is not available
 

@@ -138,7 +138,8 @@ def bits_per_dim(
 ) -> dict:
     """The variational bound on minus log2 likelihood, per pixel and channel (DDPM eq. 5)
 
-    Raises `DDPMError` where it isn't known what the model predicts, and for a wrong `variance`.
+    Raises `DDPMError` where it isn't known what the model predicts, and for a wrong
+    `variance`.
 
     Args:
         model: callable `(x, t)` or `(x, t, y)`; a module is put into eval mode

@@ -102,7 +102,8 @@ class DDPMLoss:
     ) -> LossOutput:
         """Noise `x0`, predict, compare (DDPM algorithm 1)
 
-        Raises `DDPMError` for tensors that do not fit together, and where it isn't known what the
+        Raises `DDPMError` for tensors that do not fit together, and where it isn't known what
+        the
         model predicts.
 
         Args:

@@ -1,5 +1,7 @@
 # written by tools/export.py from sampler.py; do not edit
-"""From noise to image: the reverse process of the paper, and DDIM, which needs fewer steps."""
+"""From noise to image: the reverse process of the paper, and DDIM, which needs fewer
+steps.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -302,7 +304,8 @@ class DDPMSampler:
     ) -> Tensor:
         """The noise behind an image: DDIM (eta 0) run backwards
 
-        Raises `DDPMError` where a step keeps nothing of the image, and for arguments that do not fit.
+        Raises `DDPMError` where a step keeps nothing of the image, and for arguments that do
+        not fit.
 
         Args:
             model: callable `(x, t)` or `(x, t, y)`
@@ -418,7 +421,8 @@ class DDPMSampler:
     ) -> Tensor:
         """Images noised part of the way and denoised again by DDIM
 
-        This is SDEdit (Meng et al. 2022, algorithm 1). Raises `DDPMError` for a strength that is no
+        This is SDEdit (Meng et al. 2022, algorithm 1). Raises `DDPMError` for a strength that
+        is no
         share, and for arguments that do not fit.
 
         Args:

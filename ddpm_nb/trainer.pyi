@@ -6,6 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .loop import EMA as EMA
+from .loop import amp_policy as amp_policy
+from .loop import lr_at as lr_at
 from .schedules import DDPMSchedules as DDPMSchedules
 
 __all__ = ["Callback", "Trainer", "EMA", "amp_policy", "lr_at"]

@@ -86,7 +86,7 @@ MARKERS = "osvD^P"
 
 
 def read_json(
-    path,  # a file
+    path: str | Path,  # a file
     what: str = "curves",  # what it is needed for, for messages
     hint: str = "train first, or point --log_dir at the logs of a run",  # the way out
 ):  # what it holds; None for NaN and infinity, which are not JSON, but which 0.1 wrote

@@ -483,6 +483,7 @@ def whole(tmp_path_factory):
     return d
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sig, code", [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
@@ -529,7 +530,12 @@ def test_what_a_command_would_ignore_is_refused(run, capsys):
 def test_output_dir_in_the_config_file_is_found_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.yaml").write_text(
-        "output: {dir: runs/own}\nmodel: {base_channels: 8, channel_mults: [1, 2], attention_resolutions: [], num_groups: 4}\nschedules: {timesteps: 20}\ndataset: {limit: 32, image_size: 16}\ntraining: {max_steps: 2, batch_size: 8}"
+        "output: {dir: runs/own}\n"
+        "model: {base_channels: 8, channel_mults: [1, 2], attention_resolutions: [], "
+        "num_groups: 4}\n"
+        "schedules: {timesteps: 20}\n"
+        "dataset: {limit: 32, image_size: 16}\n"
+        "training: {max_steps: 2, batch_size: 8}"
     )
     assert (
         main(["train", "--config", "own.yaml", "--device", "cpu"]) == 0
@@ -742,6 +748,7 @@ def test_classes(tmp_path, capsys):
     assert "accuracy" in r["metrics"]["classes"]
 
 
+@pytest.mark.slow
 def test_demo_is_the_whole_path(tmp_path, capsys):
     a = [
         "demo",

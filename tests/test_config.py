@@ -74,6 +74,7 @@ def blank_trainer(c, tmp):
     return build(c, train_data=data, output_dir=tmp, device="cpu", progress=False).trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", [p for p in KEYS if p.split(".")[0] in ("model", "schedules", "loss", "training")]
 )

@@ -15,6 +15,7 @@ from ddpm_nb.engine.checkpoint import load_checkpoint
 from helpers.commands import ENV, NO_GRIDS, SMALL
 from helpers.worker import trainer
 
+pytestmark = pytest.mark.slow
 FLAGS = [
     *SMALL,
     *NO_GRIDS,

@@ -25,7 +25,6 @@ from ddpm_nb.engine.datasets import load_data
 from ddpm_nb.engine.evaluate import check_metrics, evaluate
 from ddpm_nb.engine.external import InceptionFeatures, load_lpips, lpips_distance
 from ddpm_nb.engine.features import load_features, reference_stats
-from ddpm_nb.engine.measures import DEFAULT_METRICS
 from ddpm_nb.eval import (
     FeatureStats,
     distance_name,
@@ -40,6 +39,7 @@ from ddpm_nb.eval import (
     precision_recall,
 )
 from ddpm_nb.pretrained import FeatureNet
+from ddpm_nb.run_settings import DEFAULT_METRICS
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.schedules import DDPMSchedules
 from helpers.commands import NO_GRIDS, SMALL, refused, results, train
@@ -117,7 +117,8 @@ def test_frechet_against_scipy_and_torch_fidelity():
 
     A, B = torch.randn(2, 12, 12, generator=G(0)).double()
     A, B, m = A @ A.T, B @ B.T, torch.randn(12, generator=G(1)).double()
-    want = (m**2).sum() + A.trace() + B.trace() - 2 * np.trace(np.real(sqrtm((A @ B).numpy())))
+    root = np.asarray(sqrtm((A @ B).numpy()))
+    want = (m**2).sum() + A.trace() + B.trace() - 2 * np.trace(np.real(root))
     assert frechet_distance(m, A, 0 * m, B) == pytest.approx(want.item(), rel=1e-8)
     import_torchvision()
     fid = pytest.importorskip("torch_fidelity.metric_fid")
@@ -161,6 +162,7 @@ def two_sets():
     return real, fake
 
 
+@pytest.mark.slow
 def test_fid_is_torch_fidelitys_and_torchmetrics(inception_file, standard, two_sets):
     import_torchvision()
     tf, real, fake = pytest.importorskip("torch_fidelity"), *two_sets
@@ -192,14 +194,16 @@ def test_fid_is_torch_fidelitys_and_torchmetrics(inception_file, standard, two_s
     assert ours["value"] == pytest.approx(tm.compute().item(), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_inception_takes_grey_and_floats(inception_file):
-    net = load_features(inception_file)
+    net = InceptionFeatures(inception_file)
     grey = (torch.rand(2, 1, 40, 40, generator=G()) * 255).byte()
-    want = net.net(grey.expand(-1, 3, -1, -1))[0]  # pyright: ignore[reportCallIssue]
+    want = net.net(grey.expand(-1, 3, -1, -1))[0]
     for x in (grey, to_float(grey)):
         assert torch.allclose(extract_features(x, net), want, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_only_the_ported_weights_make_it_fid(inception_file):
     net = load_features(inception_file)
     assert distance_name(net) == "fid_proxy"
@@ -229,6 +233,7 @@ def says_zero(x, t):
 says_zero.parameterization = "eps"
 
 
+@pytest.mark.slow
 def test_evaluate_calls_it_fid(inception_file, standard):
     net = load_features(inception_file)
     data = ImageData(load_mnist("test").images[:6], name="mnist")
@@ -252,7 +257,7 @@ def test_evaluate_calls_it_fid(inception_file, standard):
 def few_samples(data, **kwargs):
     "An evaluation that is over at once"
     s = DDPMSchedules("cosine", 20)
-    quick = dict(num_steps=1, num_samples=4, metrics=["fid_proxy", "classes"])
+    quick: dict = dict(num_steps=1, num_samples=4, metrics=["fid_proxy", "classes"])
     return evaluate(says_zero, s, data, **quick | kwargs)
 
 

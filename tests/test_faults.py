@@ -33,6 +33,7 @@ from helpers.tiny import StopAt, assert_same_run, image_folder, pixels, tiny_tra
 # ---- kills
 
 
+@pytest.mark.slow
 def test_thirty_sigkills(tmp_path):
     """Thirty kills at random moments, a third of them inside a save.
 

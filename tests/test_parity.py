@@ -1,8 +1,9 @@
 """Schedules, samplers, UNet and folders against diffusers, an independent implementation.
 
-diffusers keeps its tables in float32, and some of its steps convert to it. `theirs` makes the word float32 mean float64 inside one of its
-modules, so that the same code runs in double precision. Our samplers then agree with it to 1e-9 in float64, and to 1e-5 in float32.
-(Against diffusers' own float32 the tolerance is 1e-4, in one test: there 1 - alphas_cumprod loses four digits at t=0.)"""
+diffusers keeps its tables in float32, and some of its steps convert to it. `theirs` makes the word
+float32 mean float64 inside one of its modules, so that the same code runs in double precision. Our
+samplers then agree with it to 1e-9 in float64, and to 1e-5 in float32. (Against diffusers' own
+float32 the tolerance is 1e-4, in one test: there 1 - alphas_cumprod loses four digits at t=0.)"""
 
 import importlib
 import inspect
@@ -83,7 +84,9 @@ def exact(s):
 
 
 class Fake:
-    "A smooth stand-in for a network: a picture in [-1,1], told as eps, x0 or v; with `learn_sigma` something about the variance, too"
+    """A smooth stand-in for a network: an image in [-1,1], predicted as eps, x0 or v.
+
+    With `learn_sigma` something about the variance, too."""
 
     def __init__(self, par, s, learn_sigma=False, scale=0.95):
         self.parameterization, self.s, self.learn_sigma, self.scale = par, s, learn_sigma, scale
@@ -288,7 +291,7 @@ def test_dpmpp_2m(par, spacing, n, eta, dtype, theirs):
 @pytest.mark.parametrize("kind", ["cosine", "linear"])
 @pytest.mark.parametrize("n", [2, 5, 10, 40])
 def test_karras_spacing(kind, n):
-    "The schedule's steps nearest to the noise levels that diffusers computes from the same two ends"
+    "The schedule's steps nearest to the noise levels that diffusers computes from the same ends"
     s = DDPMSampler(DDPMSchedules(kind, 1000))
     sig = np.array(s.s[:-1]) / np.array(s.a[:-1])
     # rho is 7

@@ -1,4 +1,4 @@
-"""Checkpoints of released versions load and go on: what 0.1.0 would have done next, today's code does.
+"""Checkpoints of released versions load and go on: today's code does what 0.1.0 would have done.
 
 The files under `fixtures/0.1` were made by 0.1.0's own command line (`make.sh` there).
 """
@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 OLD = Path(__file__).parent / "fixtures" / "0.1"
@@ -30,6 +31,7 @@ def this_cpu():
     return next((s.split(":")[1].strip() for s in lines if s.startswith("model name")), "unknown")
 
 
+@pytest.mark.slow
 def test_a_run_of_0_1_goes_on_bit_for_bit(tmp_path):
     (tmp_path / "ckpts").mkdir()
     shutil.copy(OLD / "latest.pt", tmp_path / "ckpts" / "latest.pt")
@@ -54,6 +56,7 @@ def test_the_curves_before_it_are_kept(tmp_path):
 
 SAMPLE = """
 import sys
+import pytest
 import torch
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.engine.checkpoint import load_model
@@ -68,6 +71,7 @@ torch.save(dict(
 """
 
 
+@pytest.mark.slow
 def test_weights_of_0_1_give_the_same_samples(tmp_path):
     cmd = [sys.executable, "-c", SAMPLE, str(OLD / "ema.pt"), str(tmp_path / "now.pt")]
     subprocess.run(cmd, env=ENV, check=True, capture_output=True)

@@ -177,6 +177,7 @@ def check(d):
     return md, page
 
 
+@pytest.mark.slow
 def test_whatever_is_missing_is_said(tmp_path, monkeypatch):
     "All 256 subsets of the inputs; the curves are tiny here, drawing them is tested elsewhere"
     from ddpm_nb.app import report as R
@@ -359,6 +360,7 @@ def chromium():
         yield b
 
 
+@pytest.mark.slow
 @needs_browser
 @pytest.mark.parametrize("width", [390, 800, 1200])
 def test_in_a_browser(chromium, tmp_path, width):
@@ -379,6 +381,7 @@ def test_in_a_browser(chromium, tmp_path, width):
     assert [url[:60] for url in asked[1:] if not url.startswith("data:")] == []
 
 
+@pytest.mark.slow
 @needs_browser
 def test_screenshot(chromium, tmp_path):
     from PIL import Image

@@ -25,9 +25,17 @@ from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData
 from ddpm_nb.engine import measures
 from ddpm_nb.engine.datasets import load_data
+from ddpm_nb.engine.evaluate import evaluate
 from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.loss import DDPMLoss
-from ddpm_nb.run_settings import DEFAULT_METRICS, METRICS, SPACINGS, Config, DatasetConfig
+from ddpm_nb.run_settings import (
+    DEFAULT_METRICS,
+    METRICS,
+    SPACINGS,
+    Config,
+    DatasetConfig,
+    EvaluationConfig,
+)
 from ddpm_nb.sections import Section, all_settings
 from ddpm_nb.settings import (
     PARAMETERIZATIONS,
@@ -72,8 +80,19 @@ def test_names_that_settings_repeat_are_the_same():
     assert ddpm_nb.sampler.METHODS == SAMPLING_METHODS
     assert ddpm_nb.spacing.SPACINGS == SPACINGS
     assert tuple(ddpm_nb.schedules.PARAMETERIZATIONS) == PARAMETERIZATIONS
-    assert tuple(measures.METRICS) == METRICS
-    assert tuple(measures.DEFAULT_METRICS) == DEFAULT_METRICS
+    assert measures.METRICS is METRICS
+
+
+def test_evaluate_and_its_section_have_the_same_defaults():
+    parameters = inspect.signature(evaluate).parameters
+    renamed = dict(num_bits="num_bpd_images")
+    # `features` is `net` there; the section lists what `--all_methods` measures
+    own = EvaluationConfig.settings.keys() - {"features", "methods", "steps"}
+    for name in own:
+        default = parameters[renamed.get(name, name)].default
+        setting = EvaluationConfig.settings[name].default
+        assert (list(default) if isinstance(default, tuple) else default) == setting, name
+    assert parameters["metrics"].default == DEFAULT_METRICS
 
 
 def trainer(**training):

@@ -159,6 +159,7 @@ UNetSmall(base_chanels=8)
 """
 
 
+@pytest.mark.slow
 def test_the_type_checker_finds_wrong_names_and_arguments(tmp_path):
     (tmp_path / "wrong.py").write_text(WRONG)
     checker = shutil.which("basedpyright", path=str(Path(sys.executable).parent))

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import yaml
 
+import live_panels
+
 root = Path(__file__).resolve().parent.parent
 NBS = root / "nbs"
 STOREYS = {"": "Ground", "engine": "Engine", "app": "App"}  # of the notebooks in lib
@@ -171,8 +173,10 @@ def only_imports():
 
     def wanted(cell):
         body = (cell.parsed_() or []) if cell.cell_type == "code" else []
-        mixed = len({isinstance(n, (ast.Import, ast.ImportFrom)) for n in body}) > 1
-        return own(cell) if "export" in cell.directives_ or not mixed else None
+        imports = (ast.Import, ast.ImportFrom)
+        has_import = any(isinstance(n, imports) for top in body for n in ast.walk(top))
+        is_mixed = has_import and not all(isinstance(n, imports) for n in body)
+        return own(cell) if "export" in cell.directives_ or not is_mixed else None
 
     p._do_eval = wanted
 
@@ -415,6 +419,15 @@ def render(proc: Path, site: Path):
         shutil.move(out, site)
 
 
+def without_fonts_from_elsewhere(site: Path):
+    "Drop what the themes' stylesheets would load from another host; a font of the system serves"
+    imported = re.compile(r"""@import\s*(?:url\(["']?https?:[^)]*\)|["']https?:[^"']*["'])\s*;""")
+    for p in site.rglob("*.css"):
+        s = p.read_text(encoding="utf-8")
+        if imported.search(s):
+            p.write_text(imported.sub("", s), encoding="utf-8")
+
+
 def finish(site: Path, names: list[str], host: str):
     "Formulas, downloads, links and the page for printing"
     shutil.copytree(NBS / "katex", site / "katex")
@@ -423,6 +436,7 @@ def finish(site: Path, names: list[str], host: str):
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(NBS / f"{n}.ipynb", to)
     local(site, host, sidebar_lines)
+    without_fonts_from_elsewhere(site)
     lead(site)
     p = site / "print.html"
     whole = re.compile(
@@ -444,6 +458,8 @@ def main():
     prepare(proc, names, c.git_url)
     render(proc, site)
     finish(site, names, c.doc_host.rstrip("/") + c.doc_baseurl.rstrip("/"))
+    if why := live_panels.add(site):
+        print(f"no live panels: {why}")
     print(f"built {len(list(site.rglob('*.html')))} pages in {site.relative_to(root)}")
 
 

@@ -179,10 +179,12 @@ def readme():
 
 
 PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations", "10")
+BROWSER, LIVE = "tests/test_browser.py", "tests/test_live.py"
+OWN_STEP = ("--ignore", BROWSER, "--ignore", LIVE)
 
 
 def pytest(*more):
-    python(*PYTEST, "-n", WORKERS, "--dist", "worksteal", "--ignore", BROWSER, *more, "tests")
+    python(*PYTEST, "-n", WORKERS, "--dist", "worksteal", *OWN_STEP, *more, "tests")
 
 
 def quick():
@@ -191,9 +193,6 @@ def quick():
 
 def notebooks():
     run(BIN / "nbdev_test", "--timing", "--n_workers", WORKERS)
-
-
-BROWSER = "tests/test_browser.py"
 
 
 def browser():
@@ -208,6 +207,8 @@ def browser():
 def docs():
     python("tools/build_docs.py")
     python("tools/check_site.py")
+    if (root / "_docs" / "live").is_dir():
+        python(*PYTEST, LIVE)
 
 
 INSTALLED = """

@@ -83,6 +83,14 @@ class Module:
             return module.removeprefix("ddpm_nb.")
         return ""
 
+    def knows(
+        self,
+        kind: str,  # a type, as source
+    ) -> bool:
+        "Whether every name in a type is imported, defined or built in"
+        names = {n.id for n in ast.walk(ast.parse(kind)) if isinstance(n, ast.Name)}
+        return all(n in self.origin or n in self.defined or n in BUILT or n == "Any" for n in names)
+
     def home(
         self,
         name: str,  # used in this module
@@ -178,12 +186,17 @@ def docments(m: Module, f) -> dict:  # name -> comment; 'return' for what comes 
     return {k: v for k, v in found.items() if v}
 
 
+def wrapped(doc: str) -> list[str]:
+    "The lines of a docstring, long ones broken"
+    return [part for line in doc.splitlines() for part in textwrap.wrap(line, 88) or [""]]
+
+
 def described(doc: str | None, m: Module, f=None) -> list[str]:
     "A docstring with what the parameters of `f` mean, as source lines"
     notes = docments(m, f) if f else {}
     if not doc and not notes:
         return []
-    lines = textwrap.wrap(doc, 88) if doc and "\n" not in doc else (doc or "").splitlines()
+    lines = wrapped(doc or "")
     known = [p.arg for p in parameters(f) if p.arg in notes] if f else []
     for title, rows in (
         ("Args", [f"{name}: {notes[name]}" for name in known]),
@@ -401,6 +414,8 @@ class Writer:
         out = {}
         for name, kinds in found.items():
             kind, where = next(iter(kinds.items())) if len(kinds) == 1 else ("Any", m)
+            if not where.knows(kind):  # the name of a variable inside the method
+                kind = "Any"
             out[name] = self.need(kind, where)
         return out
 
@@ -502,14 +517,17 @@ class Writer:
 
     def text(self) -> str:
         "The stub"
+        public = []
+        for node in self.module.tree.body:
+            if isinstance(node, ast.Assign) and targets(node) == ["__all__"]:
+                public = [ast.unparse(node)]
+                for name in ast.literal_eval(node.value):
+                    self.needed.setdefault(name, self.module)
         self.body()
         doc = ast.get_docstring(self.module.tree)
-        head = [f'"""{doc}"""'] if doc else []
-        public = [
-            ast.unparse(n)
-            for n in self.module.tree.body
-            if isinstance(n, ast.Assign) and targets(n) == ["__all__"]
-        ]
+        lines = wrapped(doc or "")
+        end = '\n"""' if len(lines) > 1 else '"""'
+        head = ['"""' + "\n".join(lines) + end] if doc else []
         note = f"# written by tools/export.py from {self.module.path.name}; do not edit"
         return "\n".join([note, *head, *self.imports(), "", *public, *self.lines]) + "\n"
 

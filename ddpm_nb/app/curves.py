@@ -39,8 +39,9 @@ def _save(figure, path):
 
 
 def save_curves(
-    log_dir,  # holds training_metrics.json, and evaluation_results.json if there were evaluations
-    out_dir,  # gets training_curves.png
+    log_dir: str
+    | Path,  # holds training_metrics.json, and evaluation_results.json if there were evaluations
+    out_dir: str | Path,  # gets training_curves.png
 ) -> Path:  # the image file
     """Draw the training curves of a finished or running training run
 
@@ -54,10 +55,10 @@ def save_curves(
 
 # %% ../../nbs/lib/curves.ipynb #7c4b01bf
 def save_all_curves(
-    log_dir,  # a run's logs
+    log_dir: str | Path,  # a run's logs
     # gets training_curves.png, speed_quality.png and calibration.png, as far as there is something
     # to draw
-    out_dir,
+    out_dir: str | Path,
 ) -> list:  # the image files
     """Draw what the logs hold: training curves, samplers, calibration
 
@@ -82,7 +83,7 @@ def save_all_curves(
 # %% ../../nbs/lib/curves.ipynb #39ba55c9
 def save_schedule_plots(
     schedules,  # a `DDPMSchedules`, or a list of them
-    out_dir,  # gets schedules.png and snr.png
+    out_dir: str | Path,  # gets schedules.png and snr.png
 ) -> list:  # the two image files
     "Draw schedules and their signal-to-noise ratio"
     _without_display()
@@ -94,7 +95,7 @@ def save_schedule_plots(
 
 # %% ../../nbs/lib/curves.ipynb #643043a7
 def newest(
-    folder,  # where to look
+    folder: str | Path,  # where to look
     pattern: str,  # e.g. '*.gif'
     # names starting so are left out
     skip: tuple = ("step_", "neighbours", "interpolate", "inpaint", "edit"),

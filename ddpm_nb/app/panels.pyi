@@ -1,5 +1,7 @@
 # written by tools/export.py from panels.py; do not edit
-"""What every panel of the playground needs: image, sentence, controls, a thread for long work."""
+"""What every panel of the playground needs: image, sentence, controls, a thread for long
+work.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -85,8 +87,8 @@ class Panel:
     start_buttons: list
     image: Any
     status: Any
-    progress_bar: widgets.FloatProgress
-    widget: widgets.VBox
+    progress_bar: Any
+    widget: Any
     def __init__(self, name: str, rows=(), live=(), alt: str = "") -> None: ...
     def say(self, text: str, error: bool = False) -> None:
         """Write the sentence under the image

@@ -94,7 +94,7 @@ class EvaluationResults:
 
     def save(
         self,
-        path,  # logs/evaluation_results.json
+        path: str | Path,  # logs/evaluation_results.json
     ) -> Path:  # the file
         "Write the file whole or not at all; raises `DDPMError` where it cannot be written"
         content = dict(results=self.results, evolution=self.evolution, config=self.config)
@@ -102,7 +102,7 @@ class EvaluationResults:
 
 
 def load_results(
-    path,  # logs/evaluation_results.json
+    path: str | Path,  # logs/evaluation_results.json
     what: str = "eval",  # what it is needed for, for messages
 ) -> EvaluationResults:  # empty where there is no file
     "What earlier evaluations found; raises `DDPMError` if the file is damaged"
@@ -123,7 +123,7 @@ def load_results(
 
 # %% ../../nbs/lib/results.ipynb #resfile6
 def read_results(
-    path,  # logs/evaluation_results.json
+    path: str | Path,  # logs/evaluation_results.json
     origin: dict,  # checkpoint, its hash and which weights
 ) -> tuple:  # `(results of that checkpoint, main numbers of all checkpoints so far)`
     "What earlier evaluations found; raises `DDPMError` if the file is damaged"

@@ -22,7 +22,7 @@ def _enlarged_grid(images, ncols, scale):
 
 def save_grid(
     x: Tensor,  # images `(B,C,H,W)`, float in [-1,1] or uint8
-    path,  # a `.png` file
+    path: str | Path,  # a `.png` file
     ncols: int | None = None,  # images per row; default: a square
     scale: int = 1,  # each pixel becomes a square of this size
 ) -> Path:  # the file
@@ -84,7 +84,7 @@ def caption_frame(
 # %% ../../nbs/lib/animation.ipynb #102174b3
 def save_gif(
     frames: list,  # uint8 arrays `(H,W,3)`, all of one size
-    path,  # a `.gif` file
+    path: str | Path,  # a `.gif` file
     fps: float = 12,  # frames per second, at most 50
     hold: float = 1.5,  # seconds to stay on the last frame
 ) -> Path:  # the file
@@ -121,7 +121,7 @@ def _ffmpeg():
 
 def save_mp4(
     frames: list,  # uint8 arrays `(H,W,3)`, all of one size
-    path,  # an `.mp4` file
+    path: str | Path,  # an `.mp4` file
     fps: float = 24,  # frames per second
 ) -> Path:  # the file
     """Save an MP4 (H.264), which needs the extra `video`; returns the file

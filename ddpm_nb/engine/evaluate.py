@@ -7,6 +7,8 @@ __all__ = ['NUM_LPIPS_IMAGES', 'reference_for', 'iter_samples', 'model_hash', 'e
 
 # %% ../../nbs/lib/evaluate.ipynb #ef3324e4
 import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -18,22 +20,21 @@ from .features import knows_data, load_features, net_hash, reference_stats
 from .json_files import finite_or_none
 from .kernels import use_fast_kernels
 from ddpm_nb.engine.measures import (
-    DEFAULT_METRICS,
-    METRICS,  # noqa: F401, looked for here
     SampleStats,
     check_metrics,
     model_metrics,
     sample_metrics,
 )
+from ..run_settings import DEFAULT_METRICS
 from ..sampler import DDPMSampler
 from ..schedules import DDPMSchedules
 
 # %% ../../nbs/lib/evaluate.ipynb #914431ff
 def reference_for(
     data,  # held-out images
-    net,  # whose features
+    net: nn.Module,  # whose features
     train=None,  # training images, if the caller has them
-    cache=None,  # a folder for statistics
+    cache: str | Path | None = None,  # a folder for statistics
 ) -> tuple:  # `(mean, covariance)`, and a dict that says of what
     "The statistics that samples are compared with, and of which images they are"
     if train is not None:
@@ -51,14 +52,14 @@ def reference_for(
 
 # %% ../../nbs/lib/evaluate.ipynb #2d4fbc30
 def iter_samples(
-    model,  # a `UNetSmall`, or a callable `(x, t)`
+    model: Callable,  # a `UNetSmall`, or a callable `(x, t)`
     schedules: DDPMSchedules,  # as in training
     image_shape: tuple,  # `(C,H,W)`
     n: int,  # images in all
     batch_size: int,  # images at a time
     y: Tensor | None = None,  # labels, int64 `(n,)`
     **kwargs,  # see `DDPMSampler.sample`
-):  # yields `(x, y, seconds)`: images on the CPU, their labels, and the time they took
+) -> Iterator:  # of `(x, y, seconds)`: images on the CPU, their labels, and the time they took
     "The images of one large sampling run, part after part, so that nobody needs to hold them all"
     sampler = DDPMSampler(schedules)
     for i in torch.arange(n).split(batch_size):
@@ -70,8 +71,8 @@ def iter_samples(
 
 
 def model_hash(
-    model,  # a module, or any callable
-):  # 64 hex digits, or None for a callable without weights
+    model: Callable,  # a module, or any callable
+) -> str | None:  # 64 hex digits, or None for a callable without weights
     "A fingerprint of a model's weights"
     return net_hash(model) if isinstance(model, nn.Module) else None
 
@@ -131,19 +132,19 @@ def _conditions(model, data, stats):
 @renamed_arguments(keep="max_features", num_bits="num_bpd_images")
 @torch.no_grad()
 def evaluate(
-    model,  # a `UNetSmall`, or a callable `(x, t)`
+    model: Callable,  # a `UNetSmall`, or a callable `(x, t)`
     schedules: DDPMSchedules,  # as in training
     data,  # held-out images
     method: str = "ddim",  # see `DDPMSampler.sample`
     num_steps: int = 50,  # see there
     num_samples: int = 512,  # images to make
-    metrics=DEFAULT_METRICS,  # which of `METRICS`
+    metrics: Iterable[str] = DEFAULT_METRICS,  # which of `METRICS`
     seed: int = 0,  # of everything
     batch_size: int = 256,  # images at a time
-    net=None,  # features; default: the packaged 'mnist-cnn'
+    net: nn.Module | None = None,  # features; default: the packaged 'mnist-cnn'
     progress: bool = False,  # show a bar
     train=None,  # training images, to compare with; default: see `reference_for`
-    cache=None,  # a folder for their statistics
+    cache: str | Path | None = None,  # a folder for their statistics
     max_features: int = 10_000,  # features kept for kid, precision and recall, diversity
     num_images: int = 128,  # held-out images for calibration and reconstruction
     num_bpd_images: int = 32,  # of these for bits per dimension

@@ -88,7 +88,7 @@ class InceptionFeatures(nn.Module):
 
     def __init__(
         self,
-        path,  # a file of weights in torch-fidelity's form
+        path: str | Path,  # a file of weights in torch-fidelity's form
     ):
         super().__init__()
         import_torchvision()
@@ -97,7 +97,7 @@ class InceptionFeatures(nn.Module):
         self.name = "inception" if sha.startswith(INCEPTION_HASH) else f"inception-{sha[:8]}"
         self.dim = 2048
         self.ref = None
-        self.card = dict(weights=path.name, sha256=sha)
+        self.card: dict = dict(weights=path.name, sha256=sha)
 
     def features(
         self,
@@ -117,7 +117,7 @@ _LPIPS_FILES = dict(
 
 def load_lpips(
     backbone: str = "alex",  # 'alex', 'vgg' or 'squeeze'
-):  # an `lpips.LPIPS` in eval mode
+) -> nn.Module:  # an `lpips.LPIPS` in eval mode
     "The LPIPS network; raises `DDPMError` with the ways out if its weights cannot be downloaded"
     import_torchvision()
     import lpips
@@ -143,7 +143,7 @@ def lpips_distance(
     a: Tensor,  # images `(B,C,H,W)` of 32 pixels or more, float in [-1,1] or uint8
     b: Tensor,  # likewise
     backbone: str = "alex",  # 'alex', 'vgg' or 'squeeze'
-    model=None,  # from `load_lpips`, instead of loading it for each call
+    model: nn.Module | None = None,  # from `load_lpips`, instead of loading it for each call
 ) -> Tensor:  # `(B,)`, ≥ 0
     """LPIPS distance of two batches of images, by the lpips package (Zhang et al. 2018)
 

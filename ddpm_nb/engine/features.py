@@ -124,10 +124,10 @@ def net_hash(
 # %% ../../nbs/lib/features.ipynb #264b19f4
 def save_features(
     net: FeatureNet,  # trained
-    path,  # a `.safetensors` file
+    path: str | Path,  # a `.safetensors` file
     data,  # the images whose statistics are the reference
     command: str = "",  # how to make it again
-):
+) -> None:
     "Write a feature net with its card and the reference statistics of `data`"
     from safetensors.torch import save
 
@@ -150,8 +150,8 @@ def save_features(
 def load_features(
     # 'mnist-cnn' (packaged), 'inception', or a file: `save_features`' .safetensors, or Inception's
     # .pth
-    name="mnist-cnn",
-):  # a `FeatureNet` in eval mode, with `ref = (mean, covariance)`; or `InceptionFeatures`
+    name: str | Path = "mnist-cnn",
+) -> FeatureNet | InceptionFeatures:  # in eval mode
     """A feature network by name, with its `name`, `dim` and `card`
 
     Raises `DDPMError` if there are none of that name, or if they cannot be downloaded.
@@ -176,7 +176,7 @@ def _are_mnist_test_images(data):
 
 
 def knows_data(
-    net,  # a `FeatureNet` or `InceptionFeatures`
+    net: nn.Module,  # a `FeatureNet` or `InceptionFeatures`
     data,  # held-out images
     train=None,  # training images
 ) -> bool:
@@ -208,8 +208,8 @@ def _read_stats(path, made_of):
 
 def reference_stats(
     data,  # the images that samples shall be like
-    net,  # whose features
-    cache=None,  # a folder to keep the statistics in; default: nowhere
+    net: nn.Module,  # whose features
+    cache: str | Path | None = None,  # a folder to keep the statistics in; default: nowhere
 ) -> tuple:  # `(mean (dim,), covariance (dim,dim))`
     "Statistics of a data set's features: from the net's own file, from the cache, or computed"
     from safetensors.torch import save

@@ -27,7 +27,7 @@ def finite_or_none(
 
 # %% ../../nbs/lib/json_files.ipynb #jsonfl05
 def write_json(
-    path,  # a `.json` file
+    path: str | Path,  # a `.json` file
     value,  # plain values
 ) -> Path:  # the file
     "Write a JSON file whole or not at all, with null for NaN and infinity"

@@ -25,21 +25,21 @@ class Track(Callback):
         self.close = close
         self.sent = dict(steps=0, val=0)  # how many points of each curve
 
-    def before_train(self, tr) -> None:  # the trainer
+    def before_train(self, trainer) -> None:  # a `DDPMTrainer`
         "Leave out the points of the run that is resumed"
-        self.sent = {curve: len(tr.history[curve]) for curve in self.sent}
+        self.sent = {curve: len(trainer.history[curve]) for curve in self.sent}
 
-    def after_step(self, tr) -> None:  # the trainer
+    def after_step(self, trainer) -> None:  # a `DDPMTrainer`
         "Send what is new"
         for curve, group in (("steps", "train"), ("val", "val")):
-            for point in tr.history[curve][self.sent[curve] :]:
+            for point in trainer.history[curve][self.sent[curve] :]:
                 values = {f"{group}/{k}": v for k, v in point.items() if k != "step"}
                 self.send(values, point["step"])
-            self.sent[curve] = len(tr.history[curve])
+            self.sent[curve] = len(trainer.history[curve])
 
-    def after_train(self, tr) -> None:  # the trainer
+    def after_train(self, trainer) -> None:  # a `DDPMTrainer`
         "Send the last points, and close"
-        self.after_step(tr)
+        self.after_step(trainer)
         self.close()
 
 # %% ../../nbs/lib/trackers.ipynb #0db92e46
