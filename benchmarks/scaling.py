@@ -1,6 +1,9 @@
-"""Training speed by number of processes on this machine, in one run: `mnist_tiny` as it is, with 1, 2, … processes that share the cores.
+"""Training speed by number of processes on this machine, in one run.
 
-`python benchmarks/scaling.py [PROCESSES …]` (default 1 2); prints images/s and the ratio to the first, asserts nothing."""
+`mnist_tiny` as it is, with 1, 2, … processes that share the cores.
+`python benchmarks/scaling.py [PROCESSES …]` (default 1 2) prints images per second and the ratio
+to the first, and asserts nothing.
+"""
 
 import json
 import os
@@ -52,10 +55,9 @@ def main():
     for n in counts:
         v = speed(n, cores)
         base = base or v
-        print(
-            f"{n} processes of {max(1, cores // n)} threads: {v:6.1f} images/s, {v / base:.2f} times the first",
-            flush=True,
-        )
+        threads = max(1, cores // n)
+        ratio = f"{v / base:.2f} times the first"
+        print(f"{n} processes of {threads} threads: {v:6.1f} images/s, {ratio}", flush=True)
 
 
 if __name__ == "__main__":
