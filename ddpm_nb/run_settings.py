@@ -28,7 +28,7 @@ DATASETS = {"mnist": 1, "fashion_mnist": 1, "cifar10": 3, "folder": None}
 class OutputConfig(Section):
     "Where everything goes"
 
-    dir: str = setting("outputs", "where everything is written")
+    dir: str = setting("where everything is written", default="outputs")
 
 
 @section("dataset")
@@ -36,21 +36,23 @@ class DatasetConfig(Section):
     "The arguments of `load_data`"
 
     name: str = setting(
-        "mnist", "mnist is in the package; folder: images of your own", choices=tuple(DATASETS)
+        "mnist is in the package; folder: images of your own",
+        default="mnist",
+        choices=tuple(DATASETS),
     )
-    image_size: int = setting(32, "height and width", lo=8)
+    image_size: int = setting("height and width", default=32, lo=8)
     channels: int | None = setting(
-        None, "for folders: 3, or 1 for grey; the other sets know theirs", choices=(1, 3)
+        "for folders: 3, or 1 for grey; the other sets know theirs", default=None, choices=(1, 3)
     )
     root: str | None = setting(
-        None, "the folder of images, or where torchvision keeps its files ('data')"
+        "the folder of images, or where torchvision keeps its files ('data')", default=None
     )
     flip: bool | None = setting(
-        None, "random mirroring in training; null: off for MNIST, on elsewhere"
+        "random mirroring in training; null: off for MNIST, on elsewhere", default=None
     )
-    limit: int | None = setting(None, "keep only so many images", lo=1)
+    limit: int | None = setting("keep only so many images", default=None, lo=1)
     val_fraction: float = setting(
-        0.05, "for folders: the share held out as split 'test'", above=0, below=1
+        "for folders: the share held out as split 'test'", default=0.05, above=0, below=1
     )
 
 # %% ../nbs/lib/run_settings.ipynb #rset0008
@@ -62,40 +64,46 @@ class SamplingConfig(Section):
     "How images are sampled"
 
     method: str = setting(
-        "ddim",
         "the sampler",
+        default="ddim",
         choices=SAMPLING_METHODS,
         paper="2006.11239, 2010.02502, 2211.01095, 2206.00364",
     )
-    num_steps: int = setting(50, "steps of the sampler, at most schedules.timesteps", lo=1)
+    num_steps: int = setting("steps of the sampler, at most schedules.timesteps", default=50, lo=1)
     eta: float | None = setting(
-        None, "ddim, dpmpp_2m: 0 is deterministic, 1 as noisy as ddpm; null: 0", lo=0
+        "ddim, dpmpp_2m: 0 is deterministic, 1 as noisy as ddpm; null: 0", default=None, lo=0
     )
     variance: str | None = setting(
-        None,
         "ddpm: variance of a step; null: learned if the model does",
+        default=None,
         choices=("fixed_small", "fixed_large", "learned"),
     )
-    num_samples: int = setting(64, "images in a grid", lo=1)
-    batch_size: int = setting(256, "images at a time; no influence on them", lo=1)
-    guidance_scale: float = setting(1.0, "classifier-free guidance; 1 is none", paper="2207.12598")
-    guidance_rescale: float = setting(
-        0.0, "how far to undo what guidance adds in contrast", lo=0, hi=1, paper="2305.08891"
+    num_samples: int = setting("images in a grid", default=64, lo=1)
+    batch_size: int = setting("images at a time; no influence on them", default=256, lo=1)
+    guidance_scale: float = setting(
+        "classifier-free guidance; 1 is none", default=1.0, paper="2207.12598"
     )
-    label: int | None = setting(None, "class to sample; null: all in turn", lo=0)
+    guidance_rescale: float = setting(
+        "how far to undo what guidance adds in contrast",
+        default=0.0,
+        lo=0,
+        hi=1,
+        paper="2305.08891",
+    )
+    label: int | None = setting("class to sample; null: all in turn", default=None, lo=0)
     spacing: str | None = setting(
-        None, "which steps are taken; null: the method's own", choices=SPACINGS
+        "which steps are taken; null: the method's own", default=None, choices=SPACINGS
     )
     clip: str | None = setting(
-        "clip",
         "what to do with predicted clean images",
+        default="clip",
         choices=("clip", "dynamic", "none"),
         paper="2205.11487",
     )
     weights: str = setting(
-        "ema", "ema (averaged), raw, or ema:DECAY for one of training.ema.extra_decays"
+        "ema (averaged), raw, or ema:DECAY for one of training.ema.extra_decays", default="ema"
     )
-    fps: int = setting(12, "frames per second of animations", lo=1, hi=50)
+    fps: int = setting("frames per second of animations", default=12, lo=1, hi=50)
 
     def validate(self):
         require(
@@ -127,26 +135,28 @@ DEFAULT_METRICS = tuple(m for m in METRICS if m not in _EXTRA_METRICS)
 class EvaluationConfig(Section):
     "What is measured"
 
-    num_samples: int = setting(512, "images to sample and compare", lo=2)
+    num_samples: int = setting("images to sample and compare", default=512, lo=2)
     metrics: list[str] = setting(
-        DEFAULT_METRICS, "fid_proxy is called fid on features inception", choices=METRICS
+        "fid_proxy is called fid on features inception", default=DEFAULT_METRICS, choices=METRICS
     )
     features: str = setting(
-        "mnist-cnn",
         "mnist-cnn, inception, or a file: by ddpm-nb features.train, or Inception's weights",
+        default="mnist-cnn",
     )
-    methods: list[str] = setting(SAMPLING_METHODS, "for --all_methods", choices=SAMPLING_METHODS)
-    steps: list[int] = setting([10, 20, 50], "for --all_methods", lo=1)
+    methods: list[str] = setting(
+        "for --all_methods", default=SAMPLING_METHODS, choices=SAMPLING_METHODS
+    )
+    steps: list[int] = setting("for --all_methods", default=[10, 20, 50], lo=1)
     num_images: int = setting(
-        128, "held-out images for calibration, psnr, ssim, lpips, perceptual_proxy", lo=1
+        "held-out images for calibration, psnr, ssim, lpips, perceptual_proxy", default=128, lo=1
     )
-    num_bits: int = setting(32, "how many of these for bits_per_dim", lo=1)
+    num_bits: int = setting("how many of these for bits_per_dim", default=32, lo=1)
     max_features: int = setting(
-        10_000, "samples kept for kid, precision and recall, diversity", lo=10
+        "samples kept for kid, precision and recall, diversity", default=10_000, lo=10
     )
-    lpips: str = setting("alex", "backbone of lpips", choices=("alex", "vgg", "squeeze"))
+    lpips: str = setting("backbone of lpips", default="alex", choices=("alex", "vgg", "squeeze"))
     cache: str | None = setting(
-        None, "folder for the statistics of data sets; null: features, in the output folder"
+        "folder for the statistics of data sets; null: features, in the output folder", default=None
     )
 
 
@@ -154,36 +164,40 @@ class EvaluationConfig(Section):
 class LoggingConfig(Section):
     "Where curves are sent"
 
-    tensorboard: bool = setting(False, "also write event files into logs/tensorboard")
-    wandb: bool = setting(False, "also log to Weights & Biases")
+    tensorboard: bool = setting("also write event files into logs/tensorboard", default=False)
+    wandb: bool = setting("also log to Weights & Biases", default=False)
     wandb_mode: str = setting(
-        "online", "offline: into logs/, to be sent by wandb sync", choices=("online", "offline")
+        "offline: into logs/, to be sent by wandb sync",
+        default="online",
+        choices=("online", "offline"),
     )
-    project: str = setting("ddpm_nb", "the project there")
-    name: str | None = setting(None, "the run's name there; null: one is made up")
+    project: str = setting("the project there", default="ddpm_nb")
+    name: str | None = setting("the run's name there; null: one is made up", default=None)
 
 # %% ../nbs/lib/run_settings.ipynb #rset0010
 @section("")
 class Config(Section):
     "A whole run"
 
-    seed: int = setting(0, "decides every random number", lo=0, hi=2**32 - 1)
-    deterministic: bool = setting(False, "ask torch for deterministic kernels; slower on GPUs")
-    device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps")
+    seed: int = setting("decides every random number", default=0, lo=0, hi=2**32 - 1)
+    deterministic: bool = setting(
+        "ask torch for deterministic kernels; slower on GPUs", default=False
+    )
+    device: str = setting("auto, cpu, cuda, cuda:N or mps", default="auto")
     init_from: str | None = setting(
-        None,
         "weights to start from: a packaged model, a .safetensors file or a checkpoint; "
         "null: random",
+        default=None,
     )
-    output: OutputConfig = subsection(OutputConfig)
-    dataset: DatasetConfig = subsection(DatasetConfig)
-    model: ModelConfig = subsection(ModelConfig)
-    schedules: SchedulesConfig = subsection(SchedulesConfig)
-    loss: LossConfig = subsection(LossConfig)
-    training: TrainingConfig = subsection(TrainingConfig)
-    sampling: SamplingConfig = subsection(SamplingConfig)
-    evaluation: EvaluationConfig = subsection(EvaluationConfig)
-    logging: LoggingConfig = subsection(LoggingConfig)
+    output: OutputConfig = subsection(default_factory=OutputConfig)
+    dataset: DatasetConfig = subsection(default_factory=DatasetConfig)
+    model: ModelConfig = subsection(default_factory=ModelConfig)
+    schedules: SchedulesConfig = subsection(default_factory=SchedulesConfig)
+    loss: LossConfig = subsection(default_factory=LossConfig)
+    training: TrainingConfig = subsection(default_factory=TrainingConfig)
+    sampling: SamplingConfig = subsection(default_factory=SamplingConfig)
+    evaluation: EvaluationConfig = subsection(default_factory=EvaluationConfig)
+    logging: LoggingConfig = subsection(default_factory=LoggingConfig)
 
     def validate(self):
         data, model = self.dataset, self.model

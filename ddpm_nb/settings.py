@@ -19,56 +19,62 @@ PARAMETERIZATIONS = ("eps", "x0", "v")
 class ModelConfig(Section):
     "The arguments of `UNetSmall`"
 
-    image_size: int = setting(32, "height and width; fixes where attention sits", lo=1)
-    in_channels: int = setting(3, "1 grey, 3 RGB", lo=1)
-    base_channels: int = setting(64, "width at full resolution", lo=1)
+    image_size: int = setting("height and width; fixes where attention sits", default=32, lo=1)
+    in_channels: int = setting("1 grey, 3 RGB", default=3, lo=1)
+    base_channels: int = setting("width at full resolution", default=64, lo=1)
     channel_mults: list[int | float] = setting(
-        [1, 2, 4], "width of each stage over the base; one stage per halving", above=0
+        "width of each stage over the base; one stage per halving", default=[1, 2, 4], above=0
     )
     num_res_blocks: int = setting(
-        2, "residual blocks per stage of the encoder; the decoder has one more", lo=1
+        "residual blocks per stage of the encoder; the decoder has one more", default=2, lo=1
     )
     attention_resolutions: list[int] = setting(
-        [16], "self-attention follows each block where the height is one of these", lo=1
+        "self-attention follows each block where the height is one of these", default=[16], lo=1
     )
     attention_head_dim: int | None = setting(
-        32, "channels per attention head; null: a single head", lo=1
+        "channels per attention head; null: a single head", default=32, lo=1
     )
-    num_groups: int = setting(32, "of GroupNorm; must divide every width", lo=1, paper="1803.08494")
-    dropout: float = setting(0.0, "in the residual blocks", lo=0, below=1)
+    num_groups: int = setting(
+        "of GroupNorm; must divide every width", default=32, lo=1, paper="1803.08494"
+    )
+    dropout: float = setting("in the residual blocks", default=0.0, lo=0, below=1)
     film: bool = setting(
-        True,
         "scale and shift by the time embedding; false: add it, as in DDPM",
+        default=True,
         paper="2105.05233",
     )
     num_classes: int | None = setting(
-        None, "classes; adds one more embedding, the null label for guidance", lo=1
+        "classes; adds one more embedding, the null label for guidance", default=None, lo=1
     )
     learn_sigma: bool = setting(
-        False, "also predict the variance: twice the output channels", paper="2102.09672"
+        "also predict the variance: twice the output channels", default=False, paper="2102.09672"
     )
     parameterization: str = setting(
-        "eps",
         "what the network predicts: noise, clean image or v",
+        default="eps",
         choices=PARAMETERIZATIONS,
         paper="2202.00512",
     )
     gradient_checkpointing: bool = setting(
-        False,
         "recompute blocks in the backward pass: less memory, more time",
+        default=False,
         paper="1604.06174",
     )
     downsample_padding: int = setting(
-        1, "1: padding on all sides; 0: right and below only", choices=(0, 1)
+        "1: padding on all sides; 0: right and below only", default=1, choices=(0, 1)
     )
-    flip_sin_to_cos: bool = setting(True, "cosines before sines in the time embedding")
+    flip_sin_to_cos: bool = setting("cosines before sines in the time embedding", default=True)
     freq_shift: float = setting(
-        0.0, "taken from half the embedding's width in its frequencies; DDPM has 1", lo=0, hi=1
+        "taken from half the embedding's width in its frequencies; DDPM has 1",
+        default=0.0,
+        lo=0,
+        hi=1,
     )
     mid_attention: bool = setting(
-        False, "self-attention in the middle whatever its resolution, as in DDPM's CIFAR-10 model"
+        "self-attention in the middle whatever its resolution, as in DDPM's CIFAR-10 model",
+        default=False,
     )
-    norm_eps: float = setting(1e-5, "what every GroupNorm adds to the variance", above=0)
+    norm_eps: float = setting("what every GroupNorm adds to the variance", default=1e-5, above=0)
 
 
 @section("schedules")
@@ -76,21 +82,21 @@ class SchedulesConfig(Section):
     "The arguments of `DDPMSchedules`"
 
     schedule: str = setting(
-        "linear",
         "how the noise grows: DDPM's, iDDPM's, or a sigmoid",
+        default="linear",
         choices=("linear", "cosine", "sigmoid"),
         paper="2006.11239, 2102.09672, 2212.11972",
     )
-    timesteps: int = setting(1000, "T, the number of steps", lo=2)
-    beta_start: float = setting(1e-4, "linear: first beta at T=1000", above=0, below=1)
-    beta_end: float = setting(0.02, "linear: last beta at T=1000", above=0, below=1)
-    cosine_s: float = setting(0.008, "cosine: offset s", lo=0, hi=10)
-    sigmoid_start: float = setting(-3.0, "sigmoid: where it begins")
-    sigmoid_end: float = setting(3.0, "sigmoid: where it ends")
-    sigmoid_tau: float = setting(1.0, "sigmoid: temperature", above=0)
+    timesteps: int = setting("T, the number of steps", default=1000, lo=2)
+    beta_start: float = setting("linear: first beta at T=1000", default=1e-4, above=0, below=1)
+    beta_end: float = setting("linear: last beta at T=1000", default=0.02, above=0, below=1)
+    cosine_s: float = setting("cosine: offset s", default=0.008, lo=0, hi=10)
+    sigmoid_start: float = setting("sigmoid: where it begins", default=-3.0)
+    sigmoid_end: float = setting("sigmoid: where it ends", default=3.0)
+    sigmoid_tau: float = setting("sigmoid: temperature", default=1.0, above=0)
     zero_terminal_snr: bool = setting(
-        False,
         "rescale so that the last step is pure noise; needs parameterization v or x0",
+        default=False,
         paper="2305.08891",
     )
 
@@ -107,23 +113,23 @@ class LossConfig(Section):
     "The arguments of `DDPMLoss`"
 
     type: str = setting(
-        "l2",
         "distance to the target; vlb is the variational bound",
+        default="l2",
         choices=("l2", "l1", "huber", "vlb"),
     )
     weighting: str = setting(
-        "uniform",
         "of the steps",
+        default="uniform",
         choices=("uniform", "min_snr", "p2"),
         paper="2303.09556, 2204.00227",
     )
-    snr_gamma: float = setting(5.0, "min_snr: the cap", above=0)
-    p2_gamma: float = setting(1.0, "p2: exponent", lo=0)
-    p2_k: float = setting(1.0, "p2: offset", above=0)
-    huber_delta: float = setting(1.0, "huber: where a square turns into a line", above=0)
+    snr_gamma: float = setting("min_snr: the cap", default=5.0, above=0)
+    p2_gamma: float = setting("p2: exponent", default=1.0, lo=0)
+    p2_k: float = setting("p2: offset", default=1.0, above=0)
+    huber_delta: float = setting("huber: where a square turns into a line", default=1.0, above=0)
     lambda_vlb: float = setting(
-        0.001,
         "weight of the bound beside the simple loss, for models that learn their variance",
+        default=0.001,
         lo=0,
         paper="2102.09672",
     )
@@ -140,10 +146,14 @@ class LossConfig(Section):
 class EMAConfig(Section):
     "The running average of the weights"
 
-    decay: float = setting(0.9999, "share of the average that stays at each step", lo=0, below=1)
-    warmup: bool = setting(True, "average less at first, so that early samples are no noise")
+    decay: float = setting(
+        "share of the average that stays at each step", default=0.9999, lo=0, below=1
+    )
+    warmup: bool = setting(
+        "average less at first, so that early samples are no noise", default=True
+    )
     extra_decays: list[float] = setting(
-        [], "further averages, for sampling.weights ema:DECAY", lo=0, below=1
+        "further averages, for sampling.weights ema:DECAY", default=[], lo=0, below=1
     )
 
     def validate(self):
@@ -160,17 +170,17 @@ class OptimizerConfig(Section):
     "How gradients become steps"
 
     name: str = setting(
-        "adamw",
         "which optimizer",
+        default="adamw",
         choices=("adamw", "adam", "muon", "sgd"),
         paper="1711.05101, 1412.6980, 2502.16982",
     )
     betas: list[float] = setting(
-        [0.9, 0.999], "adam, adamw, muon: memory of mean and of square", lo=0, below=1
+        "adam, adamw, muon: memory of mean and of square", default=[0.9, 0.999], lo=0, below=1
     )
-    weight_decay: float = setting(0.0, "pull towards 0", lo=0)
-    eps: float = setting(1e-8, "adam, adamw, muon: smallest divisor", above=0)
-    momentum: float = setting(0.9, "sgd, muon: memory of the mean", lo=0, below=1)
+    weight_decay: float = setting("pull towards 0", default=0.0, lo=0)
+    eps: float = setting("adam, adamw, muon: smallest divisor", default=1e-8, above=0)
+    momentum: float = setting("sgd, muon: memory of the mean", default=0.9, lo=0, below=1)
 
     def validate(self):
         require(
@@ -187,23 +197,25 @@ class SchedulerConfig(Section):
     "The learning rate over the run"
 
     name: str = setting(
-        "cosine",
         "its shape after the warm-up",
+        default="cosine",
         choices=LR_SCHEDULES,
     )
-    warmup_steps: int = setting(500, "steps from 0 to the full learning rate", lo=0)
-    min_lr_ratio: float = setting(0.0, "never below this share of the learning rate", lo=0, hi=1)
-    step_size: int = setting(10000, "step, exponential: steps per factor gamma", lo=1)
-    gamma: float = setting(0.5, "step, exponential, multistep: factor", above=0, hi=1)
-    milestones: list[int] = setting([], "multistep: at which steps", lo=0)
+    warmup_steps: int = setting("steps from 0 to the full learning rate", default=500, lo=0)
+    min_lr_ratio: float = setting(
+        "never below this share of the learning rate", default=0.0, lo=0, hi=1
+    )
+    step_size: int = setting("step, exponential: steps per factor gamma", default=10000, lo=1)
+    gamma: float = setting("step, exponential, multistep: factor", default=0.5, above=0, hi=1)
+    milestones: list[int] = setting("multistep: at which steps", default=[], lo=0)
 
 
 @section("training.validation")
 class ValidationConfig(Section):
     "The loss on held-out images"
 
-    every_steps: int = setting(1000, "0: never", lo=0)
-    num_images: int = setting(512, "held-out images, always the same", lo=1)
+    every_steps: int = setting("0: never", default=1000, lo=0)
+    num_images: int = setting("held-out images, always the same", default=512, lo=1)
 
 
 @section("training.early_stop")
@@ -211,18 +223,20 @@ class EarlyStopConfig(Section):
     "When to end a run before its last step"
 
     patience: int | None = setting(
-        None, "end after so many validations without a better one; null: never", lo=1
+        "end after so many validations without a better one; null: never", default=None, lo=1
     )
-    min_delta: float = setting(0.0, "by how much a loss must be lower to count as better", lo=0)
+    min_delta: float = setting(
+        "by how much a loss must be lower to count as better", default=0.0, lo=0
+    )
 
 
 @section("training.checkpoint")
 class CheckpointConfig(Section):
     "When the run is saved"
 
-    every_steps: int = setting(1000, "0: only at the end", lo=0)
-    every_minutes: float | None = setting(None, "also every so many minutes", lo=0)
-    keep: int = setting(2, "also keep the last few, as step_….pt", lo=0)
+    every_steps: int = setting("0: only at the end", default=1000, lo=0)
+    every_minutes: float | None = setting("also every so many minutes", default=None, lo=0)
+    keep: int = setting("also keep the last few, as step_….pt", default=2, lo=0)
 
 
 SAMPLING_METHODS = ("ddpm", "ddim", "dpmpp_2m", "heun")
@@ -232,47 +246,53 @@ SAMPLING_METHODS = ("ddpm", "ddim", "dpmpp_2m", "heun")
 class TrainingSamplingConfig(Section):
     "Sample grids while training"
 
-    every_steps: int = setting(0, "sample grids while training; 0: none", lo=0)
-    num_samples: int = setting(16, "images in such a grid", lo=1)
-    method: str = setting("ddim", "the sampler", choices=SAMPLING_METHODS)
-    num_steps: int = setting(20, "steps of the sampler", lo=1)
+    every_steps: int = setting("sample grids while training; 0: none", default=0, lo=0)
+    num_samples: int = setting("images in such a grid", default=16, lo=1)
+    method: str = setting("the sampler", default="ddim", choices=SAMPLING_METHODS)
+    num_steps: int = setting("steps of the sampler", default=20, lo=1)
 
 
 @section("training")
 class TrainingConfig(Section):
     "A training run"
 
-    epochs: int = setting(10, "passes over the data; max_steps goes before it", lo=1)
+    epochs: int = setting("passes over the data; max_steps goes before it", default=10, lo=1)
     max_steps: int | None = setting(
-        None, "optimizer steps of the whole run; null: as many as epochs make", lo=1
+        "optimizer steps of the whole run; null: as many as epochs make", default=None, lo=1
     )
-    batch_size: int = setting(128, "images per optimizer step", lo=1)
-    accumulate: int = setting(1, "parts that a batch is computed in, to save memory", lo=1)
-    learning_rate: float = setting(2e-4, "at its peak", above=0)
-    grad_clip: float | None = setting(1.0, "largest norm of the gradient; null or 0: any", lo=0)
+    batch_size: int = setting("images per optimizer step", default=128, lo=1)
+    accumulate: int = setting("parts that a batch is computed in, to save memory", default=1, lo=1)
+    learning_rate: float = setting("at its peak", default=2e-4, above=0)
+    grad_clip: float | None = setting(
+        "largest norm of the gradient; null or 0: any", default=1.0, lo=0
+    )
     label_dropout: float = setting(
-        0.1, "share of labels hidden, for classifier-free guidance", lo=0, hi=1, paper="2207.12598"
+        "share of labels hidden, for classifier-free guidance",
+        default=0.1,
+        lo=0,
+        hi=1,
+        paper="2207.12598",
     )
     amp: bool | str = setting(
-        "auto",
         "mixed precision; false: float32",
+        default="auto",
         choices=(True, False, "auto", "bf16", "fp16"),
     )
-    channels_last: bool = setting(True, "memory order that convolutions like")
-    compile: bool = setting(False, "torch.compile the network")
-    num_workers: int = setting(2, "processes that read images from a folder", lo=0)
-    max_bad_steps: int = setting(20, "skipped steps in a row before giving up", lo=1)
+    channels_last: bool = setting("memory order that convolutions like", default=True)
+    compile: bool = setting("torch.compile the network", default=False)
+    num_workers: int = setting("processes that read images from a folder", default=2, lo=0)
+    max_bad_steps: int = setting("skipped steps in a row before giving up", default=20, lo=1)
     max_loss_ratio: float | None = setting(
-        100.0, "skip a step whose loss is so many times the usual one; null: any", lo=1
+        "skip a step whose loss is so many times the usual one; null: any", default=100.0, lo=1
     )
-    log_every: int = setting(20, "steps between two points of the curves", lo=1)
-    ema: EMAConfig = subsection(EMAConfig)
-    optimizer: OptimizerConfig = subsection(OptimizerConfig)
-    scheduler: SchedulerConfig = subsection(SchedulerConfig)
-    validation: ValidationConfig = subsection(ValidationConfig)
-    early_stop: EarlyStopConfig = subsection(EarlyStopConfig)
-    checkpoint: CheckpointConfig = subsection(CheckpointConfig)
-    sampling: TrainingSamplingConfig = subsection(TrainingSamplingConfig)
+    log_every: int = setting("steps between two points of the curves", default=20, lo=1)
+    ema: EMAConfig = subsection(default_factory=EMAConfig)
+    optimizer: OptimizerConfig = subsection(default_factory=OptimizerConfig)
+    scheduler: SchedulerConfig = subsection(default_factory=SchedulerConfig)
+    validation: ValidationConfig = subsection(default_factory=ValidationConfig)
+    early_stop: EarlyStopConfig = subsection(default_factory=EarlyStopConfig)
+    checkpoint: CheckpointConfig = subsection(default_factory=CheckpointConfig)
+    sampling: TrainingSamplingConfig = subsection(default_factory=TrainingSamplingConfig)
 
     def validate(self):
         require(

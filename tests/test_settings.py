@@ -10,13 +10,16 @@ import sys
 import types
 import warnings
 from pathlib import Path
+from typing import assert_type
 
 import pytest
 import torch
 
 import ddpm_nb.sampler
 import ddpm_nb.schedules
+import ddpm_nb.spacing
 from ddpm_nb.app.config import load_config
+from ddpm_nb.app.recipes import build
 from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData
@@ -37,6 +40,7 @@ from ddpm_nb.sections import Section, all_settings
 from ddpm_nb.settings import (
     PARAMETERIZATIONS,
     SAMPLING_METHODS,
+    EMAConfig,
     LossConfig,
     ModelConfig,
     SchedulesConfig,
@@ -223,6 +227,17 @@ def test_a_config_can_be_copied_and_stored(tmp_path):
     assert torch.load(tmp_path / "c.pt", weights_only=True) == config
 
 
+def test_a_checkpoint_holds_plain_dicts(tmp_path):
+    "Whatever config a trainer is given, a file of it loads without code of ours"
+    config = load_config("mnist")
+    run = trainer(scheduler=dict(warmup_steps=0))
+    for given in (config, dict(config), config.to_dict()):
+        run.full_config = given
+        torch.save(run.state_dict(), tmp_path / "c.pt")
+        stored = torch.load(tmp_path / "c.pt", weights_only=True)["config"]
+        assert stored["training"] == config["training"]
+
+
 def test_settings_need_no_torch():
     code = "import sys, ddpm_nb.run_settings; print('torch' in sys.modules, 'yaml' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -241,6 +256,16 @@ def test_an_editor_sees_every_key():
     assert seen["Config"] == list(Config.settings)
     assert seen["TrainingConfig"] == list(TrainingConfig.settings)
     assert seen["EMAConfig"] == ["decay", "warmup", "extra_decays"]
+
+
+def test_a_type_checker_knows_every_key():
+    "`make test` runs one over this file: a name or a type that is wrong here would fail there"
+    config = load_config("mnist")
+    assert_type(config, Config)
+    assert_type(config.training.ema.decay, float)
+    assert_type(config.model.num_classes, int | None)
+    assert_type(build("mnist", device="cpu").config.model.channel_mults, list[int | float])
+    assert TrainingConfig(batch_size=3, ema=EMAConfig(decay=0.5)).ema.decay == 0.5
 
 
 def test_old_names_of_the_defaults_still_work():

@@ -21,6 +21,7 @@ from ..engine.distributed import main_process_first
 from ..engine.run import DDPMTrainer
 from ..loss import DDPMLoss
 from ..pretrained import load_pretrained
+from ..run_settings import Config
 from ..sampler import DDPMSampler
 from ..schedules import DDPMSchedules
 from ..unet import UNetSmall
@@ -103,7 +104,7 @@ def grid_function(
 class Run:
     "A training run, put together by `build`"
 
-    config: dict  # complete, every key checked
+    config: Config  # complete; a dict whose keys are attributes, too
     model: UNetSmall  # on the training device
     schedules: DDPMSchedules  # the same
     loss: DDPMLoss  # what is minimised
@@ -172,7 +173,7 @@ def build(
         output_dir=config["output"]["dir"],
         seed=config["seed"],
         device=device or config["device"],
-        full_config=config.to_dict(),
+        full_config=config,
         sample_fn=grid_function(config, sampler, train_data.image_shape),
         callbacks=callbacks,
         progress=progress,

@@ -19,6 +19,7 @@ from .failures import first_line
 from .files import BROKEN_ZIP, intact_checkpoints, verify
 from .kernels import use_fast_kernels
 from ..schedules import DDPMSchedules
+from ..sections import plain
 from ..unet import UNetSmall
 
 # %% ../../nbs/lib/checkpoint.ipynb #whol0002
@@ -181,7 +182,7 @@ def portable_config(
     config: dict,  # a whole config, or some sections of one
 ) -> dict:
     "A config without what describes the machine it was made for"
-    return {k: v for k, v in config.items() if k not in MACHINE_KEYS}
+    return {k: v for k, v in plain(config).items() if k not in MACHINE_KEYS}
 
 
 def config_of_checkpoint(
