@@ -25,6 +25,7 @@ from ddpm_nb.engine.datasets import load_data
 from ddpm_nb.engine.evaluate import check_metrics, evaluate
 from ddpm_nb.engine.external import InceptionFeatures, load_lpips, lpips_distance
 from ddpm_nb.engine.features import load_features, reference_stats
+from ddpm_nb.engine.folders import FolderData
 from ddpm_nb.eval import (
     FeatureStats,
     distance_name,
@@ -456,7 +457,9 @@ def test_statistics_of_folders_are_never_stale(tmp_path):
     reference_stats(load(channels=1), net, c)
     reference_stats(load(limit=5), net, c)
     assert len(list(c.iterdir())) == 3
-    Image.new("RGB", (40, 40), "red").save(load().files[0])
+    folder = load()
+    assert isinstance(folder, FolderData)
+    Image.new("RGB", (40, 40), "red").save(folder.files[0])
     before = set(c.iterdir())
     changed = reference_stats(load(), net, c)
     (current,) = set(c.iterdir()) - before
