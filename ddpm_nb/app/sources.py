@@ -20,6 +20,7 @@ from .config import config_names, load_config
 from ..core import DDPMError, pick_device, require, seed_everything
 from ..engine.checkpoint import build_model, config_of_checkpoint, read_checkpoint
 from ..engine.kernels import use_fast_kernels
+from ..engine.memory import keep_freed_memory
 from ..pretrained import load_pretrained
 from ..schedules import DDPMSchedules
 from ..unet import UNetSmall
@@ -110,6 +111,7 @@ def packaged_model(
         "--pretrained, --checkpoint: both given; expected one of them",
     )
     use_fast_kernels()
+    keep_freed_memory()
     name = request.flags["pretrained"]
     base = name.replace("-", "_")
     config = command_config(request, base if base in config_names() else None)

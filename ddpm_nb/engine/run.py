@@ -25,6 +25,7 @@ from .distributed import DistributedContext
 from .failures import LostProcess, translate_errors
 from .files import append_checksum, atomic_write
 from .kernels import use_fast_kernels
+from .memory import keep_freed_memory
 from .optim import make_optimizer
 from ..schedules import DDPMSchedules
 from ..trainer import Trainer
@@ -52,6 +53,7 @@ class DDPMTrainer(Trainer):
         overwrite: bool = False,  # start anew where another run already is, and remove its files
     ):
         use_fast_kernels()  # here and not on import, which changes nothing
+        keep_freed_memory()
         self.context = DistributedContext()
         super().__init__(model, schedules, data, val_data, loss, config, seed, device)
         require(
