@@ -1,5 +1,7 @@
 "A model as an ONNX file: the command line, the packaged model, and what is refused"
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -34,7 +36,7 @@ def test_the_packaged_model_in_half_precision(exported):
     other, other_schedules = load_onnx(exported)
     assert other_schedules.config == schedules.config
     assert other.card == model.card
-    args = dict(
+    args: dict[str, Any] = dict(
         shape=(4, 1, 32, 32),
         method="dpmpp_2m",
         num_steps=5,

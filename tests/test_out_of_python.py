@@ -28,7 +28,8 @@ def model(tmp_path_factory):
     from ddpm_nb.app.onnx import to_onnx
 
     path = tmp_path_factory.mktemp("onnx") / "digits.onnx"
-    return to_onnx(*load_pretrained("mnist-cond"), path, half=True)
+    model, schedules = load_pretrained("mnist-cond")
+    return to_onnx(model, schedules, path, half=True)
 
 
 def test_python_without_pytorch(model):

@@ -41,7 +41,8 @@ def write_files(folder: Path) -> str:
     shutil.copy(runtime / onnxruntime_web.WASM, folder / onnxruntime_web.WASM)
     for name in ("digits.js", "digits_worker.js", "sampler.js"):
         shutil.copy(SCRIPTS / name, folder / name)
-    path = to_onnx(*load_pretrained(MODEL), folder / f"{MODEL}.onnx", half=True)
+    model, schedules = load_pretrained(MODEL)
+    path = to_onnx(model, schedules, folder / f"{MODEL}.onnx", half=True)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
