@@ -1,6 +1,7 @@
-"""Training speed by number of processes on this machine, in one run: `mnist_tiny` as it is, with 1, 2, … processes that share the cores.
+"""Training speed by number of processes on this machine, in one run.
 
-`python benchmarks/scaling.py [PROCESSES …]` (default 1 2); prints images/s and the ratio to the first, asserts nothing."""
+`mnist_tiny` as it is, with 1, 2, … processes that share the cores. `python benchmarks/scaling.py
+[PROCESSES …]` (default 1 2) prints images/s and the ratio to the first, and asserts nothing."""
 
 import json
 import os
@@ -53,7 +54,8 @@ def main():
         v = speed(n, cores)
         base = base or v
         print(
-            f"{n} processes of {max(1, cores // n)} threads: {v:6.1f} images/s, {v / base:.2f} times the first",
+            f"{n} processes of {max(1, cores // n)} threads: {v:6.1f} images/s, "
+            f"{v / base:.2f} times the first",
             flush=True,
         )
 
