@@ -1,4 +1,6 @@
-"Losses against formulas written out by hand; samplers against the exact law of Gaussian data; what does not fit is refused by name"
+"""Losses against formulas written out by hand; samplers against the exact law of Gaussian data.
+
+And: what does not fit is refused by name."""
 
 import functools
 import itertools
@@ -120,7 +122,7 @@ def test_losses(kind, weighting, par):
 
 
 def test_weights_leave_the_learned_variance_alone():
-    "The step weights belong to the simple loss; the bound's gradient reaches the variance alone, and there is nothing else in it"
+    "The step weights belong to the simple loss; the bound's gradient reaches the variance alone"
     s, x = DDPMSchedules("cosine", 20), (torch.rand(20, 1, 8, 8) * 255).round() / 127.5 - 1
     out = torch.randn(20, 2, 8, 8, requires_grad=True)
     kw = dict(t=torch.arange(20), noise=torch.ones_like(x))
@@ -166,7 +168,9 @@ MU, COV = torch.tensor([0.3, -0.2]).double(), torch.tensor([[0.16, 0.08], [0.08,
 
 
 class Gaussian:
-    "The best network for N(MU, COV), a linear function; with `learn_sigma` it says the middle between the two variances"
+    """The best network for N(MU, COV), a linear function.
+
+    With `learn_sigma` it predicts the middle between the two variances."""
 
     def __init__(self, s, par="eps", learn_sigma=False):
         self.s, self.parameterization, self.learn_sigma = s, par, learn_sigma
@@ -181,8 +185,11 @@ class Gaussian:
 
 @pytest.fixture
 def unit_dice(monkeypatch):
-    """Sampling a linear network is an affine map of all its noises. So throw unit vectors instead of dice: image 0 gets none, each other
-    image one of them at one moment. The differences to image 0 are the columns of the map, whose square is the samples' covariance."""
+    """Sampling a linear network is an affine map of all its noises.
+
+    So unit vectors stand in for random noise: image 0 gets none, each other image one of them at
+    one moment. The differences to image 0 are the columns of the map, whose square is the samples'
+    covariance."""
 
     class Basis:
         draws = 0
@@ -243,7 +250,9 @@ def law(method, n, T, dice, par="eps", learned=False, spacing="trailing", **kw):
     ],
 )
 def test_mean_and_covariance(method, kw, tol, order, par, unit_dice):
-    "Over all steps; the covariance's error halves when T doubles (for DPM-Solver++ it is below the last step's own error)"
+    """Over all steps; the covariance's error halves when T doubles.
+
+    For DPM-Solver++ it is below the last step's own error."""
     errs = []
     for T in (250, 500):
         mu, cov = law(method, T, T, unit_dice, par, **kw)
@@ -255,7 +264,9 @@ def test_mean_and_covariance(method, kw, tol, order, par, unit_dice):
 @pytest.mark.parametrize("spacing", SPACINGS[:3])
 @pytest.mark.parametrize("method, tol", [("ddim", 0.015), ("dpmpp_2m", 2e-3), ("heun", 0.06)])
 def test_few_steps(method, tol, spacing, unit_dice):
-    "Leading never visits the noisiest steps, and pays with the mean: it starts from noise where some picture should be left"
+    """Leading never visits the noisiest steps, and pays with the mean.
+
+    It starts from noise where something of the image should be left."""
     mu, cov = law(method, 100, 1000, unit_dice, spacing=spacing)
     off = (mu - MU).abs().max()
     wide = spacing == "leading"
@@ -312,7 +323,9 @@ def test_ddim_eta_1_is_ddpm():
 
 
 def test_repaint_approaches_the_conditional_law(unit_dice):
-    "Given the first channel, the second is Gaussian with a known mean; every repetition of the steps brings RePaint nearer"
+    """Given the first channel, the second is Gaussian with a known mean.
+
+    Every repetition of the steps brings RePaint nearer."""
     s = DDPMSchedules("cosine", 200, dtype=torch.float64)
     sm, known = DDPMSampler(s), torch.tensor([0.7, 0.0]).double().view(1, 2, 1, 1)
     want, var = (
@@ -371,7 +384,9 @@ def pics(n):
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("par", PARAMETERIZATIONS)
 def test_seed_split_and_guidance(call, par):
-    "A real network: same seed, same pictures; the split changes nothing but rounding; a guidance scale of 1 is none"
+    """A real network: same seed, same images; a guidance scale of 1 is none.
+
+    The split into batches changes nothing but rounding."""
     # other batches round otherwise, by CPU, and the first steps divide that by sqrt(abar)
     near = dict(atol=3e-4, rtol=3e-4)
     s, m, f = (
@@ -616,7 +631,7 @@ def one_process(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_a_wrapped_model_is_the_model(wrapper, one_process):
-    "What it predicts, its classes, its learned variance and its eval mode are found behind the wrapper"
+    "What it predicts, its classes, learned variance and eval mode are found behind the wrapper"
     s, x, y = DDPMSchedules("cosine", 8), pics(4), torch.arange(4) % 3
     model = tiny_model(parameterization="v", num_classes=3, learn_sigma=True, dropout=0.2).train()
     sm, wrapped = DDPMSampler(s), WRAPPERS[wrapper](model)

@@ -271,7 +271,7 @@ STEPS = [
     ("browser", browser, 2),
 ]
 # what these find is listed and stops nothing, until the whole package has been cleaned
-ADVICE = {"lint", "house"}
+ADVICE = {"lint"}
 QUICK = [name for name, _, _ in STEPS[:9]]
 ALL = [name for name, _, _ in STEPS if name != "quick"]
 

@@ -21,7 +21,7 @@ from ddpm_nb.app.command_table import (
 )
 from ..errors import DDPMError, did_you_mean, nearest
 from ..run_settings import Config
-from ..sections import Section, Setting, all_settings, join_path, unknown_key
+from ..sections import Section, Setting, join_path, unknown_key
 
 # %% ../../nbs/lib/arguments.ipynb #e3fb56ce
 class UsageError(DDPMError):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from ..core import Stream, eval_mode, fold_seed, require
 from ..data import load_mnist, random_flip
