@@ -73,7 +73,7 @@ def ddim_invert(
     ts = self.steps(num_steps, spacing)[::-1]
     require(
         self.a[ts[0]] > 0,
-        "num_steps: one step from pure noise keeps nothing of the picture; take more",
+        "num_steps: one step from pure noise keeps nothing of the image; take more",
     )
     kind = parameterization_of(model, parameterization)
     device = model_device(model, None if hasattr(unwrap(model), "parameters") else x0.device)
@@ -130,8 +130,8 @@ def interpolate(
     "Images between two noises; raises `DDPMError` for a stochastic method"
     require(
         method != "ddpm" and not kwargs.get("eta"),
-        "method: ddpm, and whatever has an eta, throw dice at each step, "
-        "so there is no way between two noises; use ddim or dpmpp_2m with eta 0, or heun",
+        "method: ddpm, and whatever has an eta, adds fresh noise at each step, "
+        "so two noises have no path between them; use ddim or dpmpp_2m with eta 0, or heun",
     )
     require(
         n >= 2 and z1.shape == z2.shape and len(z1) == 1,

@@ -55,7 +55,7 @@ def clip_x0(
 
 # %% ../nbs/06_sampler.ipynb #753b4785
 class DDPMSampler:
-    "Samples from a model by the schedule it was trained with; every method takes the same arguments"
+    "Samples from a model by its schedule; every method takes the arguments of `sampling_loop`"
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ def denoise(
     clip: str | None = None,  # see `clip_x0`
     parameterization: str | None = None,  # what the model predicts; default: its attribute
 ) -> Prediction:
-    "The model's prediction at `(xt, t)`, guided and clipped; raises `DDPMError` if eps says nothing"
+    "The model's prediction at `(xt, t)`, guided and clipped; `DDPMError` where eps says nothing"
     kind = parameterization_of(model, parameterization)
     require(
         self.a[t] > 0 or kind != "eps",

@@ -56,9 +56,7 @@ def require_float_images(
 ) -> None:
     "Raise `DDPMError` for images or noise of whole numbers, or on another device"
     if x is not None and not x.is_floating_point():
-        raise DDPMError(
-            f"{name}: {x.dtype}; expected floats; to_float makes them of uint8 pictures"
-        )
+        raise DDPMError(f"{name}: {x.dtype}; expected floats; to_float makes them of uint8 images")
     require_same_device(name, x, device)
 
 # %% ../nbs/lib/sampler_checks.ipynb #schk0012
@@ -97,7 +95,8 @@ def check_guidance(
         raise DDPMError(f"guidance_scale: {scale}, but no labels were given; pass y")
     require(
         math.isfinite(scale) and 0 <= rescale <= 1,
-        f"guidance_scale, guidance_rescale: {scale}, {rescale}; expected a finite number, and 0 to 1",
+        f"guidance_scale, guidance_rescale: {scale}, {rescale}; "
+        "expected a finite number, and 0 to 1",
     )
 
 # %% ../nbs/lib/sampler_checks.ipynb #schk0015

@@ -27,7 +27,8 @@ def linear_betas(
     "Evenly spaced betas (DDPM sec. 4), scaled by 1000/T so that any T ends in about the same noise"
     require(
         0 < beta_start <= beta_end < 1,
-        f"schedules.beta_start, beta_end: {beta_start}, {beta_end}; expected 0 < beta_start <= beta_end < 1",
+        f"schedules.beta_start, beta_end: {beta_start}, {beta_end}; "
+        "expected 0 < beta_start <= beta_end < 1",
     )
     k = 1000 / T
     return torch.linspace(beta_start * k, beta_end * k, T, dtype=torch.float64).clamp(max=0.999)
@@ -74,10 +75,10 @@ def sigmoid_betas(
 def rescale_zero_terminal_snr(
     betas: Tensor,  # float64 `(T,)`
 ) -> Tensor:  # float64 `(T,)`, the last one exactly 1
-    "Shift and scale sqrt(abar) so that the last step is pure noise and the first is unchanged (Lin et al. 2023, algorithm 1)"
-    r = (1 - betas).cumprod(0).sqrt()
-    r = (r - r[-1]) * r[0] / (r[0] - r[-1])
-    abar = r**2
+    "Betas with sqrt(abar) shifted and scaled to end in pure noise (Lin et al. 2023, algorithm 1)"
+    root = (1 - betas).cumprod(0).sqrt()
+    root = (root - root[-1]) * root[0] / (root[0] - root[-1])  # the first stays as it is
+    abar = root**2
     return 1 - torch.cat([abar[:1], abar[1:] / abar[:-1]])
 
 # %% ../nbs/01_schedules.ipynb #1c444921
@@ -85,7 +86,7 @@ def check_betas(
     betas,  # `(T,)`, T of 2 or more: numbers in (0,1); the last may be 1
     name: str = "schedules.betas",  # for the message
 ) -> Tensor:  # float64 `(T,)` on the CPU
-    "The betas as a tensor; raises `DDPMError` where one is no share of noise"
+    "The betas as a tensor; raises `DDPMError` where one is no share of variance"
     b = torch.as_tensor(betas, dtype=torch.float64).cpu()
     require(
         b.ndim == 1 and len(b) >= 2, f"{name}: shape {tuple(b.shape)}; expected a list of 2 or more"
@@ -95,7 +96,8 @@ def check_betas(
     i = int(good.int().argmin())  # the first that is not good
     require(
         good.all(),
-        f"{name}: {b[i].item():g} at index {i}; expected numbers above 0 and below 1, of which the last may be 1",
+        f"{name}: {b[i].item():g} at index {i}; "
+        "expected numbers above 0 and below 1, of which the last may be 1",
     )
     return b
 
@@ -129,7 +131,7 @@ PARAMETERIZATIONS = ("eps", "x0", "v")
 
 
 class DDPMSchedules(nn.Module):
-    "The noise schedule and every table derived from it; index t runs from 0 to T-1, the paper's t minus one"
+    "The noise schedule and every table derived from it; index t runs from 0 to T-1"
 
     @checks_arguments(SchedulesConfig, unless="betas")
     def __init__(
@@ -144,7 +146,8 @@ class DDPMSchedules(nn.Module):
         sigmoid_tau: float = 1.0,  # sigmoid: temperature
         # rescale so that the last step is pure noise; needs parameterization v or x0
         zero_terminal_snr: bool = False,
-        betas=None,  # use these `(T,)` instead; of the other arguments only `dtype` counts then
+        # use these `(T,)` instead; of the other arguments only `dtype` counts then
+        betas: Tensor | list | None = None,
         # of the stored tables; they are computed in float64 either way
         dtype: torch.dtype = torch.float32,
     ):
@@ -152,8 +155,9 @@ class DDPMSchedules(nn.Module):
         self.config = {
             k: v for k, v in locals().items() if k not in ("self", "__class__", "betas", "dtype")
         }
-        b = self._own(betas) if betas is not None else self._named()
-        self.T, tables = len(b), derived_tables(b)
+        b = self._named() if betas is None else self._own(betas)
+        self.T = len(b)
+        tables = derived_tables(b)
         # plain 64-bit numbers, whatever `dtype` and device
         self.exact_abar = tables["alphas_cumprod"].tolist()
         for k, v in tables.items():
@@ -169,10 +173,9 @@ class DDPMSchedules(nn.Module):
             b = cosine_betas(T, c["cosine_s"])
         else:
             b = sigmoid_betas(T, c["sigmoid_start"], c["sigmoid_end"], c["sigmoid_tau"])
-        return check_betas(
-            rescale_zero_terminal_snr(b) if c["zero_terminal_snr"] else b,
-            f"schedules: the betas of this {kind}",
-        )
+        if c["zero_terminal_snr"]:
+            b = rescale_zero_terminal_snr(b)
+        return check_betas(b, f"schedules: the betas of this {kind}")
 
     def _own(
         self,
@@ -181,7 +184,8 @@ class DDPMSchedules(nn.Module):
         "The caller's betas, checked, and written into the config"
         require(
             not self.config["zero_terminal_snr"],
-            "schedules.zero_terminal_snr: not for betas of your own; pass betas=rescale_zero_terminal_snr(betas)",
+            "schedules.zero_terminal_snr: not for betas of your own; "
+            "pass betas=rescale_zero_terminal_snr(betas)",
         )
         b = check_betas(betas)
         self.config.update(schedule="custom", timesteps=len(b), betas=b.tolist())
@@ -202,11 +206,15 @@ class DDPMSchedules(nn.Module):
         t: Tensor,  # int64 `(B,)` in [0,T)
         x: Tensor,  # what the values will be multiplied with, `(B,…)`
     ) -> Tensor:  # `(B,1,…,1)`, as many axes as `x`
-        "The table's values at `t`, ready to broadcast over `x`; raises `DDPMError` where the three are on different devices"
+        """The table's values at `t`, ready to broadcast over `x`
+
+        Raises `DDPMError` where the three are on different devices.
+        """
         table = getattr(self, name)
         require(
             t.device == x.device == table.device,
-            f"t: is on {t.device}, the images on {x.device}, the schedules on {table.device}; move them together with .to(device)",
+            f"t: is on {t.device}, the images on {x.device}, the schedules on {table.device}; "
+            "move them together with .to(device)",
         )
         return table[t].view(-1, *[1] * (x.ndim - 1))
 
@@ -218,7 +226,7 @@ def q_sample(
     t: Tensor,  # step index, int64 `(B,)` in [0,T); the paper's t is this + 1
     noise: Tensor,  # standard normal, shaped like `x0`
 ) -> Tensor:  # `xt`, shaped like `x0`
-    "Noise `x0` to step `t` in one jump (DDPM eq. 4)"
+    "Noisy images `xt`: `x0` noised to step `t` in one jump (DDPM eq. 4)"
     return (
         self.at("sqrt_alphas_cumprod", t, x0) * x0
         + self.at("sqrt_one_minus_alphas_cumprod", t, x0) * noise
@@ -231,8 +239,8 @@ def q_posterior(
     x0: Tensor,  # clean images, or the prediction of them
     xt: Tensor,  # noisy images at step `t`
     t: Tensor,  # int64 `(B,)`
-):  # `(mean, variance, clipped log variance)` of q(x_{t-1} | x_t, x_0)
-    "One step back when the clean image is known (DDPM eq. 6, 7)"
+) -> tuple:  # `(mean, variance, clipped log variance)` of q(x_{t-1} | x_t, x_0)
+    "Posterior of the reverse step when the clean image is known (DDPM eq. 6, 7)"
     mean = self.at("posterior_mean_coef1", t, xt) * x0 + self.at("posterior_mean_coef2", t, xt) * xt
     return (
         mean,
@@ -258,7 +266,7 @@ def target(
     eps: Tensor,  # the noise that was mixed in
     t: Tensor,  # int64 `(B,)`
     parameterization: str = "eps",  # 'eps', 'x0' or 'v'
-) -> Tensor:  # what the network should have said
+) -> Tensor:  # what the network should predict
     "The regression target; v is sqrt(abar) eps - sqrt(1-abar) x0 (Salimans & Ho 2022, app. D)"
     require(
         parameterization in PARAMETERIZATIONS,

@@ -76,8 +76,8 @@ def sigmoid_betas(T: int, start: float = -3.0, end: float = 3.0, tau: float = 1.
     ...
 
 def rescale_zero_terminal_snr(betas: Tensor) -> Tensor:
-    """Shift and scale sqrt(abar) so that the last step is pure noise and the first is
-    unchanged (Lin et al. 2023, algorithm 1)
+    """Betas with sqrt(abar) shifted and scaled to end in pure noise (Lin et al. 2023,
+    algorithm 1)
 
     Args:
         betas: float64 `(T,)`
@@ -88,7 +88,7 @@ def rescale_zero_terminal_snr(betas: Tensor) -> Tensor:
     ...
 
 def check_betas(betas, name: str = "schedules.betas") -> Tensor:
-    """The betas as a tensor; raises `DDPMError` where one is no share of noise
+    """The betas as a tensor; raises `DDPMError` where one is no share of variance
 
     Args:
         betas: `(T,)`, T of 2 or more: numbers in (0,1); the last may be 1
@@ -113,8 +113,7 @@ def derived_tables(b: Tensor) -> dict:
 PARAMETERIZATIONS: tuple
 
 class DDPMSchedules(nn.Module):
-    """The noise schedule and every table derived from it; index t runs from 0 to T-1, the
-    paper's t minus one
+    """The noise schedule and every table derived from it; index t runs from 0 to T-1
 
     Args:
         schedule: 'linear', 'cosine' or 'sigmoid'
@@ -146,7 +145,7 @@ class DDPMSchedules(nn.Module):
         sigmoid_end: float = 3.0,
         sigmoid_tau: float = 1.0,
         zero_terminal_snr: bool = False,
-        betas=None,
+        betas: Tensor | list | None = None,
         dtype: torch.dtype = ...,
     ) -> None: ...
     def _named(self):
@@ -166,8 +165,9 @@ class DDPMSchedules(nn.Module):
         """What `print` shows"""
         ...
     def at(self, name: str, t: Tensor, x: Tensor) -> Tensor:
-        """The table's values at `t`, ready to broadcast over `x`; raises `DDPMError` where the
-        three are on different devices
+        """The table's values at `t`, ready to broadcast over `x`
+
+        Raises `DDPMError` where the three are on different devices.
 
         Args:
             name: a table, such as 'alphas_cumprod'
@@ -179,7 +179,7 @@ class DDPMSchedules(nn.Module):
         """
         ...
     def q_sample(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """Noise `x0` to step `t` in one jump (DDPM eq. 4)
+        """Noisy images `xt`: `x0` noised to step `t` in one jump (DDPM eq. 4)
 
         Args:
             x0: clean images `(B,C,H,W)`, in [-1,1]
@@ -190,8 +190,8 @@ class DDPMSchedules(nn.Module):
             `xt`, shaped like `x0`
         """
         ...
-    def q_posterior(self, x0: Tensor, xt: Tensor, t: Tensor):
-        """One step back when the clean image is known (DDPM eq. 6, 7)
+    def q_posterior(self, x0: Tensor, xt: Tensor, t: Tensor) -> tuple:
+        """Posterior of the reverse step when the clean image is known (DDPM eq. 6, 7)
 
         Args:
             x0: clean images, or the prediction of them
@@ -213,7 +213,7 @@ class DDPMSchedules(nn.Module):
             parameterization: 'eps', 'x0' or 'v'
 
         Returns:
-            what the network should have said
+            what the network should predict
         """
         ...
     def predict(
