@@ -40,8 +40,8 @@ def clip_x0(x0: Tensor, clip: str | None = "clip", percentile: float = 0.995) ->
     ...
 
 class DDPMSampler:
-    """Samples from a model by the schedule it was trained with; every method takes the same
-    arguments
+    """Samples from a model by its schedule; every method takes the arguments of
+    `sampling_loop`
 
     Args:
         schedules: as in training
@@ -77,7 +77,7 @@ class DDPMSampler:
         clip: str | None = None,
         parameterization: str | None = None,
     ) -> Prediction:
-        """The model's prediction at `(xt, t)`, guided and clipped; raises `DDPMError` if eps says
+        """The model's prediction at `(xt, t)`, guided and clipped; `DDPMError` where eps says
         nothing
 
         Args:

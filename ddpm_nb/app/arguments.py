@@ -50,7 +50,7 @@ class _StoreKey(argparse.Action):
         # the last one counts, and stands last
         namespace.overrides.pop(self.dest, None)
         namespace.overrides[self.dest] = values
-        if option_string == "--epochs":
+        if option_string == "--epochs" and "--training.max_steps" in parser._option_string_actions:
             # it takes the place of training.max_steps, unless that is given as well
             namespace.overrides.setdefault("training.max_steps", "null")
 
@@ -92,12 +92,11 @@ def _add_key(
     path: str,  # the config key
     setting: Setting,
     short_name: str | None,  # a second name, without dashes
+    note: str,  # at the end of its help
 ) -> None:
     "Add the option of one config key"
     names = [f"--{path}"] if short_name is None else [f"--{short_name}", f"--{path}"]
-    text = f"{setting.description}; default: {_default_text(setting.default)}"
-    if short_name == "epochs":
-        text += "; --epochs takes the place of training.max_steps"
+    text = f"{setting.description}; default: {_default_text(setting.default)}{note}"
     is_switch = setting.types == (bool,)
     group.add_argument(
         *names,
@@ -129,7 +128,10 @@ def _add_section(
         group = parser.add_argument_group(title)
         short = short_names(command)
         for path, setting in used.items():
-            _add_key(group, path, setting, short.get(path))
+            note = ""
+            if path == "training.epochs" and "training.max_steps" in used:
+                note = "; --epochs takes the place of training.max_steps"
+            _add_key(group, path, setting, short.get(path), note)
     for rule in inner:
         _add_section(parser, rule, command)
 

@@ -26,7 +26,7 @@ from .failures import LostProcess, translate_errors
 from .files import append_checksum, atomic_write
 from .kernels import use_fast_kernels
 from .memory import keep_freed_memory
-from .optim import make_optimizer
+from .optim import make_optimizer as new_optimizer
 from ..schedules import DDPMSchedules
 from ..trainer import Trainer
 
@@ -89,7 +89,7 @@ class DDPMTrainer(Trainer):
 def make_optimizer(self: DDPMTrainer) -> torch.optim.Optimizer:
     "Return the optimizer of the config; raises `DDPMError` on an unknown name"
     rate, settings = self.cfg["learning_rate"], self.cfg["optimizer"]
-    return make_optimizer(self.model.parameters(), rate, settings)
+    return new_optimizer(self.model.parameters(), rate, settings)
 
 
 @patch
