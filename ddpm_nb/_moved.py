@@ -49,9 +49,7 @@ MOVED = {
     "sampler": {
         "core": "eval_mode",
         "editing": "slerp",
-        "sampler": (
-            "Step=SamplerStep WITH_ETA=METHODS_WITH_ETA"
-        ),
+        "sampler": "Step=SamplerStep WITH_ETA=METHODS_WITH_ETA",
         "schedules": "Denoised=Prediction",
         "solvers": "karras_steps=karras_timesteps",
         "spacing": "SPACINGS",
