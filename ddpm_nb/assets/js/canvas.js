@@ -37,7 +37,7 @@ function coverage(radius, distance) {
   return Math.max(0, Math.min(1, radius + 0.5 - distance));
 }
 
-class Drawing {
+export class Drawing {
   constructor(model, element) {
     this.model = model;
     this.size = model.get("size");

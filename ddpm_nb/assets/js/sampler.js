@@ -8,7 +8,7 @@
 /** What a caller can mend: its message is a sentence for a person. */
 export class SamplerError extends Error {}
 
-function require(ok, message) {
+export function require(ok, message) {
   if (!ok) throw new SamplerError(message);
 }
 
@@ -299,7 +299,7 @@ function readOutput(out, x, a, s, { parameterization, channels, learn_sigma }, n
 // ---- the samplers
 
 /** DDIM (Song et al. 2021, eq. 12, 16): eta 0 is deterministic, 1 as noisy as DDPM. */
-function ddimRule({ a, s }, eta) {
+export function ddimRule({ a, s }, eta) {
   return (x, { x0, eps }, t, next, noise) => {
     const sigma = ((eta * s[next]) / s[t]) * Math.sqrt(Math.max(0, 1 - (a[t] / a[next]) ** 2));
     require(sigma <= s[next] + 1e-12, `Eta: ${eta}; more noise than there is; expected at most 1.`);
@@ -339,7 +339,7 @@ const RULES = {
 };
 
 /** The labels of `n` images; throws a `SamplerError` where they do not fit the model. */
-function readLabels(label, n, classes) {
+export function readLabels(label, n, classes) {
   if (!classes) {
     require(label === null, "This model knows no classes; leave the label out.");
     return null;
@@ -364,6 +364,26 @@ function readOptions(options, metadata) {
   return { ...given, labels, spacing: given.spacing ?? RULES[method].spacing };
 }
 
+/** Noise for `n` images of `per` numbers, each from its own stream; called for every draw. */
+export function batchNoise(seed, n, per) {
+  const streams = Array.from({ length: n }, (_, i) => new Normal(seed, i));
+  return () => {
+    const values = new Float32Array(n * per);
+    streams.forEach((stream, i) => {
+      stream.fill(values.subarray(i * per, (i + 1) * per));
+    });
+    return values;
+  };
+}
+
+/** What the network predicts from `x` at step `t`: the noise and the clean image. */
+export async function predict(network, metadata, schedule, x, t, { n, labels, guidance }) {
+  const unknown = metadata.parameterization === "eps" && !schedule.a[t];
+  require(!unknown, `The model predicts noise, which means nothing at step ${t}.`);
+  const out = await guidedOutput(network, x, t, labels, n, guidance, metadata.num_classes);
+  return readOutput(out, x, schedule.a[t], schedule.s[t], metadata, n);
+}
+
 /** Sample images step by step: yields `{i, steps, t, xt, x0, x}` after each step.
  *
  * `xt` is the state before it, `x0` the image predicted from that, `x` the state after it; after
@@ -377,35 +397,20 @@ export async function* sample(
   //  spacing, xT: Float32Array to start from}
   options = {},
 ) {
-  const { n, method, steps, eta, seed, guidance, labels, spacing, xT } = readOptions(
-    options,
-    metadata,
-  );
+  const found = readOptions(options, metadata);
+  const { n, method, steps, eta, seed, spacing, xT } = found;
   const schedule = makeSchedule(metadata.schedules);
-  const { a, s } = schedule;
   const ts = timesteps(schedule, steps, spacing, RULES[method].extra);
   const per = metadata.channels * metadata.image_size ** 2;
-  const streams = Array.from({ length: n }, (_, i) => new Normal(seed, i));
-  const noise = () => {
-    const values = new Float32Array(n * per);
-    streams.forEach((stream, i) => {
-      stream.fill(values.subarray(i * per, (i + 1) * per));
-    });
-    return values;
-  };
+  const noise = batchNoise(seed, n, per);
   const own = noise(); // drawn in any case: what follows is the same either way
   let x = xT ? Float32Array.from(xT) : own;
   require(x.length === n * per, `x_T: ${x.length} numbers; expected ${n * per}.`);
   const rule = RULES[method].rule(schedule, eta);
   for (const [i, t] of ts.entries()) {
-    const next = ts[i + 1] ?? -1;
-    const unknown = metadata.parameterization === "eps" && !a[t];
-    require(!unknown, `The model predicts noise, which means nothing at step ${t}.`);
-    const nullLabel = metadata.num_classes;
-    const out = await guidedOutput(network, x, t, labels, n, guidance, nullLabel);
-    const found = readOutput(out, x, a[t], s[t], metadata, n);
-    const after = rule(x, found, t, next, noise);
-    yield { i: i + 1, steps, t, xt: x, x0: found.x0, x: after };
+    const prediction = await predict(network, metadata, schedule, x, t, found);
+    const after = rule(x, prediction, t, ts[i + 1] ?? -1, noise);
+    yield { i: i + 1, steps, t, xt: x, x0: prediction.x0, x: after };
     x = after;
   }
 }

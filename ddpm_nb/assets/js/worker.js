@@ -1,12 +1,15 @@
-// The worker of digits.js: loads onnxruntime and the model, and samples step by step.
+// The worker behind the panels of a page: loads onnxruntime and the model, and computes.
 //
-// Messages in: {kind: 'load', runtime, wasm, model, sha256}, {kind: 'sample', options} and
-// {kind: 'stop'}. Messages out: {kind: 'loaded', metadata}, {kind: 'step', …}, {kind: 'done'},
-// {kind: 'stopped'} and {kind: 'error', message}, the message a sentence for a person.
+// Messages in: {kind: 'load', model, sha256, runtime, wasm, gpu_runtime, gpu_wasm, backend},
+// {kind: 'run', task, options} and {kind: 'stop'}. Messages out: {kind: 'loaded', metadata,
+// backend}, {kind: 'step', …}, {kind: 'done'}, {kind: 'stopped'} and {kind: 'error', message},
+// the message a sentence for a person.
 
+import { denoise, edit, inpaint } from "./editing.js";
 import { onnxNetwork, readMetadata, SamplerError, sample } from "./sampler.js";
 
-let loading = null; // promise of {network, metadata}
+const TASKS = { sample, denoise, edit, inpaint };
+let loading = null; // promise of {network, metadata, backend}
 let isStopped = false;
 
 /** The bytes behind a URL; throws a `SamplerError` that says what could not be had. */
@@ -34,19 +37,50 @@ async function checkHash(bytes, sha256) {
   throw new SamplerError("The model file is damaged or incomplete; reload the page to try again.");
 }
 
-async function load({ runtime, wasm, model, sha256 }) {
-  const [bytes, wasmBinary] = await Promise.all([
-    fetchBytes(model, "model file"),
-    fetchBytes(wasm, "runtime"),
-  ]);
-  await checkHash(bytes, sha256);
+/** Whether to compute on a GPU: the browser offers a real one, and can wait inside WebAssembly. */
+async function canUseGpu({ gpu_runtime, backend }) {
+  if (!gpu_runtime || backend === "wasm" || typeof WebAssembly.Suspending !== "function") {
+    return false;
+  }
+  try {
+    const adapter = await navigator.gpu?.requestAdapter();
+    return Boolean(adapter) && (backend === "webgpu" || !adapter.info?.isFallbackAdapter);
+  } catch {
+    return false;
+  }
+}
+
+/** A session of onnxruntime: `{ort, session}`. */
+async function openSession(bytes, runtime, wasm, provider) {
+  const wasmBinary = await fetchBytes(wasm, "runtime");
   const ort = await import(runtime);
   ort.env.wasm.numThreads = 1; // several would need headers that plain servers don't send
   ort.env.wasm.wasmBinary = wasmBinary.buffer;
   ort.env.logLevel = "error";
-  const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+  const session = await ort.InferenceSession.create(bytes, { executionProviders: [provider] });
+  return { ort, session };
+}
+
+async function load(files) {
+  const bytes = await fetchBytes(files.model, "model file");
+  await checkHash(bytes, files.sha256);
   const metadata = readMetadata(bytes);
-  return { network: onnxNetwork(ort, session, metadata), metadata };
+  if (await canUseGpu(files)) {
+    try {
+      const { ort, session } = await openSession(
+        bytes,
+        files.gpu_runtime,
+        files.gpu_wasm,
+        "webgpu",
+      );
+      return { network: onnxNetwork(ort, session, metadata), metadata, backend: "webgpu" };
+    } catch (error) {
+      if (files.backend === "webgpu") throw error;
+      console.info(`No computation on the GPU (${error?.message ?? error}); on the processor.`);
+    }
+  }
+  const { ort, session } = await openSession(bytes, files.runtime, files.wasm, "wasm");
+  return { network: onnxNetwork(ort, session, metadata), metadata, backend: "wasm" };
 }
 
 /** Let messages that have arrived meanwhile be handled. */
@@ -54,10 +88,10 @@ function breathe() {
   return new Promise((resolve) => setTimeout(resolve));
 }
 
-async function run(options) {
+async function run({ task, options }) {
   const { network, metadata } = await loading;
   isStopped = false;
-  for await (const step of sample(network, metadata, options)) {
+  for await (const step of TASKS[task](network, metadata, options)) {
     postMessage({ kind: "step", ...step });
     await breathe();
     if (isStopped) return postMessage({ kind: "stopped" });
@@ -79,10 +113,10 @@ addEventListener("message", async ({ data }) => {
       isStopped = true;
     } else if (data.kind === "load") {
       loading = load(data);
-      const { metadata } = await loading;
-      postMessage({ kind: "loaded", metadata });
+      const { metadata, backend } = await loading;
+      postMessage({ kind: "loaded", metadata, backend });
     } else {
-      await run(data.options);
+      await run(data);
     }
   } catch (error) {
     postMessage({ kind: "error", message: explain(error) });
