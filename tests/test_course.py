@@ -36,3 +36,18 @@ def test_the_search_for_citations_finds_some():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_no_notebook_exports_the_package_when_a_reader_runs_it(path):
     assert "nbdev_export()" not in source(path)
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in NOTEBOOKS if p.parent.name == "nbs"], ids=lambda p: p.stem
+)
+def test_a_notebook_installs_the_package_where_it_is_missing(path):
+    "On Colab nothing has to be typed: before the first import of the package"
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    uses = next(
+        (i for i, s in enumerate(code) if re.search(r"^from ddpm_nb|^import ddpm_nb", s, re.M)),
+        None,
+    )
+    installs = [i for i, s in enumerate(code) if 'find_spec("ddpm_nb")' in s or '"ddpm_nb", "' in s]
+    assert uses is None or installs and installs[0] < uses
