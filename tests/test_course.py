@@ -97,3 +97,18 @@ def test_something_moves():
         if kind == "image/gif"
     ]
     assert len([n for n in frames if n >= 8]) >= ANIMATIONS
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in NOTEBOOKS if p.parent.name == "nbs"], ids=lambda p: p.stem
+)
+def test_a_notebook_installs_the_package_where_it_is_missing(path):
+    "On Colab nothing has to be typed: before the first import of the package"
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    uses = next(
+        (i for i, s in enumerate(code) if re.search(r"^from ddpm_nb|^import ddpm_nb", s, re.M)),
+        None,
+    )
+    installs = [i for i, s in enumerate(code) if 'find_spec("ddpm_nb")' in s or '"ddpm_nb", "' in s]
+    assert uses is None or installs and installs[0] < uses
