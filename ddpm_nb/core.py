@@ -179,13 +179,13 @@ def show_images(
     nrows = -(-b // ncols)
     if titles is None:
         if ax is None:
-            _, ax = plt.subplots(figsize=(size * ncols, size * nrows), dpi=72)
+            _, ax = plt.subplots(figsize=(size * ncols, size * nrows))
         ax.imshow(make_grid(x, ncols), interpolation="nearest")
         ax.axis("off")
         return ax
     require(len(titles) == b, f"titles: got {len(titles)} for {b} images")
     figsize = (size * ncols, 1.25 * size * nrows)
-    _, axs = plt.subplots(nrows, ncols, figsize=figsize, dpi=72, squeeze=False)
+    _, axs = plt.subplots(nrows, ncols, figsize=figsize, squeeze=False)
     for ax in axs.flat:
         ax.axis("off")
     for ax, image, title in zip(axs.flat, x, titles):
