@@ -106,6 +106,7 @@ def describe(
     parts = [
         f"{trainer.model.num_params:,} parameters",
         f"{len(trainer.data):,} images",
+        f"{trainer.model.parameterization} on the {trainer.schedules.config['schedule']} schedule",
         f"steps {trainer.step} to {trainer.total_steps}",
         str(trainer.device),
         precision,
