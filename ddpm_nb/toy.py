@@ -35,16 +35,17 @@ class Mixture:
         y: Tensor | None = None,  # components `(B,)`
     ) -> Tensor:  # like `x`
         "The best prediction"
-        abar = self.schedules.alphas_cumprod[t].view(-1, 1, 1).to(x.dtype)
-        means = self.means.to(x.dtype)
-        variance = abar * self.std**2 + 1 - abar  # of each component at step t
-        offset = x.flatten(1)[:, None] - abar.sqrt() * means  # (B,K,D)
+        schedules, means = self.schedules, self.means.to(x.dtype)
+        scales = schedules.signal_scale, schedules.noise_scale
+        a, s = (scale[t].view(-1, 1, 1).to(x.dtype) for scale in scales)
+        variance = a**2 * self.std**2 + s**2  # of each component at step t
+        offset = x.flatten(1)[:, None] - a * means  # (B,K,D)
         log_weight = -offset.pow(2).sum(-1, keepdim=True) / (2 * variance)
         if y is not None:
             other = y[:, None] != torch.arange(len(means))
             labelled = y[:, None] < len(means)
             log_weight = log_weight.masked_fill((other & labelled)[..., None], -math.inf)
-        x0_of_each = means + abar.sqrt() * self.std**2 / variance * offset
+        x0_of_each = means + a * self.std**2 / variance * offset
         x0 = (log_weight.softmax(1) * x0_of_each).sum(1).view_as(x)
         return getattr(self.schedules.predict(x0, x, t, "x0"), self.parameterization)
 
