@@ -52,7 +52,7 @@ TO_MEND = {
     "05_trainer",
     "09_solvers",
 }
-ANIMATIONS = 1  # in all chapters together, at least
+ANIMATIONS = 3  # in all chapters together, at least
 
 
 def figures(path):
