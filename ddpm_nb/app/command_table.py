@@ -68,6 +68,7 @@ class Command(NamedTuple):
     keys: tuple = ()  # config keys it uses beside `EVERYWHERE`; a section stands for its keys
     flags: tuple = ()  # of `FLAGS`, beside `config` and `print_config`
     words: tuple = ()  # what may follow the command, of which one must; () for none
+    place: str = ""  # name of the one word that must follow, where it may be any: 'DIR'
 
 
 # used by every command, so that one set of flags can serve a whole script
@@ -183,6 +184,9 @@ COMMANDS = {
         "completion.print_script",
         words=("bash", "zsh", "fish"),
     ),
+    "notebooks": Command(
+        "copy the course's notebooks into a folder", "command_notebooks.notebooks", place="DIR"
+    ),
 }
 
 # %% ../../nbs/lib/command_table.ipynb #tab00003
@@ -243,6 +247,6 @@ def own_flags(
 ) -> tuple[str, ...]:  # without dashes
     "The flags of a command that are no config keys"
     row = COMMANDS[command]
-    if row.words or command == "config.schema":
+    if row.words or row.place or command == "config.schema":
         return ()
     return ("config", *row.flags, "print_config")

@@ -45,6 +45,7 @@ from ..engine.features import save_features, train_feature_net
 from ..engine.files import atomic_write
 from ..sampler import DDPMSampler
 from ..schedules import DDPMSchedules
+from ..settings import SCHEDULES
 
 # %% ../../nbs/lib/commands.ipynb #7d57d410
 def _folder_config(request):
@@ -72,7 +73,7 @@ def viz_schedules(
     "Draw the run's noise schedule beside the other ones"
     folder, config = _folder_config(request)
     own = DDPMSchedules(**config["schedules"])
-    names = [k for k in ("linear", "cosine", "sigmoid") if k != config["schedules"]["schedule"]]
+    names = [k for k in SCHEDULES if k != config["schedules"]["schedule"]]
     others = [DDPMSchedules(name, own.T) for name in names]
     return save_schedule_plots([own, *others], folder / "curves")
 

@@ -144,6 +144,22 @@ def fill_shared(
     model.setdefault("in_channels", channels)
     return config
 
+# %% ../../nbs/lib/config.ipynb #43a4e443
+# what flow matching trains, where a config was written for another schedule
+FLOW_MATCHING = {"model.parameterization": "flow", "loss.weighting": "uniform"}
+
+
+def with_flow_matching(
+    config: dict,  # as written
+    overrides: Mapping,  # dotted path -> value
+) -> dict:  # overrides
+    "The overrides; where they change the schedule to flow, with its target and weights"
+    written = config.get("schedules")
+    was_flow = isinstance(written, dict) and written.get("schedule") == "flow"
+    if overrides.get("schedules.schedule") != "flow" or was_flow:
+        return dict(overrides)
+    return FLOW_MATCHING | dict(overrides)
+
 # %% ../../nbs/lib/config.ipynb #ea239acd
 def one_length(
     overrides: Mapping,  # dotted path -> value
@@ -162,7 +178,8 @@ def load_config(
 ) -> Config:  # complete; a dict whose keys are attributes, too
     "Read, complete and check a config; raises `DDPMError` naming the key"
     written = copy.deepcopy(dict(name)) if isinstance(name, Mapping) else read_config(name)
-    for path, value in one_length(overrides or {}).items():
+    changes = one_length(overrides or {})
+    for path, value in with_flow_matching(written, changes).items():
         override(written, path, value)
     return Config.complete(fill_shared(written))
 

@@ -40,9 +40,9 @@ def require_compatible(
         f"expected at most schedules.timesteps, {schedules.T}",
     )
     require(
-        not (schedules.config["zero_terminal_snr"] and model.parameterization == "eps"),
-        "schedules.zero_terminal_snr: true needs model.parameterization v or x0; "
-        "eps says nothing about pure noise",
+        not (schedules.ends_in_noise and model.parameterization == "eps"),
+        "schedules.zero_terminal_snr: true, like schedules.schedule: flow, needs "
+        "model.parameterization v, x0 or flow; eps says nothing about pure noise",
     )
 
 # %% ../../nbs/lib/recipes.ipynb #rcp00008
