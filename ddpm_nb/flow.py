@@ -69,6 +69,8 @@ def euler_step(
     batch: SamplingBatch,  # for the levels' numbers
 ) -> Tensor:  # the state at `t_prev`
     "One step of Euler's method along the flow, eps - x0 (Lipman et al. 2023, eq. 1)"
+    if t_prev < 0:
+        return pred.x0  # what the step comes to, without its rounding
     (u, scale), (u_prev, scale_prev) = flow_time(batch, t), flow_time(batch, t_prev)
     return scale_prev * (x / scale + (u_prev - u) * pred.flow)
 
@@ -82,8 +84,8 @@ def flow_heun_step(
 ) -> Tensor:  # the state at `t_prev`
     "One step of Heun's method along the flow: Euler's, made again with the mean of both velocities"
     trial = euler_step(x, pred, t, t_prev, batch)
-    if t_prev < 0:  # the network was not trained at the clean end
-        return trial
+    if t_prev < 0:
+        return trial  # the network was not trained at the clean end
     flow_there = batch.denoise(trial, t_prev).flow
     (u, scale), (u_prev, scale_prev) = flow_time(batch, t), flow_time(batch, t_prev)
     return scale_prev * (x / scale + (u_prev - u) * (pred.flow + flow_there) / 2)

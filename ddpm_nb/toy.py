@@ -129,13 +129,16 @@ def plot_paths(
     paths: Tensor,  # from `sampling_paths`
     means: Tensor,  # marked by crosses, `(K,2)`
     title: str = "",  # of the figure
-    curves: Tensor | None = None,  # what they should follow, drawn in grey below them
+    # what they should follow, drawn in grey below them, with a ring at each end
+    curves: Tensor | None = None,
     lim: float = 1.3,  # half the side of the square that is shown
 ):  # the axes
     "The ways of points through the plane, their ends in black"
     if curves is not None:
         for curve in curves.unbind(1):
             ax.plot(*curve.T, "-", color="#CCCCCC", lw=3)
+        ends = dict(marker="o", facecolors="none", edgecolors="#888888", s=70, zorder=4)
+        ax.scatter(*curves[-1].T, **ends)
     for path in paths.unbind(1):
         ax.plot(*path.T, ".-", lw=0.8, ms=4)
     return plot_points(ax, paths[-1], means, title, lim, color="k", s=14)

@@ -54,7 +54,7 @@ TO_MEND = {
     "05_trainer",
     "09_solvers",
 }
-ANIMATIONS = 1  # in all chapters together, at least
+ANIMATIONS = 4  # in all chapters together, at least
 
 
 def figures(path):
