@@ -50,7 +50,7 @@ TO_MEND = {
     "05_trainer",
     "09_solvers",
 }
-ANIMATIONS = 3  # in all chapters together, at least
+ANIMATIONS = 4  # in all chapters together, at least
 
 
 def figures(path):
