@@ -205,6 +205,9 @@ def train(
         if self.stop is not None and isinstance(e, LostProcess):
             raise self.stop from e
         raise DDPMError(f"{e}; {self.resume_hint()}") from e
+    finally:
+        if hasattr(self.data, "close"):  # processes that read images
+            self.data.close()
 
 # %% ../../nbs/lib/run.ipynb #8bcde67a
 @patch
