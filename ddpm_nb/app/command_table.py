@@ -128,13 +128,13 @@ COMMANDS = {
     "sample.inpaint": Command(
         "complete images of the data set, or your own; writes grids/",
         "command_edit.sample_inpainting",
-        ("dataset", *_MANY),
+        ("dataset", "training.num_workers", *_MANY),
         (*_IMAGE, "image", "mask", "resample"),
     ),
     "sample.edit": Command(
         "add noise to images, of the data set or your own, and denoise them again; writes grids/",
         "command_edit.sample_edit",
-        ("dataset", *_MANY),
+        ("dataset", "training.num_workers", *_MANY),
         (*_IMAGE, "image", "strength"),
     ),
     "eval": Command(
@@ -142,6 +142,7 @@ COMMANDS = {
         "command_eval.evaluate_run",
         (
             "dataset",
+            "training.num_workers",
             "evaluation",
             "sampling.method",
             "sampling.eta",
@@ -159,7 +160,7 @@ COMMANDS = {
     "viz.neighbours": Command(
         "find the training images nearest to samples; writes grids/",
         "commands.viz_neighbours",
-        ("dataset", *_FROM_NOISE),
+        ("dataset", "training.num_workers", *_FROM_NOISE),
         _IMAGE,
     ),
     "viz.schedules": Command(
@@ -171,7 +172,7 @@ COMMANDS = {
     "features.train": Command(
         "train a feature net for fid_proxy on a labelled data set; writes features/",
         "commands.features_train",
-        ("dataset", "training.epochs", "training.batch_size"),
+        ("dataset", "training.epochs", "training.batch_size", "training.num_workers"),
     ),
     "export": Command(
         "write a diffusers folder or an ONNX file",
