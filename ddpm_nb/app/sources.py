@@ -28,7 +28,7 @@ from ..unet import UNetSmall
 # %% ../../nbs/lib/sources.ipynb #19e72c15
 def command_config(
     request: Request,  # the command line
-    # the config to start from where no --config was given; default: mnist_tiny, for the demo mnist_demo
+    # the config to start from where no --config was given
     base: str | Path | Mapping | None = None,
 ) -> dict:  # complete
     "The config that a command line asks for; raises `DDPMError` for a key it would ignore"
