@@ -16,6 +16,7 @@ import time
 import torch
 
 from ..core import make_grid
+from .averages import Snapshots
 from .budget import Budget
 from .files import atomic_write, link_or_copy
 from .json_files import write_json
@@ -310,6 +311,7 @@ def standard_callbacks(
         EarlyStop(),
         MetricsLog(),
         SampleGrids(),
+        Snapshots(),
         Checkpoints(),
     ]
     return [*callbacks, Progress()] if progress else callbacks
