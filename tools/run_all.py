@@ -222,21 +222,23 @@ assert {'ddpm_nb/py.typed', 'ddpm_nb/__init__.pyi', 'ddpm_nb/engine/run.pyi'} <=
 assert any(f.endswith('licenses/LICENSE') for f in names)
 assert 'ddpm_nb/assets/mnist/LICENSE.md' in names
 assert not any(f.startswith(('tests', 'tools', 'nbs')) for f in names)
+assert 'ddpm_nb/notebooks/lib/core.ipynb' in names
 """
 SOURCES = """settings.ini setup.py pyproject.toml MANIFEST.in README.md LICENSE CHANGELOG.md
     constraints.txt""".split()
 
 
 def wheel():
-    "Build archive and wheel, install the wheel into an empty environment, sample elsewhere"
+    "Archive, wheel, the wheel in an empty environment: sample and run the course there"
     with tempfile.TemporaryDirectory() as t:
         src, away, venv = (Path(t) / d for d in ("src", "elsewhere", "venv"))
         for p in (src, away):
             p.mkdir()
         for p in SOURCES:
             shutil.copy(root / p, src / p)
-        unwanted = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(root / "ddpm_nb", src / "ddpm_nb", ignore=unwanted)
+        unwanted = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+        for d in ("ddpm_nb", "nbs"):
+            shutil.copytree(root / d, src / d, ignore=unwanted)
         # the wheel is built from the source archive, so this tests both
         python("-m", "build", "--outdir", Path(t) / "dist", src, quiet=True)
         (whl,) = (Path(t) / "dist").glob("*.whl")
@@ -251,6 +253,16 @@ def wheel():
         if (away / "outputs" / "grids" / "samples.png").stat().st_size < 500:
             raise Failed("the installed wheel wrote no samples")
         run(venv / "bin" / "python", "-c", INSTALLED, cwd=away, env=env)
+        # the course, where there is nothing but the wheel and what any Jupyter brings
+        run(venv / "bin" / "pip", "install", "-q", "-c", PINS, "ipython", env=env)
+        run(venv / "bin" / "ddpm-nb", "notebooks", "course", cwd=away, env=env, quiet=True)
+        run(
+            venv / "bin" / "python",
+            root / "tools" / "run_notebooks.py",
+            "course",
+            cwd=away,
+            env=env,
+        )
 
 
 # lanes run beside each other, the steps of a lane one after the other

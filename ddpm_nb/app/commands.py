@@ -23,7 +23,7 @@ from ddpm_nb.app.command_sample import (
     sample_trajectory,
 )
 from .command_table import uses
-from .command_train import train
+from .command_train import run_lock, train
 from .config import config_yaml, read_config
 from .curves import save_all_curves, save_schedule_plots
 from .interop import from_diffusers, save_pretrained, to_diffusers
@@ -40,11 +40,13 @@ from ddpm_nb.app.sources import (
 )
 from ..core import require
 from ..engine.checkpoint import config_of_checkpoint, load_checkpoint
-from ..engine.datasets import load_data
+from ..engine.datasets import load_split
 from ..engine.features import save_features, train_feature_net
 from ..engine.files import atomic_write
+from ..engine.locks import lock_folder
 from ..sampler import DDPMSampler
 from ..schedules import DDPMSchedules
+from ..settings import SCHEDULES
 
 # %% ../../nbs/lib/commands.ipynb #7d57d410
 def _folder_config(request):
@@ -72,7 +74,7 @@ def viz_schedules(
     "Draw the run's noise schedule beside the other ones"
     folder, config = _folder_config(request)
     own = DDPMSchedules(**config["schedules"])
-    names = [k for k in ("linear", "cosine", "sigmoid") if k != config["schedules"]["schedule"]]
+    names = [k for k in SCHEDULES if k != config["schedules"]["schedule"]]
     others = [DDPMSchedules(name, own.T) for name in names]
     return save_schedule_plots([own, *others], folder / "curves")
 
@@ -82,7 +84,12 @@ def report(
 ) -> list:  # the files written
     "Write the report of a run"
     folder, _ = _folder_config(request)
-    return list(make_report(folder, request.flags.get("template")))
+    require(
+        folder.is_dir(),
+        f"report: {folder} is not a folder; train first, or name a run with --output_dir",
+    )
+    with lock_folder(folder / "reports", "ddpm-nb report", wait=60.0):
+        return list(make_report(folder, request.flags.get("template")))
 
 
 def viz_neighbours(
@@ -118,8 +125,8 @@ def features_train(
     folder = check_writable(config["output"]["dir"], "features")
     # what was not given is the feature net's own default
     given = [k for k in ("epochs", "batch_size") if f"training.{k}" in request.overrides]
-    train_data = load_data(split="train", **config["dataset"])
-    test_data = load_data(split="test", **config["dataset"])
+    train_data = load_split(config, "train")
+    test_data = load_split(config, "test")
     how = {k: config["training"][k] for k in given}
     net = train_feature_net(train_data, test_data, seed=config["seed"], **how)
     path = folder / "features" / f"{net.name}.safetensors"
@@ -175,7 +182,13 @@ def demo(
     request: Request,  # the command line
 ) -> list:  # the files written
     "Train, sample, animate, evaluate and report, each part timed"
-    folder = str(output_folder(request))
+    folder = check_writable(output_folder(request))
+    with run_lock(folder, "demo"):
+        return _demo_parts(request, str(folder))
+
+
+def _demo_parts(request, folder):
+    "What `demo` does, and the files written"
     parts = {
         "train": train,
         "sample.grid": sample_grid,

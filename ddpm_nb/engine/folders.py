@@ -7,22 +7,21 @@ __all__ = ['EXTENSIONS', 'EOF_MARKERS', 'UNREADABLE', 'check_range', 'read_image
            'Files', 'FolderData']
 
 # %% ../../nbs/lib/folders.ipynb #813eece1
-import signal
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
-from fastcore.basics import patch
 from PIL import Image
 from torch import Tensor
 
-from ..core import DDPMError, require, to_float
+from ..core import require
 from ..data import fit_image
-from .failures import first_line, translate_worker_death
+from .failures import first_line
 from .files import tail
+from .loader import LazyData, LazyImages
 
 # %% ../../nbs/lib/folders.ipynb #a0fa6f9a
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -123,11 +122,10 @@ def find_images(
     return good, broken
 
 # %% ../../nbs/lib/folders.ipynb #files001
-class Files(torch.utils.data.Dataset):
+class Files(LazyImages):
     "One image file at a time; lives in the workers"
 
-    # so many files that cannot be read, one after the other, and it gives up
-    max_consecutive_failures = 12
+    errors = UNREADABLE
 
     def __init__(
         self,
@@ -143,22 +141,23 @@ class Files(torch.utils.data.Dataset):
         "How many files"
         return len(self.files)
 
-    def __getitem__(
+    def read(
         self,
         i: int,  # which file
-    ) -> tuple:  # image or None, index of its file, `[(index, why)]` of files that can't be read
-        "The image `i`, or the next one that can be read"
-        bad = []
-        for k in range(min(self.max_consecutive_failures, len(self))):
-            j = (i + k) % len(self)
-            try:
-                return read_image(self.files[j], self.image_size, self.channels), j, bad
-            except UNREADABLE as e:
-                bad.append((j, first_line(e)))
-        return None, i, bad
+    ) -> Tensor:  # uint8 `(C,H,W)`
+        "The image in file `i`; raises one of `errors`"
+        return read_image(self.files[i], self.image_size, self.channels)
+
+    def why(
+        self,
+        i: int,  # which file
+        e: Exception,  # what `read` raised for it
+    ) -> str:  # one line, without the folder
+        "What is wrong with a file"
+        return first_line(e).replace(str(self.files[i]), self.files[i].name)
 
 # %% ../../nbs/lib/folders.ipynb #54d80d54
-class FolderData:
+class FolderData(LazyData):
     "Images read from a folder as they are needed, with the same interface as `ImageData`"
 
     def __init__(
@@ -182,13 +181,18 @@ class FolderData:
         require(self.files, "dataset: no images left in this split")
         self.classes = self._class_names()
         self.num_classes = len(self.classes) if self.classes else None
-        self.labels = None
+        labels = None
         if self.classes:
             number = {name: n for n, name in enumerate(self.classes)}
-            self.labels = torch.tensor([number[self._top(p)] for p in self.files])
-        self.unreadable = {}  # path -> why, of files that can no longer be read
-        self.ds = Files(self.files, image_size, channels)
-        self.device = torch.device("cpu")
+            labels = torch.tensor([number[self._top(p)] for p in self.files])
+        super().__init__(Files(self.files, image_size, channels), labels)
+
+    def name_of(
+        self,
+        i: int,  # which image
+    ) -> Path:  # relative to the folder
+        "The name of an image, for messages"
+        return self.files[i].relative_to(self.root)
 
     def _top(self, path: Path) -> str:
         return path.relative_to(self.root).parts[0]
@@ -207,86 +211,3 @@ class FolderData:
     def image_shape(self) -> tuple[int, int, int]:
         "`(C,H,W)`"
         return self.channels, self.image_size, self.image_size
-
-# %% ../../nbs/lib/folders.ipynb #fold0003
-def _gather(items: list[tuple]) -> tuple[list, list, list]:
-    "Items of `Files` as three lists: images, indices, and what could not be read"
-    images = [image for image, _, _ in items]
-    indices = [i for _, i, _ in items]
-    failures = [failure for _, _, bad in items for failure in bad]
-    return images, indices, failures
-
-
-@patch
-def _report(self: FolderData, path: Path, why: str) -> None:
-    "Print the name of a file that can no longer be read, once"
-    if path in self.unreadable:
-        return
-    self.unreadable[path] = why
-    print(
-        f"\ndataset: {path.relative_to(self.root)} can no longer be read ({why}); "
-        f"another takes its place ({len(self.unreadable)} so far)",
-        flush=True,
-    )
-
-
-@patch
-def collate(
-    self: FolderData,
-    images: list,  # of a batch, uint8; None where nothing could be read
-    idx: list,  # which files they are from
-    bad: list,  # `(index, why)` of the files that could not be read
-) -> tuple[Tensor, Tensor | None]:  # float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
-    "A batch of images and labels, unreadable files reported; raises `DDPMError` after a dozen"
-    for i, why in bad:
-        path = self.files[i]
-        self._report(path, why.replace(str(path), path.name))
-    if any(x is None for x in images):
-        raise DDPMError(
-            f"dataset: {self.ds.max_consecutive_failures} files in a row cannot be read, "
-            f"the last {self.files[bad[-1][0]].name}; is the disk still there?"
-        )
-    labels = None if self.labels is None else self.labels[torch.tensor(idx)].to(self.device)
-    return to_float(torch.stack(images).to(self.device)), labels
-
-
-@patch
-def batch(
-    self: FolderData,
-    idx: Tensor,  # int64 `(B,)`
-) -> tuple[Tensor, Tensor | None]:  # float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
-    "The images and labels at `idx`, never flipped"
-    return self.collate(*_gather([self.ds[i] for i in idx.tolist()]))
-
-# %% ../../nbs/lib/folders.ipynb #fold0005
-def _ignore_sigint(worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@patch
-def batches(
-    self: FolderData,
-    order: Iterable,  # of index tensors, one per batch
-    num_workers: int = 2,  # processes that read ahead; 0: read in this one
-) -> Iterator[tuple]:  # `(images, labels)` for each
-    "Iterate over batches in the given order, read ahead; raises `LostProcess` if a reader dies"
-    with translate_worker_death():
-        loader = torch.utils.data.DataLoader(
-            self.ds,
-            batch_sampler=[idx.tolist() for idx in order],
-            collate_fn=_gather,
-            num_workers=num_workers,
-            worker_init_fn=_ignore_sigint if num_workers else None,
-        )
-        for read in loader:
-            yield self.collate(*read)
-
-
-@patch
-def to(
-    self: FolderData,
-    device: str | torch.device,  # a torch device
-) -> FolderData:  # itself
-    "Batches are moved to `device` as they are made"
-    self.device = torch.device(device)
-    return self
