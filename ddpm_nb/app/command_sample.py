@@ -16,7 +16,13 @@ from .arguments import Request
 from .onnx import onnx_backend
 from .sources import Source, check_writable, sampler_args, sampling_model
 from ..core import require, to_float
-from ..engine.animation import save_gif, save_grid, save_mp4, trajectory_frames
+from ddpm_nb.engine.animation import (
+    require_ffmpeg,
+    save_gif,
+    save_grid,
+    save_mp4,
+    trajectory_frames,
+)
 from ..engine.folders import read_image, why_unreadable
 from ..noise import PerImageNoise
 from ..sampler import DDPMSampler
@@ -97,6 +103,8 @@ def sample_trajectory(
     model, schedules, config, *_ = sampling_model(request)
     folder = Path(config["output"]["dir"]) / "animations"
     path = image_path(request, folder, "trajectory", ".gif", ".mp4")
+    if path.suffix == ".mp4":
+        require_ffmpeg()
     n = num_images(request, config, 16)
     args = sampler_args(config, model, n, "method", "eta", "variance")
     shape = (n, model.in_channels, model.image_size, model.image_size)

@@ -12,6 +12,7 @@ import json
 import logging
 import re
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -97,7 +98,8 @@ def _diffusers(
     verb: str,  # 'export' or 'import', for the message
 ):
     "The diffusers package; raises `DDPMError` where it is not installed"
-    import_torchvision()  # diffusers imports it, and so meets what `compat` guards against
+    if find_spec("torchvision") is not None:
+        import_torchvision()  # diffusers imports it, and so meets what `compat` guards against
     try:
         import diffusers
     except ModuleNotFoundError as e:

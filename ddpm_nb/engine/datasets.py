@@ -35,7 +35,7 @@ def load_torchvision(
     require(name in _TORCHVISION, f"dataset.name: {name!r}; expected one of {sorted(_TORCHVISION)}")
     require(split in ("train", "test"), f"dataset.split: {split!r}; expected 'train' or 'test'")
     class_name, flip = _TORCHVISION[name]
-    dataset_class = getattr(import_torchvision().datasets, class_name)
+    dataset_class = getattr(import_torchvision(f"dataset.name {name}").datasets, class_name)
     try:
         data = dataset_class(str(root), train=split == "train", download=download)
     except (OSError, RuntimeError) as e:
