@@ -60,6 +60,8 @@ assert len(ask(lambda: load_data("fashion_mnist"))) == 10
     "eval": """
 from importlib.util import find_spec
 if find_spec("torchvision"):
+    from ddpm_nb.engine.compat import import_torchvision
+    import_torchvision()
     from torchvision.models import squeezenet1_1
     file = checkpoints / "squeezenet1_1-b8a52dc0.pth"
     torch.save(squeezenet1_1(weights=None).state_dict(), file)
@@ -72,9 +74,12 @@ from importlib.util import find_spec
 file = checkpoints / "weights-inception-2015-12-05-6726825d.pth"
 if find_spec("torch_fidelity"):
     from unittest import mock
+    from ddpm_nb.engine.compat import import_torchvision
+    import_torchvision()
     from torch_fidelity import feature_extractor_inceptionv3 as F
-    Net = F.FeatureExtractorInceptionV3
-    with mock.patch.object(F, "load_state_dict_from_url"), mock.patch.object(Net, "load_state_dict"):
+    Net, nothing = F.FeatureExtractorInceptionV3, lambda *args, **kwargs: None
+    F.load_state_dict_from_url = nothing
+    with mock.patch.object(Net, "load_state_dict", nothing):
         weights = Net("inception-v3-compat", ["2048"]).state_dict()
     torch.save(weights, file)
 else:

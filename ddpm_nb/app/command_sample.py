@@ -14,7 +14,13 @@ from torch import Tensor
 
 from .arguments import Request
 from .onnx import onnx_backend
-from .sources import Source, check_writable, sampler_args, sampling_model
+from ddpm_nb.app.sources import (
+    Source,
+    check_writable,
+    null_label,
+    sampler_args,
+    sampling_model,
+)
 from ..core import require, to_float
 from ddpm_nb.engine.animation import (
     require_ffmpeg,
@@ -128,7 +134,7 @@ def sample_interpolation(
     args = sampler_args(config, model, n, "method", "batch_size")
     # one image turns into another, so its class must not jump
     if model.num_classes and config["sampling"]["label"] is None:
-        args["y"] = torch.full_like(args["y"], model.null_label)
+        args["y"] = torch.full_like(args["y"], null_label(model))
     if "images" in request.flags:
         ends = invert_images(request, source, args)
         # as in the inversion

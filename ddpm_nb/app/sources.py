@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['command_config', 'check_writable', 'output_folder', 'checkpoint_path', 'in_folder', 'Source', 'packaged_model',
-           'require_same_network', 'sampling_model', 'sampler_args']
+           'require_same_network', 'sampling_model', 'null_label', 'sampler_args']
 
 # %% ../../nbs/lib/sources.ipynb #1eff74f0
 import os
@@ -157,6 +157,17 @@ def sampling_model(
     return Source(model, schedules, config, origin, checkpoint.contents["step"])
 
 # %% ../../nbs/lib/sources.ipynb #c2a67d66
+def null_label(
+    model: UNetSmall,  # with classes
+) -> int:
+    "The label for no class; raises `DDPMError` where the model has none"
+    require(
+        model.null_label is not None,
+        "sampling.label: missing, and this model has no label for no class; name one with --label",
+    )
+    return model.null_label
+
+
 def sampler_args(
     config: dict,  # complete
     model: UNetSmall,  # for its number of classes
@@ -175,9 +186,16 @@ def sampler_args(
     if not classes:
         require(label is None, f"sampling.label: {label}, but the model knows no classes")
         return args
+    null = model.null_label
     require(
-        label is None or label <= classes,
-        f"sampling.label: {label}; expected 0 to {classes - 1}, or {classes} for none",
+        null is not None or sampling["guidance_scale"] == 1,
+        f"sampling.guidance_scale: {sampling['guidance_scale']}, but the model has classes and no "
+        "null label to contrast with; expected 1",
+    )
+    or_none = "" if null is None else f", or {null} for none"
+    require(
+        label is None or label < classes or label == null,
+        f"sampling.label: {label}; expected 0 to {classes - 1}{or_none}",
     )
     labels = torch.arange(n) % classes if label is None else torch.full((n,), label)
     return args | dict(y=labels.to(next(model.parameters()).device))
