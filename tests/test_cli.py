@@ -120,7 +120,7 @@ def test_words_with_a_space_name_a_command_too(capsys):
             "sample.grid --model.base_channels 8",
             "--model.base_channels: sample.grid has no use for it; the checkpoint decides it",
         ),
-        ("sample.grid --pretrained mnist --method euler", "'euler'; expected ddpm, ddim, dpmpp_2m"),
+        ("sample.grid --pretrained mnist --method rk4", "'rk4'; expected ddpm, ddim, dpmpp_2m"),
         ("sample.grid --checkpoint nowhere.pt", "nowhere.pt does not exist; train first, or name"),
         ("sample.inpaint --method ddpm", "--method: sample.inpaint has no use for it"),
         ("eval --pretrained mnist --metrics fidd", "did you mean fid?"),
@@ -264,7 +264,7 @@ def test_resume_into_another_model(capsys, run):
 
 def test_bad_sampling_input(capsys, run):
     for says, args in (
-        ("method", ["--method", "euler"]),
+        ("method", ["--method", "rk4"]),
         ("num_steps", ["--num_steps", "21"]),
         ("eta", ["--eta", "-1"]),
         ("knows no classes", ["--guidance_scale", "3"]),

@@ -223,6 +223,7 @@ assert {'ddpm_nb/py.typed', 'ddpm_nb/__init__.pyi', 'ddpm_nb/engine/run.pyi'} <=
 assert any(f.endswith('licenses/LICENSE') for f in names)
 assert 'ddpm_nb/assets/mnist/LICENSE.md' in names
 assert not any(f.startswith(('tests', 'tools', 'nbs')) for f in names)
+assert 'ddpm_nb/notebooks/lib/core.ipynb' in names
 """
 # all that the demo does, so that nothing it needs is missing among what is required
 SHORT_DEMO = """--output_dir demo --device cpu --training.max_steps 2 --sampling.num_samples 4
@@ -238,8 +239,9 @@ def clean_environment(folder: Path) -> tuple[Path, Path, dict]:
         p.mkdir()
     for p in SOURCES:
         shutil.copy(root / p, src / p)
-    unwanted = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(root / "ddpm_nb", src / "ddpm_nb", ignore=unwanted)
+    unwanted = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+    for d in ("ddpm_nb", "nbs"):
+        shutil.copytree(root / d, src / d, ignore=unwanted)
     # the wheel is built from the source archive, so this tests both
     python("-m", "build", "--outdir", folder / "dist", src, quiet=True)
     (whl,) = (folder / "dist").glob("*.whl")
@@ -253,7 +255,7 @@ def clean_environment(folder: Path) -> tuple[Path, Path, dict]:
 
 
 def wheel():
-    "Build archive and wheel, install the wheel into an empty environment, sample elsewhere"
+    "Archive, wheel, the wheel in an empty environment: sample and run the course there"
     with tempfile.TemporaryDirectory() as t:
         venv, away, env = clean_environment(Path(t))
         flags = "--pretrained mnist --num_samples 4 --method dpmpp_2m --num_steps 5".split()
@@ -266,6 +268,16 @@ def wheel():
             check_extras.check(venv, away, env, say=say)
         except check_extras.Failed as e:
             raise Failed(str(e)) from e
+        # the course, where there is nothing but the wheel and what any Jupyter brings
+        run(venv / "bin" / "pip", "install", "-q", "-c", PINS, "ipython", env=env)
+        run(venv / "bin" / "ddpm-nb", "notebooks", "course", cwd=away, env=env, quiet=True)
+        run(
+            venv / "bin" / "python",
+            root / "tools" / "run_notebooks.py",
+            "course",
+            cwd=away,
+            env=env,
+        )
 
 
 # lanes run beside each other, the steps of a lane one after the other

@@ -75,6 +75,7 @@ class Command(NamedTuple):
     keys: tuple = ()  # config keys it uses beside `EVERYWHERE`; a section stands for its keys
     flags: tuple = ()  # of `FLAGS`, beside `config` and `print_config`
     words: tuple = ()  # what may follow the command, of which one must; () for none
+    place: str = ""  # name of the one word that must follow, where it may be any: 'DIR'
 
 
 # used by every command, so that one set of flags can serve a whole script
@@ -123,13 +124,13 @@ COMMANDS = {
     "sample.inpaint": Command(
         "complete images of the data set, or your own; writes grids/",
         "command_edit.sample_inpainting",
-        ("dataset", *_MANY),
+        ("dataset", "training.num_workers", *_MANY),
         (*_IMAGE, "image", "mask", "resample"),
     ),
     "sample.edit": Command(
         "add noise to images, of the data set or your own, and denoise them again; writes grids/",
         "command_edit.sample_edit",
-        ("dataset", *_MANY),
+        ("dataset", "training.num_workers", *_MANY),
         (*_IMAGE, "image", "strength"),
     ),
     "eval": Command(
@@ -137,6 +138,7 @@ COMMANDS = {
         "command_eval.evaluate_run",
         (
             "dataset",
+            "training.num_workers",
             "evaluation",
             "sampling.method",
             "sampling.eta",
@@ -154,7 +156,7 @@ COMMANDS = {
     "viz.neighbours": Command(
         "find the training images nearest to samples; writes grids/",
         "commands.viz_neighbours",
-        ("dataset", *_FROM_NOISE),
+        ("dataset", "training.num_workers", *_FROM_NOISE),
         _IMAGE,
     ),
     "viz.schedules": Command(
@@ -166,7 +168,7 @@ COMMANDS = {
     "features.train": Command(
         "train a feature net for fid_proxy on a labelled data set; writes features/",
         "commands.features_train",
-        ("dataset", "training.epochs", "training.batch_size"),
+        ("dataset", "training.epochs", "training.batch_size", "training.num_workers"),
     ),
     "export": Command(
         "write a diffusers folder or an ONNX file",
@@ -189,6 +191,9 @@ COMMANDS = {
         "print a script that completes commands, flags and values in a shell",
         "completion.print_script",
         words=("bash", "zsh", "fish"),
+    ),
+    "notebooks": Command(
+        "copy the course's notebooks into a folder", "command_notebooks.notebooks", place="DIR"
     ),
 }
 
@@ -250,6 +255,6 @@ def own_flags(
 ) -> tuple[str, ...]:  # without dashes
     "The flags of a command that are no config keys"
     row = COMMANDS[command]
-    if row.words or command == "config.schema":
+    if row.words or row.place or command == "config.schema":
         return ()
     return ("config", *row.flags, "print_config")

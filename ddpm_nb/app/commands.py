@@ -43,12 +43,13 @@ from ddpm_nb.app.sources import (
 )
 from ..core import require
 from ..engine.checkpoint import config_of_checkpoint, load_checkpoint
-from ..engine.datasets import load_data
+from ..engine.datasets import load_split
 from ..engine.features import save_features, train_feature_net
 from ..engine.files import atomic_write
 from ..pretrained import load_pretrained
 from ..sampler import DDPMSampler
 from ..schedules import DDPMSchedules
+from ..settings import SCHEDULES
 
 # %% ../../nbs/lib/commands.ipynb #7d57d410
 def _folder_config(request):
@@ -76,7 +77,7 @@ def viz_schedules(
     "Draw the run's noise schedule beside the other ones"
     folder, config = _folder_config(request)
     own = DDPMSchedules(**config["schedules"])
-    names = [k for k in ("linear", "cosine", "sigmoid") if k != config["schedules"]["schedule"]]
+    names = [k for k in SCHEDULES if k != config["schedules"]["schedule"]]
     others = [DDPMSchedules(name, own.T) for name in names]
     return save_schedule_plots([own, *others], folder / "curves")
 
@@ -122,8 +123,8 @@ def features_train(
     folder = check_writable(config["output"]["dir"], "features")
     # what was not given is the feature net's own default
     given = [k for k in ("epochs", "batch_size") if f"training.{k}" in request.overrides]
-    train_data = load_data(split="train", **config["dataset"])
-    test_data = load_data(split="test", **config["dataset"])
+    train_data = load_split(config, "train")
+    test_data = load_split(config, "test")
     how = {k: config["training"][k] for k in given}
     net = train_feature_net(train_data, test_data, seed=config["seed"], **how)
     path = folder / "features" / f"{net.name}.safetensors"

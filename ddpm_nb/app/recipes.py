@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from .fine_tuning import inherited, start_from
 from torch import Tensor
 
 from .config import load_config
+from .fine_tuning import inherited, start_from
 from ..core import require, seed_everything
-from ..engine.datasets import load_data
+from ..engine.datasets import load_split
 from ..engine.distributed import main_process_first
 from ..engine.run import DDPMTrainer
 from ..loss import DDPMLoss
@@ -39,9 +39,9 @@ def require_compatible(
         f"expected at most schedules.timesteps, {schedules.T}",
     )
     require(
-        not (schedules.config["zero_terminal_snr"] and model.parameterization == "eps"),
-        "schedules.zero_terminal_snr: true needs model.parameterization v or x0; "
-        "eps says nothing about pure noise",
+        not (schedules.ends_in_noise and model.parameterization == "eps"),
+        "schedules.zero_terminal_snr: true, like schedules.schedule: flow, needs "
+        "model.parameterization v, x0 or flow; eps says nothing about pure noise",
     )
 
 # %% ../../nbs/lib/recipes.ipynb #rcp00009
@@ -50,10 +50,10 @@ def load_splits(
 ) -> tuple:  # `(training images, held-out images)`, each `ImageData` or `FolderData`
     "The images that the section `dataset` names; several processes download them once"
     with main_process_first():
-        train_data = load_data(split="train", **config["dataset"])
+        train_data = load_split(config, "train")
         # a folder is searched once, for both
         files = getattr(train_data, "all_files", None)
-        val_data = load_data(split="test", files=files, **config["dataset"])
+        val_data = load_split(config, "test", files)
     return train_data, val_data
 
 

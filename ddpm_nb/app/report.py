@@ -166,7 +166,7 @@ def _training(
     device = log.get("device", "an unknown device")
     precision = str(log.get("amp", "")).replace("torch.", "")
     rows = [
-        ["state", f"{state}; {log.get('total_steps', 'unknown')} steps planned"],
+        ["state", f"{state}; {log.get('total_steps') or 'unknown'} steps planned"],
         ["time", f"{minutes:.1f} minutes on {device}, {precision}"],
         ["speed", _speed(steps)],
         ["resumed at", ", ".join(map(str, log.get("resumes") or [])) or "never"],
