@@ -20,7 +20,7 @@ class Flag(NamedTuple):
 FLAGS = {
     "config": Flag(
         "a packaged config (mnist_tiny, mnist, …) or a YAML file; "
-        "default: the one in the checkpoint, else mnist_tiny"
+        "default: the one in the checkpoint, else mnist_tiny; for demo, mnist_demo"
     ),
     "resume": Flag("go on from latest, best, or the path of a checkpoint"),
     "overwrite": Flag("start anew where a run already is", is_switch=True),
@@ -114,6 +114,17 @@ COMMANDS = {
         "command_sample.sample_trajectory",
         (*_FROM_NOISE, "sampling.fps"),
         (*_IMAGE, "predicted"),
+    ),
+    "sample.guidance": Command(
+        "sample every class with growing guidance, from the same noise; writes grids/",
+        "command_sample.sample_guidance",
+        (
+            "sampling.method",
+            "sampling.eta",
+            "sampling.variance",
+            *(key for key in _SAMPLER if key != "sampling.guidance_scale"),
+        ),
+        _IMAGE,
     ),
     "sample.interpolate": Command(
         "walk between two noises; writes grids/",

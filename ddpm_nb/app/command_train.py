@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 import torch
-from .fine_tuning import inherited
 
 from .arguments import Request
 from .config import config_yaml, read_config
+from .fine_tuning import inherited
 from .recipes import build
 from ddpm_nb.app.sources import (
     check_writable,
