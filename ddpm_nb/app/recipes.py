@@ -70,8 +70,8 @@ def load_splits(
     with main_process_first():
         train_data = load_data(split="train", **config["dataset"])
         # a folder is searched once, for both
-        files = getattr(train_data, "all_files", None)
-        val_data = load_data(split="test", files=files, **config["dataset"])
+        files = getattr(train_data, "scan", None)
+        val_data = load_data(split="val", files=files, **config["dataset"])
     return train_data, val_data
 
 
