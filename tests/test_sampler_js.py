@@ -70,6 +70,7 @@ def test_tables_and_steps():
         DDPMSchedules("sigmoid", 300, sigmoid_tau=0.7),
         DDPMSchedules("cosine", 50, zero_terminal_snr=True),
         DDPMSchedules(betas=torch.linspace(1e-3, 0.3, 20)),
+        DDPMSchedules("flow", 50),
     ]
     spacings = [
         (spacing, n, extra)

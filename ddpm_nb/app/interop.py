@@ -121,6 +121,12 @@ def to_diffusers(
         "and the folder is meant for both of its pipelines",
     )
     require(
+        schedules.variance_preserving and model.parameterization in _PREDICTION,
+        f"export: schedules.schedule {schedules.config['schedule']}, model.parameterization "
+        f"{model.parameterization}: DDPMPipeline and DDIMPipeline know no flow matching; sample "
+        "here, or export to one ONNX file with --format onnx",
+    )
+    require(
         not folder.exists() or not any(folder.iterdir()),
         f"export: {folder} exists and is not empty; choose another folder",
     )

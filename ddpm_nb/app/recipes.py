@@ -16,7 +16,7 @@ from torch import Tensor
 from .config import load_config
 from ..core import require, seed_everything
 from ..engine.checkpoint import load_model
-from ..engine.datasets import load_data
+from ..engine.datasets import load_split
 from ..engine.distributed import main_process_first
 from ..engine.run import DDPMTrainer
 from ..loss import DDPMLoss
@@ -40,9 +40,9 @@ def require_compatible(
         f"expected at most schedules.timesteps, {schedules.T}",
     )
     require(
-        not (schedules.config["zero_terminal_snr"] and model.parameterization == "eps"),
-        "schedules.zero_terminal_snr: true needs model.parameterization v or x0; "
-        "eps says nothing about pure noise",
+        not (schedules.ends_in_noise and model.parameterization == "eps"),
+        "schedules.zero_terminal_snr: true, like schedules.schedule: flow, needs "
+        "model.parameterization v, x0 or flow; eps says nothing about pure noise",
     )
 
 # %% ../../nbs/lib/recipes.ipynb #rcp00008
@@ -68,10 +68,10 @@ def load_splits(
 ) -> tuple:  # `(training images, held-out images)`, each `ImageData` or `FolderData`
     "The images that the section `dataset` names; several processes download them once"
     with main_process_first():
-        train_data = load_data(split="train", **config["dataset"])
+        train_data = load_split(config, "train")
         # a folder is searched once, for both
         files = getattr(train_data, "scan", None)
-        val_data = load_data(split="val", files=files, **config["dataset"])
+        val_data = load_split(config, "val", files)
     return train_data, val_data
 
 
