@@ -9,15 +9,17 @@ __all__ = ['GUIDANCE_ROWS', 'image_path', 'chosen', 'image_scale', 'num_images',
 # %% ../../nbs/lib/command_sample.ipynb #cfba8358
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .arguments import Request
 from .onnx import onnx_backend
 from .sources import Source, check_writable, sampler_args, sampling_model
-from ..core import require, to_float
+from ..core import DDPMError, require, to_float
 from ..engine.animation import save_gif, save_grid, save_mp4, trajectory_frames
-from ..engine.folders import read_image, why_unreadable
+from ..engine.images import UNREADABLE, on_white, open_image
+from ..errors import printable
 from ..noise import PerImageNoise
 from ..sampler import DDPMSampler
 from ..unet import UNetSmall
@@ -187,15 +189,15 @@ def read_user_image(
     size: int,  # height and width that it must have
 ) -> Tensor:  # `(1,channels,size,size)`, in [-1,1]
     "An image given on the command line; raises `DDPMError` if unreadable or of another size"
-    from PIL import Image
-
-    require(Path(path).is_file(), f"--{flag}: {str(path)!r} is not a file")
-    why = why_unreadable(lambda: Image.open(path).load())
-    require(not why, f"--{flag}: {path}: {why}")
-    with Image.open(path) as image:
-        w, h = image.size
+    require(Path(path).is_file(), f"--{flag}: {printable(path)!r} is not a file")
+    try:
+        image = open_image(path)
+    except UNREADABLE as e:
+        raise DDPMError(f"--{flag}: {printable(path)}: {e}") from e
+    w, h = image.size
     require(
         (w, h) == (size, size),
-        f"--{flag}: {path} is {w}x{h} pixels; the model makes {size}x{size}; resize it",
+        f"--{flag}: {printable(path)} is {w}x{h} pixels; the model makes {size}x{size}; resize it",
     )
-    return to_float(read_image(path, size, channels))[None]
+    pixels = torch.from_numpy(np.array(on_white(image, channels)))
+    return to_float(pixels.view(size, size, channels).permute(2, 0, 1))[None]

@@ -70,8 +70,8 @@ def load_splits(
     with main_process_first():
         train_data = load_split(config, "train")
         # a folder is searched once, for both
-        files = getattr(train_data, "all_files", None)
-        val_data = load_split(config, "test", files)
+        files = getattr(train_data, "scan", None)
+        val_data = load_split(config, "val", files)
     return train_data, val_data
 
 
