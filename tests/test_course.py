@@ -48,7 +48,6 @@ def test_no_notebook_exports_the_package_when_a_reader_runs_it(path):
 TO_MEND = {
     "05_loop",
     "05_trainer",
-    "09_solvers",
 }
 ANIMATIONS = 4  # in all chapters together, at least
 
