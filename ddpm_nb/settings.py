@@ -267,6 +267,12 @@ class TrainingConfig(Section):
     max_steps: int | None = setting(
         "optimizer steps of the whole run; null: as many as epochs make", default=None, lo=1
     )
+    max_minutes: float | None = setting(
+        "minutes of the whole run, all included; the speed of the first steps fixes max_steps, "
+        "which it takes the place of",
+        default=None,
+        above=0,
+    )
     batch_size: int = setting("images per optimizer step", default=128, lo=1)
     accumulate: int = setting("parts that a batch is computed in, to save memory", default=1, lo=1)
     learning_rate: float = setting("at its peak", default=2e-4, above=0)
@@ -302,6 +308,11 @@ class TrainingConfig(Section):
     sampling: TrainingSamplingConfig = subsection(default_factory=TrainingSamplingConfig)
 
     def validate(self):
+        require(
+            self.max_minutes is None or self.max_steps is None,
+            f"training.max_minutes: {self.max_minutes}, and training.max_steps: {self.max_steps}; "
+            "expected one of them, the other null",
+        )
         require(
             self.early_stop.patience is None or self.validation.every_steps,
             "training.early_stop.patience: needs training.validation.every_steps, which is 0",

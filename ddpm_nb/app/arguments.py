@@ -51,8 +51,9 @@ class _StoreKey(argparse.Action):
         namespace.overrides.pop(self.dest, None)
         namespace.overrides[self.dest] = values
         if option_string == "--epochs" and "--training.max_steps" in parser._option_string_actions:
-            # it takes the place of training.max_steps, unless that is given as well
-            namespace.overrides.setdefault("training.max_steps", "null")
+            # it takes the place of another length, unless that is given as well
+            for key in ("training.max_steps", "training.max_minutes"):
+                namespace.overrides.setdefault(key, "null")
 
 
 class _StoreFlag(argparse.Action):
@@ -130,7 +131,7 @@ def _add_section(
         for path, setting in used.items():
             note = ""
             if path == "training.epochs" and "training.max_steps" in used:
-                note = "; --epochs takes the place of training.max_steps"
+                note = "; --epochs takes the place of training.max_steps and max_minutes"
             _add_key(group, path, setting, short.get(path), note)
     for rule in inner:
         _add_section(parser, rule, command)

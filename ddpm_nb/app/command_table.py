@@ -20,7 +20,7 @@ class Flag(NamedTuple):
 FLAGS = {
     "config": Flag(
         "a packaged config (mnist_tiny, mnist, …) or a YAML file; "
-        "default: the one in the checkpoint, else mnist_tiny"
+        "default: the one in the checkpoint, else mnist_tiny; for demo, mnist_demo"
     ),
     "resume": Flag("go on from latest, best, or the path of a checkpoint"),
     "overwrite": Flag("start anew where a run already is", is_switch=True),
@@ -108,6 +108,17 @@ COMMANDS = {
         (*_FROM_NOISE, "sampling.fps"),
         (*_IMAGE, "predicted"),
     ),
+    "sample.guidance": Command(
+        "sample every class with growing guidance, from the same noise; writes grids/",
+        "command_sample.sample_guidance",
+        (
+            "sampling.method",
+            "sampling.eta",
+            "sampling.variance",
+            *(key for key in _SAMPLER if key != "sampling.guidance_scale"),
+        ),
+        _IMAGE,
+    ),
     "sample.interpolate": Command(
         "walk between two noises; writes grids/",
         "command_sample.sample_interpolation",
@@ -117,13 +128,13 @@ COMMANDS = {
     "sample.inpaint": Command(
         "complete images of the data set, or your own; writes grids/",
         "command_edit.sample_inpainting",
-        ("dataset", *_MANY),
+        ("dataset", "training.num_workers", *_MANY),
         (*_IMAGE, "image", "mask", "resample"),
     ),
     "sample.edit": Command(
         "add noise to images, of the data set or your own, and denoise them again; writes grids/",
         "command_edit.sample_edit",
-        ("dataset", *_MANY),
+        ("dataset", "training.num_workers", *_MANY),
         (*_IMAGE, "image", "strength"),
     ),
     "eval": Command(
@@ -131,6 +142,7 @@ COMMANDS = {
         "command_eval.evaluate_run",
         (
             "dataset",
+            "training.num_workers",
             "evaluation",
             "sampling.method",
             "sampling.eta",
@@ -148,7 +160,7 @@ COMMANDS = {
     "viz.neighbours": Command(
         "find the training images nearest to samples; writes grids/",
         "commands.viz_neighbours",
-        ("dataset", *_FROM_NOISE),
+        ("dataset", "training.num_workers", *_FROM_NOISE),
         _IMAGE,
     ),
     "viz.schedules": Command(
@@ -160,7 +172,7 @@ COMMANDS = {
     "features.train": Command(
         "train a feature net for fid_proxy on a labelled data set; writes features/",
         "commands.features_train",
-        ("dataset", "training.epochs", "training.batch_size"),
+        ("dataset", "training.epochs", "training.batch_size", "training.num_workers"),
     ),
     "export": Command(
         "write a diffusers folder or an ONNX file",

@@ -16,7 +16,7 @@ from torch import Tensor
 from .config import load_config
 from ..core import require, seed_everything
 from ..engine.checkpoint import load_model
-from ..engine.datasets import load_data
+from ..engine.datasets import load_split
 from ..engine.distributed import main_process_first
 from ..engine.run import DDPMTrainer
 from ..loss import DDPMLoss
@@ -68,10 +68,10 @@ def load_splits(
 ) -> tuple:  # `(training images, held-out images)`, each `ImageData` or `FolderData`
     "The images that the section `dataset` names; several processes download them once"
     with main_process_first():
-        train_data = load_data(split="train", **config["dataset"])
+        train_data = load_split(config, "train")
         # a folder is searched once, for both
         files = getattr(train_data, "all_files", None)
-        val_data = load_data(split="test", files=files, **config["dataset"])
+        val_data = load_split(config, "test", files)
     return train_data, val_data
 
 

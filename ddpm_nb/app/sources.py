@@ -28,12 +28,13 @@ from ..unet import UNetSmall
 # %% ../../nbs/lib/sources.ipynb #19e72c15
 def command_config(
     request: Request,  # the command line
-    # the config to start from where no --config was given; default: mnist_tiny
+    # the config to start from where no --config was given
     base: str | Path | Mapping | None = None,
 ) -> dict:  # complete
     "The config that a command line asks for; raises `DDPMError` for a key it would ignore"
     command, flags, overrides = request
-    config = load_config(flags.get("config") or base or "mnist_tiny", overrides)
+    usual = "mnist_demo" if command == "demo" else "mnist_tiny"
+    config = load_config(flags.get("config") or base or usual, overrides)
     for key in overrides:
         if uses(command, key):
             continue

@@ -16,6 +16,7 @@ import time
 import torch
 
 from ..core import make_grid
+from .budget import Budget
 from .files import atomic_write, link_or_copy
 from .json_files import write_json
 from ..trainer import Callback
@@ -273,6 +274,8 @@ class Progress(Callback):
             before = trainer.last_loss if self.loss is None else self.loss
             self.loss = 0.98 * before + 0.02 * trainer.last_loss
         self.bar.update(1)
+        if self.bar.total is None and math.isfinite(trainer.total_steps):
+            self.set_total(trainer.total_steps)
         rate = self.bar.format_dict["rate"]
         self.bar.set_postfix(
             loss="?" if self.loss is None else f"{self.loss:.4f}",
@@ -280,6 +283,16 @@ class Progress(Callback):
             mib=f"{peak_memory(trainer.device):.0f}",
             refresh=False,
         )
+
+    def set_total(
+        self,
+        total: int,  # steps of the whole run
+    ):
+        "Show an end that is known only now; in a notebook the bar's width has to be told, too"
+        done, started_at = self.bar.n, self.bar.start_t
+        self.bar.reset(total)
+        self.bar.n, self.bar.start_t = done, started_at
+        self.bar.refresh()
 
     def after_train(self, trainer):  # a `DDPMTrainer`
         "Close the bar"
@@ -292,6 +305,7 @@ def standard_callbacks(
     "Return the callbacks every run has, in the order they run: measure and log before saving"
     callbacks = [
         StopOnSignal(),
+        Budget(),
         Validate(),
         EarlyStop(),
         MetricsLog(),

@@ -3,12 +3,12 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["LazyImages", "LazyData"]
+__all__ = ["LazyImages", "ReadBatch", "BatchReader", "require_main_script", "LazyData"]
 
 class LazyImages(torch.utils.data.Dataset):
     """One image at a time; lives in the workers. A subclass says how to `read` one"""
@@ -47,6 +47,48 @@ class LazyImages(torch.utils.data.Dataset):
         """
         ...
 
+class ReadBatch(NamedTuple):
+    """What became of a batch: images, or an error"""
+
+    images: Tensor | None
+    idx: list
+    bad: list
+    error: str = ""
+
+class BatchReader(torch.utils.data.Dataset):
+    """One batch at a time; lives in the workers
+
+    Args:
+        ds: what reads the images
+    """
+
+    ds: LazyImages
+    def __init__(self, ds: LazyImages) -> None: ...
+    def __len__(self):
+        """How many images"""
+        ...
+    def __getitem__(self, indices: list) -> ReadBatch:
+        """The images at `indices` in one tensor, in shared memory where this is a worker
+
+        Args:
+            indices: of a batch
+        """
+        ...
+    def stack(self, items: list[tuple], shared: bool) -> ReadBatch:
+        """A batch of what was read one by one
+
+        Args:
+            items: from `LazyImages`
+            shared: whether the images go into shared memory
+        """
+        ...
+
+def require_main_script() -> None:
+    """Leave a worker that runs the script of its parent once more, with one line on standard
+    error
+    """
+    ...
+
 class LazyData:
     """Images that are read as they are needed, with the same interface as `ImageData`
 
@@ -55,13 +97,21 @@ class LazyData:
         labels: int64 `(N,)`; None: no labels
     """
 
+    cache_bytes: Any
+    num_workers: int
+    timeout: int
     ds: LazyImages
     labels: Tensor | None
     unreadable: dict
     device: Any
+    _kept: Any
+    _loader: Any
     def __init__(self, ds: LazyImages, labels: Tensor | None = None) -> None: ...
     def __len__(self):
         """How many images"""
+        ...
+    def __getstate__(self):
+        """The set without its worker processes"""
         ...
     def name_of(self, i: int) -> str | Path:
         """The name of an image, for messages
@@ -70,23 +120,33 @@ class LazyData:
             i: which image
         """
         ...
+    @property
+    def kept(self) -> tuple | None:
+        """The images that were read, which of the set each is, and -1 where none was read yet
+
+        Returns:
+            images `(N,C,H,W)` and indices `(N,)`; None: too large a set
+        """
+        ...
     def _report(self, i: int, why: str) -> None:
         """Print the name of an image that can no longer be read, once"""
         ...
-    def collate(self, images: list, idx: list, bad: list) -> tuple[Tensor, Tensor | None]:
-        """A batch of images and labels, unreadable ones reported; raises `DDPMError` after a dozen
+    def _checked(self, read: ReadBatch) -> ReadBatch:
+        """The batch, its unreadable images reported; raises `DDPMError` where there are no images"""
+        ...
+    def collate(self, images: Tensor, idx: Tensor) -> tuple[Tensor, Tensor | None]:
+        """A batch of images as floats, and their labels
 
         Args:
-            images: of a batch, uint8; None where nothing could be read
-            idx: which images they are
-            bad: `(index, why)` of those that could not be read
+            images: of a batch, uint8 `(B,C,H,W)`
+            idx: which images they are, int64 `(B,)`
 
         Returns:
             float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
         """
         ...
     def batch(self, idx: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The images and labels at `idx`, never flipped
+        """The images and labels at `idx`, never flipped; read in this process
 
         Args:
             idx: int64 `(B,)`
@@ -95,7 +155,16 @@ class LazyData:
             float `(B,C,H,W)` in [-1,1], and int64 `(B,)` or None
         """
         ...
-    def batches(self, order: Iterable, num_workers: int = 2) -> Iterator[tuple]:
+    def _workers(self, num_workers: int) -> tuple:
+        """A loader whose workers stay, and the order that it reads in"""
+        ...
+    def close(self) -> None:
+        """End the workers; they are started again where they are needed"""
+        ...
+    def _read(self, order: list, num_workers: int) -> Iterator[ReadBatch]:
+        """Read batches in the given order, ahead where that is worth the processes"""
+        ...
+    def batches(self, order: Iterable, num_workers: int | None = None) -> Iterator[tuple]:
         """Iterate over batches in the given order, read ahead; raises `LostProcess` if a reader
         dies
 
@@ -118,8 +187,27 @@ class LazyData:
         """
         ...
 
-def _gather(items: list[tuple]) -> tuple[list, list, list]:
-    """Items of `LazyImages` as three lists: images, indices, and what could not be read"""
+class _Order:
+    """The batches of a pass, renewed for each"""
+
+    batches: list
+    def __init__(self) -> None: ...
+    def __iter__(self): ...
+    def __len__(self): ...
+
+class _StartWorker:
+    """What a worker does first"""
+
+    words: Any
+    def __init__(self, words) -> None: ...
+    def __call__(self, worker: int) -> None: ...
+    def leave(self, e: Exception, batch) -> None: ...
+
+def _as_it_is(batch): ...
+def _start_word():
+    """Where workers leave their last words"""
     ...
 
-def _ignore_sigint(worker: int) -> None: ...
+def _exits(loader) -> str:
+    """How the workers of a loader ended, those that did not end well"""
+    ...

@@ -6,6 +6,7 @@
 __all__ = ['DDPMTrainer', 'require_same_section']
 
 # %% ../../nbs/lib/run.ipynb #e6cc0d56
+import math
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from ..core import DDPMError, require
+from .budget import Budget, resume_budget
 from .callbacks import StopOnSignal, standard_callbacks
 from ddpm_nb.engine.checkpoint import (
     load_checkpoint,
@@ -33,6 +35,8 @@ from ..trainer import Trainer
 # %% ../../nbs/lib/run.ipynb #6342a33b
 class DDPMTrainer(Trainer):
     "`Trainer` with checkpoints, an exact resume, signals, curves and several processes"
+
+    keeps_time = True
 
     def __init__(
         self,
@@ -60,6 +64,8 @@ class DDPMTrainer(Trainer):
             self.cfg["early_stop"]["patience"] is None or val_data is not None,
             "training.early_stop: needs held-out images, val_data",
         )
+        if self.cfg["max_minutes"]:
+            self.total_steps = math.inf  # until `Budget` fixes it
         self.output_dir = Path(output_dir)
         self.full_config = full_config or {}
         self.sample_fn = sample_fn
@@ -72,7 +78,7 @@ class DDPMTrainer(Trainer):
         if self.context.is_main_process:
             self.callbacks = [*standard_callbacks(progress), *(callbacks or [])]
         else:
-            self.callbacks = [StopOnSignal()]
+            self.callbacks = [StopOnSignal(), Budget()]
 
     @property
     def rank(self) -> int:
@@ -199,6 +205,9 @@ def train(
         if self.stop is not None and isinstance(e, LostProcess):
             raise self.stop from e
         raise DDPMError(f"{e}; {self.resume_hint()}") from e
+    finally:
+        if hasattr(self.data, "close"):  # processes that read images
+            self.data.close()
 
 # %% ../../nbs/lib/run.ipynb #8bcde67a
 @patch
@@ -223,6 +232,7 @@ def state_dict(self: DDPMTrainer) -> dict:
         loss_avg=self.loss_avg,
         seconds=self.seconds,
         total_steps=self.total_steps,
+        max_minutes=self.cfg["max_minutes"],  # None once it has fixed `total_steps`
         batch_size=self.cfg["batch_size"],
         n_data=len(self.data),
         config=portable_config(self.full_config),
@@ -350,6 +360,7 @@ def resume(
     "Go on exactly where a checkpoint was written; raises `DDPMError` if it is of another run"
     ck = load_checkpoint(path)
     self.require_same_run(ck, path)
+    resume_budget(self, ck, path)
     try:
         self.load_state_dict(ck)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as e:

@@ -34,7 +34,9 @@ class DDPMTrainer(Trainer):
         overwrite: start anew where another run already is, and remove its files
     """
 
+    keeps_time: bool
     context: DistributedContext
+    total_steps: Any
     output_dir: Path
     full_config: Any
     sample_fn: Any
