@@ -25,6 +25,10 @@ $(BIN)/pip:
 	@t=$$SECONDS; $(BIN)/pip install -q $(TORCH); $(BIN)/pip install -q $(PINS) -e .; echo "   $$((SECONDS - t)) s"
 	@touch $@
 
+.venv/.vision: .venv/.runtime
+	@$(BIN)/pip install -q $(PINS) -e '.[vision]'
+	@touch $@
+
 .venv/.dev: .venv/.runtime
 	@echo "== installing what tests and docs need"
 	@t=$$SECONDS; $(BIN)/pip install -q $(PINS) -e '.[dev]'; echo "   $$((SECONDS - t)) s"
@@ -46,7 +50,7 @@ test-quick: .venv/.dev      ## what takes a minute or so: rules, types and the q
 
 train: .venv/.runtime       ## train CONFIG (default mnist_tiny) into OUT (default outputs)
 	$(BIN)/ddpm-nb train --config $(CONFIG) --output_dir $(OUT)
-train-cifar: .venv/.runtime ## train on CIFAR-10, downloaded; wants a GPU
+train-cifar: .venv/.vision  ## train on CIFAR-10, downloaded; wants a GPU
 	$(BIN)/ddpm-nb train --config cifar10 --output_dir $(OUT)/cifar10
 sample: .venv/.runtime      ## a grid from the last training
 	$(BIN)/ddpm-nb sample.grid --output_dir $(OUT)

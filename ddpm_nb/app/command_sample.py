@@ -9,15 +9,29 @@ __all__ = ['GUIDANCE_ROWS', 'image_path', 'chosen', 'image_scale', 'num_images',
 # %% ../../nbs/lib/command_sample.ipynb #cfba8358
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .arguments import Request
 from .onnx import onnx_backend
-from .sources import Source, check_writable, sampler_args, sampling_model
-from ..core import require, to_float
-from ..engine.animation import save_gif, save_grid, save_mp4, trajectory_frames
-from ..engine.folders import read_image, why_unreadable
+from ddpm_nb.app.sources import (
+    Source,
+    check_writable,
+    null_label,
+    sampler_args,
+    sampling_model,
+)
+from ..core import DDPMError, require, to_float
+from ddpm_nb.engine.animation import (
+    require_ffmpeg,
+    save_gif,
+    save_grid,
+    save_mp4,
+    trajectory_frames,
+)
+from ..engine.images import UNREADABLE, on_white, open_image
+from ..errors import printable
 from ..noise import PerImageNoise
 from ..sampler import DDPMSampler
 from ..unet import UNetSmall
@@ -97,6 +111,8 @@ def sample_trajectory(
     model, schedules, config, *_ = sampling_model(request)
     folder = Path(config["output"]["dir"]) / "animations"
     path = image_path(request, folder, "trajectory", ".gif", ".mp4")
+    if path.suffix == ".mp4":
+        require_ffmpeg()
     n = num_images(request, config, 16)
     args = sampler_args(config, model, n, "method", "eta", "variance")
     shape = (n, model.in_channels, model.image_size, model.image_size)
@@ -140,7 +156,7 @@ def sample_interpolation(
     args = sampler_args(config, model, n, "method", "batch_size")
     # one image turns into another, so its class must not jump
     if model.num_classes and config["sampling"]["label"] is None:
-        args["y"] = torch.full_like(args["y"], model.null_label)
+        args["y"] = torch.full_like(args["y"], null_label(model))
     if "images" in request.flags:
         ends = invert_images(request, source, args)
         # as in the inversion
@@ -187,15 +203,15 @@ def read_user_image(
     size: int,  # height and width that it must have
 ) -> Tensor:  # `(1,channels,size,size)`, in [-1,1]
     "An image given on the command line; raises `DDPMError` if unreadable or of another size"
-    from PIL import Image
-
-    require(Path(path).is_file(), f"--{flag}: {str(path)!r} is not a file")
-    why = why_unreadable(lambda: Image.open(path).load())
-    require(not why, f"--{flag}: {path}: {why}")
-    with Image.open(path) as image:
-        w, h = image.size
+    require(Path(path).is_file(), f"--{flag}: {printable(path)!r} is not a file")
+    try:
+        image = open_image(path)
+    except UNREADABLE as e:
+        raise DDPMError(f"--{flag}: {printable(path)}: {e}") from e
+    w, h = image.size
     require(
         (w, h) == (size, size),
-        f"--{flag}: {path} is {w}x{h} pixels; the model makes {size}x{size}; resize it",
+        f"--{flag}: {printable(path)} is {w}x{h} pixels; the model makes {size}x{size}; resize it",
     )
-    return to_float(read_image(path, size, channels))[None]
+    pixels = torch.from_numpy(np.array(on_white(image, channels)))
+    return to_float(pixels.view(size, size, channels).permute(2, 0, 1))[None]
