@@ -1,9 +1,11 @@
 """Packaging, read from settings.ini; version, dependencies and extras are stated there"""
 
+import shutil
 from configparser import ConfigParser
 from pathlib import Path
 
 from setuptools import find_namespace_packages, setup
+from setuptools.command.build_py import build_py
 
 here = Path(__file__).parent
 cfg = ConfigParser(delimiters=["="], interpolation=None)
@@ -13,7 +15,23 @@ suffix = "_requirements"
 extras = {k.removesuffix(suffix): v.split() for k, v in cfg.items() if k.endswith(suffix)}
 name = cfg["lib_name"]
 
+
+class WithNotebooks(build_py):
+    "Also writes the course into the package, for `ddpm-nb notebooks`; an editable install has it"
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        for kind in ("*.ipynb", "lib/*.ipynb", "images/*"):
+            for path in sorted((here / "nbs").glob(kind)):
+                target = Path(self.build_lib, name, "notebooks", path.relative_to(here / "nbs"))
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+
+
 setup(
+    cmdclass={"build_py": WithNotebooks},
     name=name,
     version=cfg["version"],
     description=cfg["description"],

@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['pick_device', 'seed_everything', 'Stream', 'fold_seed', 'seeded', 'to_float', 'to_uint8', 'make_grid', 'show_images',
-           'unwrap', 'model_attribute', 'eval_mode', 'LaterMethod', 'add_later_methods', 'DDPMError', 'require']
+           'show_rows', 'show_animation', 'unwrap', 'model_attribute', 'eval_mode', 'LaterMethod', 'add_later_methods',
+           'DDPMError', 'require']
 
 # %% ../nbs/lib/core.ipynb #0048111a
+import io
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -179,13 +181,13 @@ def show_images(
     nrows = -(-b // ncols)
     if titles is None:
         if ax is None:
-            _, ax = plt.subplots(figsize=(size * ncols, size * nrows), dpi=72)
+            _, ax = plt.subplots(figsize=(size * ncols, size * nrows))
         ax.imshow(make_grid(x, ncols), interpolation="nearest")
         ax.axis("off")
         return ax
     require(len(titles) == b, f"titles: got {len(titles)} for {b} images")
     figsize = (size * ncols, 1.25 * size * nrows)
-    _, axs = plt.subplots(nrows, ncols, figsize=figsize, dpi=72, squeeze=False)
+    _, axs = plt.subplots(nrows, ncols, figsize=figsize, squeeze=False)
     for ax in axs.flat:
         ax.axis("off")
     for ax, image, title in zip(axs.flat, x, titles):
@@ -193,6 +195,57 @@ def show_images(
         ax.set_title(title, fontsize=9)
     plt.tight_layout()
     return axs
+
+# %% ../nbs/lib/core.ipynb #50f27ba0
+def show_rows(
+    rows: dict,  # name -> images `(B,C,H,W)`, as many in each, float in [-1,1] or uint8
+    columns: list | None = None,  # names of the columns
+    size: float = 0.7,  # inches per image
+    ax=None,  # matplotlib Axes to draw in; default: a new figure
+):  # the matplotlib Axes
+    "Plot rows of images with their names; raises `DDPMError` for rows of different lengths"
+    import matplotlib.pyplot as plt
+
+    lengths = {len(images) for images in rows.values()}
+    require(len(lengths) == 1, f"rows: of {sorted(lengths)} images; expected as many in each")
+    (n,) = lengths
+    images = torch.cat([to_uint8(images) for images in rows.values()])
+    h, w = images.shape[-2] + 2, images.shape[-1] + 2  # of one image with its margin
+    if ax is None:
+        _, ax = plt.subplots(figsize=(size * n + 1, size * len(rows) * h / w + 0.3))
+    ax.imshow(make_grid(images, n), interpolation="nearest")
+    ax.set_yticks([h * (row + 0.5) for row in range(len(rows))], list(rows), fontsize=9)
+    ax.set_xticks([w * (i + 0.5) for i in range(n)], columns or [""] * n, fontsize=9)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def show_animation(
+    draw: Callable,  # draws one frame: `(axs, frame)`, as `plt.subplots` returns the axes
+    frames: list,  # what it is called with, one after the other
+    columns: int = 1,  # axes side by side
+    figsize: tuple = (3.4, 3.2),  # inches
+    ms: int = 150,  # milliseconds for each frame; the last one is held ten times as long
+    colors: int = 16,  # of the palette
+):  # what Jupyter displays
+    "An animated GIF of matplotlib figures, for a notebook"
+    import matplotlib.pyplot as plt
+    from IPython.display import Image
+    from PIL import Image as PILImage
+
+    images = []
+    for frame in frames:
+        figure, axs = plt.subplots(1, columns, figsize=figsize, layout="constrained")
+        draw(axs, frame)
+        figure.canvas.draw()
+        size, pixels = figure.canvas.get_width_height(), bytes(figure.canvas.buffer_rgba())
+        images.append(PILImage.frombytes("RGBA", size, pixels).convert("RGB").quantize(colors))
+        plt.close(figure)
+    file = io.BytesIO()
+    duration = [ms] * (len(images) - 1) + [10 * ms]
+    images[0].save(file, "GIF", save_all=True, append_images=images[1:], duration=duration, loop=0)
+    return Image(file.getvalue())
 
 # %% ../nbs/lib/core.ipynb #b14wrap1
 # wrappers that compute what their `module` computes, by name, so that none has to be imported

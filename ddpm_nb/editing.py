@@ -26,7 +26,7 @@ from ddpm_nb.sampler_checks import (
     require_float_images,
     require_same_device,
 )
-from .schedules import Prediction, parameterization_of
+from .schedules import Prediction, added_variance, parameterization_of
 
 # %% ../nbs/11_editing.ipynb #94d7f737
 # A network that predicts eps has its image divided by sqrt(abar). In the second form this makes its
@@ -162,7 +162,7 @@ def repaint_step(
     for repetition in range(1 if t_prev < 0 else resample):
         if repetition > 0:
             # 1. back to level t by adding noise (line 10 there), and predict anew
-            x = keep * x + math.sqrt(1 - keep**2) * batch.fresh_noise()
+            x = keep * x + math.sqrt(added_variance(a, s, t, t_prev)) * batch.fresh_noise()
             pred = batch.denoise(x, t)
         # 2. the hole: a step of ancestral sampling (lines 6, 7)
         sampled = ddim_step(x, pred, t, t_prev, batch, eta=1.0)

@@ -67,7 +67,7 @@ def step_log_variance(
         variance in ("fixed_small", "fixed_large"),
         f"variance: {variance!r}; expected fixed_small or fixed_large",
     )
-    large = s.at("betas", t, xt).log()
+    large = s.at("forward_variance", t, xt).log()
     small = s.at("posterior_log_variance_clipped", t, xt)
     if raw is not None:
         return learned_log_variance(raw, large, small)
@@ -149,8 +149,8 @@ def prior_term(
 ) -> Tensor:  # `(B,)`, bits per dimension
     "L_T: what is left of the images at the noisy end (DDPM eq. 5)"
     t = torch.full((len(x0),), schedules.T - 1, device=x0.device)
-    mean = schedules.at("sqrt_alphas_cumprod", t, x0) * x0
-    log_variance = 2 * schedules.at("sqrt_one_minus_alphas_cumprod", t, x0).log()
+    mean = schedules.at("signal_scale", t, x0) * x0
+    log_variance = 2 * schedules.at("noise_scale", t, x0).log()
     zero = torch.zeros_like(x0)
     return bits_per_pixel(normal_kl(mean, log_variance, zero, zero))
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from .core import require
 from .schedules import DDPMSchedules, parameterization_of
 from .sections import checks_arguments
-from .settings import LossConfig
+from .settings import PARAMETERIZATIONS, LossConfig
 
 # %% ../nbs/04_loss.ipynb #0ace8f0a
 def distance(
@@ -40,7 +40,8 @@ def distance(
 def loss_weights(
     schedules: DDPMSchedules,  # whose signal-to-noise ratio counts
     weighting: str = "uniform",  # 'uniform', 'min_snr' or 'p2'
-    parameterization: str = "eps",  # what the error is measured on: 'eps', 'x0' or 'v'
+    # what the error is measured on: 'eps', 'x0', 'v' or 'flow'
+    parameterization: str = "eps",
     snr_gamma: float = 5.0,  # min_snr: the cap, above 0
     p2_gamma: float = 1.0,  # p2: exponent, 0 or more
     p2_k: float = 1.0,  # p2: offset, above 0
@@ -66,8 +67,13 @@ def loss_weights(
         on_eps = (snr_gamma / snr).clamp(max=1)
     else:
         on_eps = (p2_k + snr) ** -p2_gamma
-    factor = dict(eps=1.0, x0=snr, v=snr / (snr + 1))[parameterization]
-    return (on_eps * factor).to(schedules.snr)
+    # the squared error of eps over that of the output
+    ratios = dict(eps=1.0, x0=snr, v=snr / (snr + 1), flow=snr / (snr.sqrt() + 1) ** 2)
+    ratio = ratios[parameterization]
+    if parameterization == "v" and not schedules.variance_preserving:
+        scales = schedules.signal_scale, schedules.noise_scale
+        ratio = ratio / sum(scale.cpu().double() ** 2 for scale in scales)
+    return (on_eps * ratio).to(schedules.snr)
 
 # %% ../nbs/04_loss.ipynb #da893741
 class LossOutput(NamedTuple):
@@ -97,9 +103,9 @@ class DDPMLoss:
     ):
         self.schedules, self.type = schedules, type
         self.huber_delta, self.lambda_vlb = huber_delta, lambda_vlb
-        self.zero_terminal_snr = schedules.exact_abar[-1] == 0
+        self.ends_in_noise = schedules.ends_in_noise
         kw = dict(snr_gamma=snr_gamma, p2_gamma=p2_gamma, p2_k=p2_k)
-        self.weights = {p: loss_weights(schedules, weighting, p, **kw) for p in ("eps", "x0", "v")}
+        self.weights = {p: loss_weights(schedules, weighting, p, **kw) for p in PARAMETERIZATIONS}
 
     def __call__(
         self,
@@ -166,9 +172,9 @@ def _check(
 ) -> None:
     "Raise `DDPMError` for tensors that do not fit together, and for eps where it says nothing"
     require(
-        not (self.zero_terminal_snr and kind == "eps"),
-        "parameterization: 'eps' says nothing about the last step of a zero-terminal-SNR schedule; "
-        "train with v or x0",
+        not (self.ends_in_noise and kind == "eps"),
+        "parameterization: 'eps' says nothing about the last step of a zero-terminal-SNR schedule, "
+        "which is pure noise; train with v, x0 or flow",
     )
     for name, value in tensors.items():
         if value is None:

@@ -1,7 +1,7 @@
 # written by tools/export.py from loss.py; do not edit
 """How wrong is the network? Three targets, three distances, three weightings."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ def loss_weights(
     Args:
         schedules: whose signal-to-noise ratio counts
         weighting: 'uniform', 'min_snr' or 'p2'
-        parameterization: what the error is measured on: 'eps', 'x0' or 'v'
+        parameterization: what the error is measured on: 'eps', 'x0', 'v' or 'flow'
         snr_gamma: min_snr: the cap, above 0
         p2_gamma: p2: exponent, 0 or more
         p2_k: p2: offset, above 0
@@ -77,7 +77,7 @@ class DDPMLoss:
     type: str
     huber_delta: float
     lambda_vlb: float
-    zero_terminal_snr: bool
+    ends_in_noise: Any
     weights: dict
     def __init__(
         self,

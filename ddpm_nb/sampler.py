@@ -28,7 +28,7 @@ from ddpm_nb.sampler_checks import (
     first_parameter,
     model_device,
 )
-from .schedules import DDPMSchedules, Prediction, parameterization_of
+from .schedules import DDPMSchedules, Prediction, added_variance, parameterization_of
 from .spacing import timesteps
 
 # %% ../nbs/06_sampler.ipynb #3abb55c1
@@ -64,8 +64,8 @@ class DDPMSampler:
         # a copy of its own, so that following the model to its device moves nobody else's
         self.schedules, self.T = copy.deepcopy(schedules), schedules.T
         # plain floats: one look-up instead of a device synchronisation at every step
-        self.a = [math.sqrt(abar) for abar in schedules.exact_abar] + [1.0]
-        self.s = [math.sqrt(1 - abar) for abar in schedules.exact_abar] + [0.0]
+        signal, noise = schedules.exact_scales
+        self.a, self.s = [*signal, 1.0], [*noise, 0.0]
 
     def steps(
         self,
@@ -83,6 +83,7 @@ add_later_methods(
     "ddpm_nb.sampler",
     {
         "ddpm_nb.solvers": "dpmpp_2m_sample heun_sample",
+        "ddpm_nb.flow": "euler_sample",
         "ddpm_nb.editing": "ddim_invert interpolate inpaint edit",
     },
 )
@@ -105,7 +106,7 @@ def denoise(
     require(
         self.a[t] > 0 or kind != "eps",
         f"parameterization: 'eps' says nothing at step {t} of a zero-terminal-SNR schedule; "
-        "train with v or x0",
+        "train with v, x0 or flow",
     )
     parameter = first_parameter(model)
     x = xt if parameter is None else xt.to(parameter.dtype)  # an image from NumPy is float64
@@ -234,7 +235,7 @@ def ddpm_step(
     "One step of ancestral sampling (DDPM algorithm 2, line 4); raises `DDPMError` without variance"
     a, s = batch.a, batch.s
     # 1. beta and beta-tilde between the two levels (DDPM eq. 7)
-    beta = 1 - (a[t] / a[t_prev]) ** 2
+    beta = added_variance(a, s, t, t_prev)
     beta_tilde = beta * (s[t_prev] / s[t]) ** 2
     # 2. the posterior's mean, with the predicted image in place of x0 (eq. 7)
     x0_weight = a[t_prev] * beta / s[t] ** 2
@@ -282,7 +283,7 @@ def ddim_sigma(
     eta: float,  # 0: deterministic, 1: as much fresh noise as DDPM
 ) -> float:  # 0 or more
     "Standard deviation of the fresh noise in a step (DDIM eq. 16)"
-    return eta * s[t_prev] / s[t] * math.sqrt(max(0, 1 - (a[t] / a[t_prev]) ** 2))
+    return eta * s[t_prev] / s[t] * math.sqrt(max(0, added_variance(a, s, t, t_prev)))
 
 
 def ddim_step(
@@ -324,7 +325,7 @@ def ddim_sample(
     return self.sampling_loop(partial(ddim_step, eta=eta), model, shape, ts, **kwargs)
 
 # %% ../nbs/06_sampler.ipynb #85123071
-METHODS = ("ddpm", "ddim", "dpmpp_2m", "heun")
+METHODS = ("ddpm", "ddim", "dpmpp_2m", "heun", "euler")
 METHODS_WITH_ETA = ("ddim", "dpmpp_2m")  # whose share of fresh noise can be chosen
 
 

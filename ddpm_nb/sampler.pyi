@@ -438,6 +438,43 @@ class DDPMSampler:
             like `image`
         """
         ...
+    def euler_sample(
+        self,
+        model,
+        shape: tuple,
+        num_steps: int = 50,
+        spacing: str | list = "trailing",
+        *,
+        y: Tensor | None = None,
+        guidance_scale: float = 1.0,
+        guidance_rescale: float = 0.0,
+        clip: str | None = "clip",
+        x_T: Tensor | None = None,
+        generator: int | torch.Generator | None = None,
+        batch_size: int | None = None,
+        start: int = 0,
+        callback: Callable | None = None,
+        progress: bool = False,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        parameterization: str | None = None,
+    ) -> Tensor:
+        """Samples by Euler's method along the flow from noise to images
+
+        On every schedule: it is taken to the straight path and back, where the states are the
+        same but
+        for a factor. Equal to DDIM without fresh noise.
+
+        Args:
+            model: callable `(x, t)` or `(x, t, y)`
+            shape: `(B,C,H,W)`
+            num_steps: 1 … T
+            spacing: see `timesteps`
+
+        Returns:
+            `(B,C,H,W)`
+        """
+        ...
     def dpmpp_2m_sample(
         self,
         model,
@@ -478,7 +515,7 @@ class DDPMSampler:
         model,
         shape: tuple,
         num_steps: int = 20,
-        spacing: str | list = "karras",
+        spacing: str | list | None = None,
         *,
         y: Tensor | None = None,
         guidance_scale: float = 1.0,
@@ -494,13 +531,17 @@ class DDPMSampler:
         dtype: torch.dtype | None = None,
         parameterization: str | None = None,
     ) -> Tensor:
-        """Samples by Heun's method; raises `DDPMError` for a start without any signal
+        """Samples by Heun's method, along noise levels or, on the path of flow matching, along its
+        time
+
+        Raises `DDPMError` for a start without any signal, unless on that path.
 
         Args:
             model: callable `(x, t)` or `(x, t, y)`
             shape: `(B,C,H,W)`
             num_steps: 1 … T; the model is called twice in each but the last
-            spacing: see `timesteps`
+            spacing: see `timesteps`; default: karras, and trailing on the path of flow
+                matching
 
         Returns:
             `(B,C,H,W)`

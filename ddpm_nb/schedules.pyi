@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from .likelihood import Posterior as Posterior
 
 __all__ = [
-    "PARAMETERIZATIONS",
     "linear_betas",
     "betas_from_abar",
     "cosine_betas",
@@ -18,7 +17,9 @@ __all__ = [
     "check_betas",
     "derived_tables",
     "DDPMSchedules",
+    "added_variance",
     "Prediction",
+    "target_weights",
     "parameterization_of",
 ]
 
@@ -110,13 +111,11 @@ def derived_tables(b: Tensor) -> dict:
     """
     ...
 
-PARAMETERIZATIONS: tuple
-
 class DDPMSchedules(nn.Module):
     """The noise schedule and every table derived from it; index t runs from 0 to T-1
 
     Args:
-        schedule: 'linear', 'cosine' or 'sigmoid'
+        schedule: 'linear', 'cosine', 'sigmoid', or 'flow' (see `flow_tables`)
         timesteps: T, 2 or more
         beta_start: linear: first beta at T=1000
         beta_end: linear: last beta at T=1000
@@ -125,14 +124,17 @@ class DDPMSchedules(nn.Module):
         sigmoid_end: sigmoid: where it ends
         sigmoid_tau: sigmoid: temperature
         zero_terminal_snr: rescale so that the last step is pure noise; needs
-            parameterization v or x0
+            parameterization v, x0 or flow
         betas: use these `(T,)` instead; of the other arguments only `dtype` counts then
         dtype: of the stored tables; they are computed in float64 either way
     """
 
     config: dict
+    variance_preserving: Any
     T: Any
     exact_abar: Any
+    exact_scales: tuple
+    ends_in_noise: bool
     def __getattr__(self, name: str) -> Tensor: ...
     def __init__(
         self,
@@ -203,14 +205,17 @@ class DDPMSchedules(nn.Module):
         """
         ...
     def target(self, x0: Tensor, eps: Tensor, t: Tensor, parameterization: str = "eps") -> Tensor:
-        """The regression target; v is sqrt(abar) eps - sqrt(1-abar) x0 (Salimans & Ho 2022, app.
-        D)
+        """The regression target, noise, clean image, v or flow
+
+        v is sqrt(abar) eps - sqrt(1-abar) x0 (Salimans & Ho 2022, app. D), flow is eps - x0
+        (Lipman et
+        al. 2023, eq. 23). Raises `DDPMError` for another parameterization.
 
         Args:
             x0: clean images `(B,C,H,W)`
             eps: the noise that was mixed in
             t: int64 `(B,)`
-            parameterization: 'eps', 'x0' or 'v'
+            parameterization: 'eps', 'x0', 'v' or 'flow'
 
         Returns:
             what the network should predict
@@ -219,14 +224,13 @@ class DDPMSchedules(nn.Module):
     def predict(
         self, out: Tensor, xt: Tensor, t: Tensor, parameterization: str = "eps"
     ) -> Prediction:
-        """The same prediction as eps, x0 and v; raises `DDPMError` for an output of the wrong
-        shape
+        """The same prediction in every form; raises `DDPMError` for an output of the wrong shape
 
         Args:
             out: the network's output, `(B,C,H,W)`, or `(B,2C,H,W)` with a learned variance
             xt: noisy images that it was given, `(B,C,H,W)`
             t: int64 `(B,)` in [0,T)
-            parameterization: what `out` means: 'eps', 'x0' or 'v'
+            parameterization: what `out` means: 'eps', 'x0', 'v' or 'flow'
         """
         ...
     def p_mean_variance(
@@ -275,6 +279,20 @@ class DDPMSchedules(nn.Module):
         """
         ...
 
+def added_variance(a: list, s: list, t: int, t_prev: int) -> float:
+    """Variance of the noise that is added from one level to a noisier one (Kingma et al. 2021)
+
+    Args:
+        a: what multiplies the clean image at each level; index -1 is the clean end
+        s: what multiplies the noise
+        t: a level
+        t_prev: a cleaner one
+
+    Returns:
+        0 or more; beta where it is the step before and variance is preserved
+    """
+    ...
+
 class Prediction(NamedTuple):
     """One prediction as noise, clean image and v, each shaped like the image"""
 
@@ -282,6 +300,23 @@ class Prediction(NamedTuple):
     x0: Tensor
     v: Tensor
     raw_variance: Tensor | None = None
+    @property
+    def flow(self) -> Tensor:
+        """From the clean image to the noise, the velocity of flow matching"""
+        ...
+
+def target_weights(parameterization: str, a, s) -> tuple:
+    """Weights of noise and clean image in what a network is trained to predict: p eps + q x0
+
+    Args:
+        parameterization: 'eps', 'x0', 'v' or 'flow'
+        a: what multiplies the clean image at step t, a number or a tensor
+        s: what multiplies the noise
+
+    Returns:
+        `(p, q)`, numbers or like `a`
+    """
+    ...
 
 def _split_output(out: Tensor, xt: Tensor) -> tuple:
     """The two halves of the output of a model that learns its variance
@@ -304,6 +339,6 @@ def parameterization_of(model, given: str | None = None) -> str:
         given: what the caller says it predicts; wins
 
     Returns:
-        'eps', 'x0' or 'v'
+        'eps', 'x0', 'v' or 'flow'
     """
     ...

@@ -121,11 +121,20 @@ def heun_sample(
     model,  # callable `(x, t)` or `(x, t, y)`
     shape: tuple,  # `(B,C,H,W)`
     num_steps: int = 20,  # 1 … T; the model is called twice in each but the last
-    spacing: str | list = "karras",  # see `timesteps`
+    # see `timesteps`; default: karras, and trailing on the path of flow matching
+    spacing: str | list | None = None,
     **kwargs,
 ) -> Tensor:  # `(B,C,H,W)`
-    "Samples by Heun's method; raises `DDPMError` for a start without any signal"
-    ts = self.steps(num_steps, spacing)
+    """Samples by Heun's method, along noise levels or, on the path of flow matching, along its time
+
+    Raises `DDPMError` for a start without any signal, unless on that path.
+    """
+    if not self.schedules.variance_preserving:
+        from ddpm_nb.flow import flow_heun_step  # a later chapter
+
+        ts = self.steps(num_steps, spacing or "trailing")
+        return self.sampling_loop(flow_heun_step, model, shape, ts, **kwargs)
+    ts = self.steps(num_steps, spacing or "karras")
     require(
         self.a[ts[0]] > 0,
         "method: heun needs a signal at its first step; a zero-terminal-SNR schedule has none; "

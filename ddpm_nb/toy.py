@@ -35,16 +35,17 @@ class Mixture:
         y: Tensor | None = None,  # components `(B,)`
     ) -> Tensor:  # like `x`
         "The best prediction"
-        abar = self.schedules.alphas_cumprod[t].view(-1, 1, 1).to(x.dtype)
-        means = self.means.to(x.dtype)
-        variance = abar * self.std**2 + 1 - abar  # of each component at step t
-        offset = x.flatten(1)[:, None] - abar.sqrt() * means  # (B,K,D)
+        schedules, means = self.schedules, self.means.to(x.dtype)
+        scales = schedules.signal_scale, schedules.noise_scale
+        a, s = (scale[t].view(-1, 1, 1).to(x.dtype) for scale in scales)
+        variance = a**2 * self.std**2 + s**2  # of each component at step t
+        offset = x.flatten(1)[:, None] - a * means  # (B,K,D)
         log_weight = -offset.pow(2).sum(-1, keepdim=True) / (2 * variance)
         if y is not None:
             other = y[:, None] != torch.arange(len(means))
             labelled = y[:, None] < len(means)
             log_weight = log_weight.masked_fill((other & labelled)[..., None], -math.inf)
-        x0_of_each = means + abar.sqrt() * self.std**2 / variance * offset
+        x0_of_each = means + a * self.std**2 / variance * offset
         x0 = (log_weight.softmax(1) * x0_of_each).sum(1).view_as(x)
         return getattr(self.schedules.predict(x0, x, t, "x0"), self.parameterization)
 
@@ -128,13 +129,16 @@ def plot_paths(
     paths: Tensor,  # from `sampling_paths`
     means: Tensor,  # marked by crosses, `(K,2)`
     title: str = "",  # of the figure
-    curves: Tensor | None = None,  # what they should follow, drawn in grey below them
+    # what they should follow, drawn in grey below them, with a ring at each end
+    curves: Tensor | None = None,
     lim: float = 1.3,  # half the side of the square that is shown
 ):  # the axes
     "The ways of points through the plane, their ends in black"
     if curves is not None:
         for curve in curves.unbind(1):
             ax.plot(*curve.T, "-", color="#CCCCCC", lw=3)
+        ends = dict(marker="o", facecolors="none", edgecolors="#888888", s=70, zorder=4)
+        ax.scatter(*curves[-1].T, **ends)
     for path in paths.unbind(1):
         ax.plot(*path.T, ".-", lw=0.8, ms=4)
     return plot_points(ax, paths[-1], means, title, lim, color="k", s=14)

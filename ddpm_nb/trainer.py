@@ -46,6 +46,7 @@ class Trainer:
     "Trains a network to predict noise: the loop, and callbacks around it"
 
     rank, world_size = 0, 1  # which of how many processes; see the last section
+    keeps_time = False  # whether `training.max_minutes` can be asked for
 
     def __init__(
         self,
@@ -73,6 +74,10 @@ class Trainer:
         self.loss = loss or DDPMLoss(schedules)
         self.callbacks = list(callbacks or [])
         require_fit(model, data, self.cfg, self.world_size)
+        require(
+            self.keeps_time or not self.cfg["max_minutes"],
+            "training.max_minutes: Trainer counts steps alone; DDPMTrainer keeps time",
+        )
         self.steps_per_epoch = len(data) // self.cfg["batch_size"]
         self.total_steps = self.cfg["max_steps"] or self.cfg["epochs"] * self.steps_per_epoch
         require(self.total_steps > 0, f"training.epochs: {self.cfg['epochs']}; expected 1 or more")

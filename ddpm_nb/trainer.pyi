@@ -64,6 +64,7 @@ class Trainer:
 
     rank: int
     world_size: int
+    keeps_time: bool
     cfg: Any
     seed: int
     device: Any

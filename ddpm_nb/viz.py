@@ -34,7 +34,7 @@ def denoising_strip(
     pick = np.linspace(0, len(x0s) - 1, min(columns, len(x0s))).round().astype(int)
     n = len(pick)
     if ax is None:
-        _, ax = plt.subplots(figsize=(n, 2.3), dpi=72)
+        _, ax = plt.subplots(figsize=(n, 2.3))
     images = torch.cat([xts[:-1][pick, index], x0s[pick, index]])
     ax.imshow(make_grid(images, n).numpy(), interpolation="nearest")
     # of one image with its margin
@@ -65,7 +65,7 @@ def plot_neighbours(
     # of one image with its margin
     h, w = images.shape[-2] + 2, images.shape[-1] + 2
     if ax is None:
-        _, ax = plt.subplots(figsize=(0.75 * (k + 1) + 0.6, 0.75 * n + 0.5), dpi=72)
+        _, ax = plt.subplots(figsize=(0.75 * (k + 1) + 0.6, 0.75 * n + 0.5))
     ax.imshow(make_grid(images, k + 1).numpy(), interpolation="nearest")
     ax.axvline(w + 0.5, color="#D55E00", lw=3)
     ax.set_xticks([w / 2 + 1, (k / 2 + 1) * w], ["sample", "nearest training images"], fontsize=9)
@@ -181,7 +181,7 @@ def plot_training_curves(
     if axs is None:
         checkpoints = {p.get("step") for p in evolution} - {None}
         rows = 3 if len(checkpoints) > 1 else 2
-        _, axs = plt.subplots(rows, 2, figsize=(9, 2.3 * rows), dpi=72, sharex=True)
+        _, axs = plt.subplots(rows, 2, figsize=(9, 2.3 * rows), sharex=True)
         axs = axs.flat
     axs = list(axs)
     _plot_loss(axs[0], steps, history.get("val"))
@@ -222,7 +222,7 @@ def plot_schedules(
     import matplotlib.pyplot as plt
 
     if axs is None:
-        axs = plt.subplots(2, 2, figsize=(9, 5.2), dpi=72, sharex=True)[1].flat
+        axs = plt.subplots(2, 2, figsize=(9, 5.2), sharex=True)[1].flat
     axs = list(axs)
     tables = dict(
         betas="beta",
@@ -255,7 +255,7 @@ def plot_snr(
     import matplotlib.pyplot as plt
 
     if ax is None:
-        _, ax = plt.subplots(figsize=(5, 3), dpi=72)
+        _, ax = plt.subplots(figsize=(5, 3))
     for schedule, label, color, style in _with_styles(schedules, labels):
         snr = schedule.snr.cpu().clamp(min=1e-12)
         ax.semilogy(_relative_time(schedule), snr, color=color, ls=style, label=label)
@@ -274,7 +274,7 @@ def plot_calibration(
     import matplotlib.pyplot as plt
 
     if axs is None:
-        axs = plt.subplots(1, 2, figsize=(8, 2.8), dpi=72)[1]
+        axs = plt.subplots(1, 2, figsize=(8, 2.8))[1]
     # a value that was not finite is null in a file
     t, eps_mse, x0_mse, psnr = (
         np.array(cal[k], dtype=float) for k in ("t", "eps_mse", "x0_mse", "psnr")
@@ -337,7 +337,7 @@ def plot_speed_quality(
         results, "quality: no result holds a fid or fid_proxy; evaluate with --metrics fid_proxy"
     )
     if ax is None:
-        _, ax = plt.subplots(figsize=(6, 3.6), dpi=72)
+        _, ax = plt.subplots(figsize=(6, 3.6))
     samplers = dict.fromkeys(_sampler_name(r) for r in results)
     for sampler, *look in zip(samplers, cycle(MARKERS), cycle(STYLES), cycle(COLORS)):
         _plot_sampler(ax, [r for r in results if _sampler_name(r) == sampler], *look)

@@ -1,12 +1,16 @@
 "What the course promises as a whole: papers that can be found, notebooks that run anywhere"
 
+import base64
+import io
 import json
 import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = sorted((ROOT / "nbs").glob("[0-9]*.ipynb"))
 NOTEBOOKS = sorted(p for p in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in str(p))
 CITED = re.compile(r"([A-Z][\wäöüéń-]+(?: et al\.| & [A-Z][\wäöüéń-]+)),? \(?(\d{4})")
 
@@ -36,3 +40,70 @@ def test_the_search_for_citations_finds_some():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_no_notebook_exports_the_package_when_a_reader_runs_it(path):
     assert "nbdev_export()" not in source(path)
+
+
+# ---- figures
+
+# chapters with figures that are too small, or that nothing describes; a shorter list every time
+TO_MEND = {
+    "05_loop",
+    "05_trainer",
+}
+ANIMATIONS = 4  # in all chapters together, at least
+
+
+def figures(path):
+    "`(cell number, source, image, MIME type)` of each figure that a notebook stores"
+    for i, cell in enumerate(json.loads(path.read_text("utf-8"))["cells"]):
+        for output in cell.get("outputs", []):
+            for kind, data in output.get("data", {}).items():
+                if kind in ("image/png", "image/gif"):
+                    image = Image.open(io.BytesIO(base64.b64decode("".join(data))))
+                    yield i, "".join(cell["source"]), image, kind
+
+
+def wrong_figures(path):
+    "What is missing at the figures of a notebook, a sentence each"
+    for i, source, image, kind in figures(path):
+        said = re.search(r'^#\| fig-alt: "?(.*?)"?$', source, re.M)
+        if not said or len(said[1]) < 25:
+            yield f"{path.name}, cell {i}: no fig-alt that describes the figure"
+        dpi = image.info.get("dpi")
+        if kind == "image/png" and dpi and dpi[0] < 99:
+            yield f"{path.name}, cell {i}: {dpi[0]:.0f} dpi; leave dpi= out, matplotlib has 100"
+        if image.width < 150:
+            yield f"{path.name}, cell {i}: {image.width} pixels wide; draw it larger"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_every_figure_is_described_and_large_enough(path):
+    found = list(wrong_figures(path))
+    if path.stem in TO_MEND:
+        assert found, f"{path.stem} is mended: take it out of TO_MEND"
+    else:
+        assert not found
+
+
+def test_something_moves():
+    frames = [
+        getattr(image, "n_frames", 1)
+        for path in CHAPTERS
+        for _, _, image, kind in figures(path)
+        if kind == "image/gif"
+    ]
+    assert len([n for n in frames if n >= 8]) >= ANIMATIONS
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in NOTEBOOKS if p.parent.name == "nbs"], ids=lambda p: p.stem
+)
+def test_a_notebook_installs_the_package_where_it_is_missing(path):
+    "On Colab nothing has to be typed: before the first import of the package"
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    uses = next(
+        (i for i, s in enumerate(code) if re.search(r"^from ddpm_nb|^import ddpm_nb", s, re.M)),
+        None,
+    )
+    installs = [i for i, s in enumerate(code) if 'find_spec("ddpm_nb")' in s or '"ddpm_nb", "' in s]
+    assert uses is None or installs and installs[0] < uses

@@ -153,3 +153,15 @@ def test_a_killed_process_is_replaced_and_the_run_goes_on_from_latest(tmp_path):
     # both starts, told by the first process alone
     assert r.stdout.count(" 2 processes") == 2
     assert "steps 0 to 8" in r.stdout
+
+
+def test_all_take_the_number_of_steps_that_the_main_process_fixed(tmp_path):
+    "A budget of next to nothing: it is gone when the first step is timed, so one more is made"
+    flags = [*SMALL, *NO_GRIDS, "--training.max_minutes", 1e-4, "--output_dir", tmp_path]
+    r = torchrun("-m", "ddpm_nb.cli", "train", *flags)
+    assert r.returncode == 0, r.stderr[-4000:]
+    assert r.stdout.count("at this speed") == 1
+    ck = load_checkpoint(tmp_path / "ckpts" / "latest.pt")
+    assert ck["total_steps"] == ck["step"] == ck["history"]["budget"]["steps"]
+    # processes that had fixed different numbers would have waited for each other
+    assert ck["config"]["training"]["max_steps"] == ck["step"]

@@ -84,13 +84,17 @@ def test_zero_terminal_snr_reaches_nothing_that_is_not_finite(method, par):
 
 def by_hand(kind, weighting, par, abar, x0, eps, out, delta=0.7, gamma=3.0, p2g=0.8, p2k=2.0):
     a, s, snr = math.sqrt(abar), math.sqrt(1 - abar), abar / (1 - abar)
-    want = dict(eps=eps, x0=x0, v=a * eps - s * x0)[par]
+    want = dict(eps=eps, x0=x0, v=a * eps - s * x0, flow=eps - x0)[par]
     r = np.abs(out - want)
     d = dict(l1=r, l2=r**2, huber=np.where(r <= delta, r**2 / 2, delta * (r - delta / 2)))[
         kind
     ].mean()
     on_x0 = dict(min_snr=min(snr, gamma), p2=snr / (p2k + snr) ** p2g).get(weighting)
-    return d * (1.0 if on_x0 is None else on_x0 / dict(eps=snr, x0=1.0, v=snr + 1)[par])
+    return d * (
+        1.0
+        if on_x0 is None
+        else on_x0 / dict(eps=snr, x0=1.0, v=snr + 1, flow=(a + s) ** 2 / s**2)[par]
+    )
 
 
 @pytest.mark.parametrize("par", PARAMETERIZATIONS)
@@ -529,7 +533,7 @@ BAD = {
     "eta: -0.1": lambda sm: sm.ddim_sample(tiny_model(), SHAPE, 4, eta=-0.1),
     "eta: nan": lambda sm: sm.sample(tiny_model(), SHAPE, num_steps=4, eta=math.nan),
     "eta: 0.5, but method heun": lambda sm: sm.sample(tiny_model(), SHAPE, "heun", 4, eta=0.5),
-    "method: 'euler'": lambda sm: sm.sample(tiny_model(), SHAPE, "euler"),
+    "method: 'rk4'": lambda sm: sm.sample(tiny_model(), SHAPE, "rk4"),
     "spacing: 'log'": lambda sm: sm.ddim_sample(tiny_model(), SHAPE, 4, spacing="log"),
     "clip: 'soft'": lambda sm: sm.ddim_sample(tiny_model(), SHAPE, 4, clip="soft"),
     "percentile: 2.0": lambda sm: clip_x0(torch.zeros(SHAPE), "dynamic", 2.0),

@@ -160,7 +160,7 @@ def test_what_one_takes_all_take(path, value, capsys):
     [
         ("model.dropout", 1.0, "model.dropout: 1.0; expected 0 <= dropout < 1"),
         ("model.base_channels", 0, "model.base_channels: 0; expected 1 or more"),
-        ("model.parameterization", "noise", "'noise'; expected eps, x0 or v"),
+        ("model.parameterization", "noise", "'noise'; expected eps, x0, v or flow"),
         ("model.num_classes", 0, "model.num_classes: 0; expected null, or 1 or more"),
         ("model.norm_eps", 0, "model.norm_eps: 0.0; expected more than 0"),
         ("schedules.timesteps", 1, "schedules.timesteps: 1; expected 2 or more"),
@@ -255,7 +255,8 @@ def test_an_editor_sees_every_key():
                 seen[node.name] = fields
     assert seen["Config"] == list(Config.settings)
     assert seen["TrainingConfig"] == list(TrainingConfig.settings)
-    assert seen["EMAConfig"] == ["decay", "warmup", "extra_decays"]
+    ema = ["decay", "warmup", "extra_decays", "lengths", "snapshots"]
+    assert seen["EMAConfig"] == ema
 
 
 def test_a_type_checker_knows_every_key():

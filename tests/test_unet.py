@@ -489,7 +489,10 @@ def test_checkpointing_keeps_less(kernels):
         (dict(norm_eps=0.0), "model.norm_eps: 0.0; expected more than 0"),
         (dict(base_channels=0), "model.base_channels: 0"),
         (dict(downsample_padding=2), "model.downsample_padding: 2; expected 0 or 1"),
-        (dict(parameterization="noise"), "model.parameterization: 'noise'; expected eps, x0 or v"),
+        (
+            dict(parameterization="noise"),
+            "model.parameterization: 'noise'; expected eps, x0, v or flow",
+        ),
     ],
 )
 def test_impossible_networks(kw, message):

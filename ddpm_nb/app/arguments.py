@@ -51,8 +51,9 @@ class _StoreKey(argparse.Action):
         namespace.overrides.pop(self.dest, None)
         namespace.overrides[self.dest] = values
         if option_string == "--epochs" and "--training.max_steps" in parser._option_string_actions:
-            # it takes the place of training.max_steps, unless that is given as well
-            namespace.overrides.setdefault("training.max_steps", "null")
+            # it takes the place of another length, unless that is given as well
+            for key in ("training.max_steps", "training.max_minutes"):
+                namespace.overrides.setdefault(key, "null")
 
 
 class _StoreFlag(argparse.Action):
@@ -130,7 +131,7 @@ def _add_section(
         for path, setting in used.items():
             note = ""
             if path == "training.epochs" and "training.max_steps" in used:
-                note = "; --epochs takes the place of training.max_steps"
+                note = "; --epochs takes the place of training.max_steps and max_minutes"
             _add_key(group, path, setting, short.get(path), note)
     for rule in inner:
         _add_section(parser, rule, command)
@@ -145,8 +146,8 @@ def command_parser(
 ) -> argparse.ArgumentParser:
     "The parser of one command: its flags, and every config key that it uses"
     row = COMMANDS[command]
-    words = f" {{{','.join(row.words)}}}" if row.words else ""
-    flags = "" if row.words else " [flags]"
+    words = f" {{{','.join(row.words)}}}" if row.words else f" {row.place}" if row.place else ""
+    flags = "" if words else " [flags]"
     parser = _Parser(
         prog="ddpm-nb",
         usage=f"ddpm-nb {command}{words}{flags}",
@@ -282,6 +283,19 @@ def _parse_options(command, words):
     return Request(command, found.flags, found.overrides)
 
 
+def _only_word(command, words):
+    "The one word behind a command that takes no flags"
+    row = COMMANDS[command]
+    given = " ".join(words) or "missing"
+    if row.place:
+        if len(words) != 1 or words[0].startswith("-"):
+            raise UsageError(f"{command}: {given}; expected one {row.place}")
+    elif len(words) != 1 or words[0] not in row.words:
+        given = f"{words[0]!r}" if words else "missing"
+        raise UsageError(f"{command}: {given}; expected {', '.join(row.words)}")
+    return words[0]
+
+
 def parse(
     argv: Sequence[str],  # without the program's name
 ) -> Request:
@@ -297,13 +311,10 @@ def parse(
     command, words = _command_of(argv)
     if "-h" in words or "--help" in words:
         return Request("help", {"command": command})
-    expected = COMMANDS[command].words
-    if not expected:
+    row = COMMANDS[command]
+    if not row.words and not row.place:
         return _parse_options(command, words)
-    if len(words) != 1 or words[0] not in expected:
-        given = f"{words[0]!r}" if words else "missing"
-        raise UsageError(f"{command}: {given}; expected {', '.join(expected)}")
-    return Request(command, {"word": words[0]})
+    return Request(command, {"word": _only_word(command, words)})
 
 # %% ../../nbs/lib/arguments.ipynb #1b29e6c1
 def _overview():

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from .arguments import Request
 from .command_sample import image_path, image_scale, num_images, read_user_image
-from .sources import Source, sampler_args, sampling_model
+from .sources import Source, null_label, sampler_args, sampling_model
 from ..core import DDPMError, require
 from ..engine.animation import save_grid
-from ..engine.datasets import load_data
+from ..engine.datasets import load_split
 from ..sampler import DDPMSampler
 from ..unet import UNetSmall
 
@@ -27,7 +27,7 @@ def data_for(
     split: str,  # 'train' or 'test'
 ) -> object:  # `ImageData` or `FolderData`
     "The data set that the config names; raises `DDPMError` where its images are not the model's"
-    data = load_data(split=split, **config["dataset"])
+    data = load_split(config, split)
     shape = (model.in_channels, model.image_size, model.image_size)
     require(
         tuple(data.image_shape) == shape,
@@ -65,7 +65,7 @@ def source_images(
     device = next(model.parameters()).device
     if model.num_classes and config["sampling"]["label"] is None:
         if labels is None:
-            labels = torch.full((n,), model.null_label)
+            labels = torch.full((n,), null_label(model))
         args["y"] = labels.to(device)
     return images.to(device), args
 

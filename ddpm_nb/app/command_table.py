@@ -20,7 +20,7 @@ class Flag(NamedTuple):
 FLAGS = {
     "config": Flag(
         "a packaged config (mnist_tiny, mnist, …) or a YAML file; "
-        "default: the one in the checkpoint, else mnist_tiny"
+        "default: the one in the checkpoint, else mnist_tiny; for demo, mnist_demo"
     ),
     "resume": Flag("go on from latest, best, or the path of a checkpoint"),
     "overwrite": Flag("start anew where a run already is", is_switch=True),
@@ -55,7 +55,14 @@ FLAGS = {
     "template": Flag(
         "folder with a report.md.jinja or report.html.jinja of your own; default: the package's"
     ),
-    "source": Flag("a diffusers folder or hub name"),
+    "source": Flag("a diffusers folder, also a checkpoint-500 of its scripts, or a hub name"),
+    "null_label": Flag(
+        "last: the last class embedding stands for no class, as guidance needs; "
+        "none: all are classes; default: none, where the folder doesn't say"
+    ),
+    "subfolder": Flag("where in it the network is; default: unet_ema, else unet"),
+    "variant": Flag("which of its weights, such as fp16; default: the plain ones, if there are"),
+    "scheduler": Flag("another folder or hub name, for the scheduler"),
     "print_config": Flag("print the complete config, with comments, and stop", is_switch=True),
 }
 
@@ -68,6 +75,7 @@ class Command(NamedTuple):
     keys: tuple = ()  # config keys it uses beside `EVERYWHERE`; a section stands for its keys
     flags: tuple = ()  # of `FLAGS`, beside `config` and `print_config`
     words: tuple = ()  # what may follow the command, of which one must; () for none
+    place: str = ""  # name of the one word that must follow, where it may be any: 'DIR'
 
 
 # used by every command, so that one set of flags can serve a whole script
@@ -107,6 +115,17 @@ COMMANDS = {
         (*_FROM_NOISE, "sampling.fps"),
         (*_IMAGE, "predicted"),
     ),
+    "sample.guidance": Command(
+        "sample every class with growing guidance, from the same noise; writes grids/",
+        "command_sample.sample_guidance",
+        (
+            "sampling.method",
+            "sampling.eta",
+            "sampling.variance",
+            *(key for key in _SAMPLER if key != "sampling.guidance_scale"),
+        ),
+        _IMAGE,
+    ),
     "sample.interpolate": Command(
         "walk between two noises; writes grids/",
         "command_sample.sample_interpolation",
@@ -116,13 +135,13 @@ COMMANDS = {
     "sample.inpaint": Command(
         "complete images of the data set, or your own; writes grids/",
         "command_edit.sample_inpainting",
-        ("dataset", *_MANY),
+        ("dataset", "training.num_workers", *_MANY),
         (*_IMAGE, "image", "mask", "resample"),
     ),
     "sample.edit": Command(
         "add noise to images, of the data set or your own, and denoise them again; writes grids/",
         "command_edit.sample_edit",
-        ("dataset", *_MANY),
+        ("dataset", "training.num_workers", *_MANY),
         (*_IMAGE, "image", "strength"),
     ),
     "eval": Command(
@@ -130,6 +149,7 @@ COMMANDS = {
         "command_eval.evaluate_run",
         (
             "dataset",
+            "training.num_workers",
             "evaluation",
             "sampling.method",
             "sampling.eta",
@@ -147,7 +167,7 @@ COMMANDS = {
     "viz.neighbours": Command(
         "find the training images nearest to samples; writes grids/",
         "commands.viz_neighbours",
-        ("dataset", *_FROM_NOISE),
+        ("dataset", "training.num_workers", *_FROM_NOISE),
         _IMAGE,
     ),
     "viz.schedules": Command(
@@ -159,7 +179,7 @@ COMMANDS = {
     "features.train": Command(
         "train a feature net for fid_proxy on a labelled data set; writes features/",
         "commands.features_train",
-        ("dataset", "training.epochs", "training.batch_size"),
+        ("dataset", "training.epochs", "training.batch_size", "training.num_workers"),
     ),
     "export": Command(
         "write a diffusers folder or an ONNX file",
@@ -170,7 +190,7 @@ COMMANDS = {
     "import": Command(
         "turn a diffusers folder or hub name into a file for --pretrained",
         "commands.import_model",
-        flags=("source", "output_name"),
+        flags=("source", "output_name", "null_label", "subfolder", "variant", "scheduler"),
     ),
     "demo": Command(
         "train, sample, animate, evaluate and report, one after the other", "commands.demo", _RUN
@@ -182,6 +202,9 @@ COMMANDS = {
         "print a script that completes commands, flags and values in a shell",
         "completion.print_script",
         words=("bash", "zsh", "fish"),
+    ),
+    "notebooks": Command(
+        "copy the course's notebooks into a folder", "command_notebooks.notebooks", place="DIR"
     ),
 }
 
@@ -243,6 +266,6 @@ def own_flags(
 ) -> tuple[str, ...]:  # without dashes
     "The flags of a command that are no config keys"
     row = COMMANDS[command]
-    if row.words or command == "config.schema":
+    if row.words or row.place or command == "config.schema":
         return ()
     return ("config", *row.flags, "print_config")

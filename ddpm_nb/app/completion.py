@@ -62,7 +62,7 @@ def completions(
     if before[0] not in COMMANDS:
         return []
     row = COMMANDS[before[0]]
-    if row.words:
+    if row.words or row.place:
         return [(w, "") for w in row.words if w.startswith(word)]
     options = _options(before[0])
     last = options.get(before[-1])

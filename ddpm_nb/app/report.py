@@ -166,7 +166,7 @@ def _training(
     device = log.get("device", "an unknown device")
     precision = str(log.get("amp", "")).replace("torch.", "")
     rows = [
-        ["state", f"{state}; {log.get('total_steps', 'unknown')} steps planned"],
+        ["state", f"{state}; {log.get('total_steps') or 'unknown'} steps planned"],
         ["time", f"{minutes:.1f} minutes on {device}, {precision}"],
         ["speed", _speed(steps)],
         ["resumed at", ", ".join(map(str, log.get("resumes") or [])) or "never"],
@@ -201,6 +201,7 @@ def _images(
     animation = newest(animations, "*.gif") or newest(animations, "*.mp4")
     image = folder.image
     samples = image(newest(grids, "*.png"), "sample grid", "sample.grid")
+    guidance = image(grids / "guidance.png", "rows of growing guidance", "sample.guidance")
     trajectory = image(animation, "reverse trajectory", "sample.traj")
     speed = image(curves / "speed_quality.png", "speed-quality plot", "eval --all_methods")
     neighbours = image(
@@ -214,6 +215,7 @@ def _images(
     return [
         Section("Samples", [samples]),
         Section("From noise to picture", [trajectory]),
+        Section("Guidance 0, 1, 2 and 4 (conditional models)", [guidance]),
         Section("Speed and quality", [speed]),
         Section("Is it memorising?", [neighbours]),
         Section("Between two noises", [interpolation]),

@@ -16,7 +16,9 @@ import time
 import torch
 
 from ..core import make_grid
-from .files import atomic_write, link_or_copy
+from .averages import Snapshots
+from .budget import Budget
+from .files import atomic_write, link_or_copy, optional_file, remove_file
 from .json_files import write_json
 from ..trainer import Callback
 
@@ -99,7 +101,8 @@ class MetricsLog(Callback):
             **trainer.history,
         )
         # null where a loss or a gradient's norm is NaN
-        write_json(trainer.output_dir / "logs" / "training_metrics.json", log)
+        with optional_file():
+            write_json(trainer.output_dir / "logs" / "training_metrics.json", log)
         self.written_at = time.perf_counter()
         self.write_seconds = self.written_at - start
 
@@ -167,7 +170,7 @@ class SampleGrids(Callback):
             x = trainer.sample_fn(trainer.model, s["num_samples"])
         trainer.model.train()
         path = trainer.output_dir / "grids" / f"step_{trainer.step:06d}.png"
-        with atomic_write(path) as temporary:
+        with optional_file(), atomic_write(path) as temporary:
             Image.fromarray(make_grid(x).numpy()).save(temporary)
 
 # %% ../../nbs/lib/callbacks.ipynb #seco0002
@@ -183,7 +186,7 @@ class Checkpoints(Callback):
         self.saved_time = time.monotonic()
         self.due = False
         for p in folder.glob(".*.pt"):
-            p.unlink()
+            remove_file(p)
 
     def after_step(self, trainer):  # a `DDPMTrainer`
         "Save if it is time to, and the last step was good"
@@ -221,7 +224,7 @@ class Checkpoints(Callback):
             # later ones are of a run gone back from
             earlier = sorted(p for p in folder.glob("step_*.pt") if p.stem <= name)
             for p in earlier[:-keep]:
-                p.unlink()
+                remove_file(p)
         trainer.save(folder / "ema.pt", ema_only=True)
         self.saved_time = time.monotonic()
 
@@ -273,6 +276,8 @@ class Progress(Callback):
             before = trainer.last_loss if self.loss is None else self.loss
             self.loss = 0.98 * before + 0.02 * trainer.last_loss
         self.bar.update(1)
+        if self.bar.total is None and math.isfinite(trainer.total_steps):
+            self.set_total(trainer.total_steps)
         rate = self.bar.format_dict["rate"]
         self.bar.set_postfix(
             loss="?" if self.loss is None else f"{self.loss:.4f}",
@@ -280,6 +285,16 @@ class Progress(Callback):
             mib=f"{peak_memory(trainer.device):.0f}",
             refresh=False,
         )
+
+    def set_total(
+        self,
+        total: int,  # steps of the whole run
+    ):
+        "Show an end that is known only now; in a notebook the bar's width has to be told, too"
+        done, started_at = self.bar.n, self.bar.start_t
+        self.bar.reset(total)
+        self.bar.n, self.bar.start_t = done, started_at
+        self.bar.refresh()
 
     def after_train(self, trainer):  # a `DDPMTrainer`
         "Close the bar"
@@ -292,10 +307,12 @@ def standard_callbacks(
     "Return the callbacks every run has, in the order they run: measure and log before saving"
     callbacks = [
         StopOnSignal(),
+        Budget(),
         Validate(),
         EarlyStop(),
         MetricsLog(),
         SampleGrids(),
+        Snapshots(),
         Checkpoints(),
     ]
     return [*callbacks, Progress()] if progress else callbacks

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from ..core import DDPMError, require
+from .averages import average_of_length
 from .failures import first_line
 from .files import BROKEN_ZIP, intact_checkpoints, verify
 from .kernels import use_fast_kernels
@@ -109,6 +110,14 @@ def _extra_average(contents: dict, decay: str) -> dict | None:
     return None
 
 
+def _average_afterwards(contents: dict, length: str, name: str | Path) -> dict | None:
+    "An average put together from the snapshots beside a checkpoint, or None"
+    try:
+        return average_of_length(Path(name).parent, float(length), contents["step"])
+    except ValueError:
+        return None
+
+
 def pick_weights(
     ck: dict,  # from `load_checkpoint`
     weights: str,  # 'ema', 'raw', or 'ema:DECAY' for one of training.ema.extra_decays
@@ -121,12 +130,13 @@ def pick_weights(
         f"weights: {weights!r}; expected ema, raw, or ema:DECAY",
     )
     if decay:
-        found = _extra_average(ck, decay)
+        found = _extra_average(ck, decay) or _average_afterwards(ck, decay, name)
         if found is None:
             held = ", ".join(["ema", *(f"ema:{k}" for k in ck.get("extra_ema", {}))])
             raise DDPMError(
                 f"weights: {weights!r} is not in {name}; it holds {held} "
-                "(training.ema.extra_decays says which are kept)"
+                "(training.ema.extra_decays says which are kept, and with "
+                "training.ema.lengths any below 0.28 can be put together)"
             )
         return found
     if ck.get("is_ema"):
@@ -188,8 +198,14 @@ def portable_config(
 def config_of_checkpoint(
     contents: dict,  # from `load_checkpoint`
 ) -> dict | None:  # not complete; None where there is none
-    "The config that a checkpoint carries, without what describes the machine it was trained on"
-    return portable_config(contents.get("config") or {}) or None
+    """The config that a checkpoint carries, without what describes the machine it was trained on
+
+    A checkpoint of 0.1 says nothing of the rules by which images are chosen: they are 0.1's.
+    """
+    config = portable_config(contents.get("config") or {})
+    if "dataset" in config:
+        config["dataset"] = dict(rules=1) | config["dataset"]
+    return config or None
 
 # %% ../../nbs/lib/checkpoint.ipynb #ckptdir2
 def own_checkpoints(

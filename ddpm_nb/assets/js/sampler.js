@@ -114,17 +114,27 @@ const BETAS = {
   custom: (c) => c.betas,
 };
 
-/** Signal and noise of each step: `a[t]` = sqrt(abar), `s[t]` = sqrt(1 - abar); `a[-1]` is 1. */
+/** Signal and noise of each step where variance is preserved: sqrt(abar) and sqrt(1 - abar). */
+function preservingScales(config, T) {
+  require(config.schedule in BETAS, `The schedule ${config.schedule} is unknown here.`);
+  let abar = runningProduct(BETAS[config.schedule](config, T));
+  if (config.zero_terminal_snr) abar = zeroTerminal(abar);
+  return { a: abar.map(Math.sqrt), s: abar.map((value) => Math.sqrt(1 - value)) };
+}
+
+/** Signal and noise of each step on the straight path of flow matching (Lipman et al. 2023). */
+function straightScales(T) {
+  const s = Array.from({ length: T }, (_, t) => (t + 1) / T);
+  return { a: s.map((u) => 1 - u), s };
+}
+
+/** What multiplies image and noise at each step, `a[t]` and `s[t]`; `a[-1]` is 1, the clean end. */
 export function makeSchedule(
   config, // metadata.schedules
 ) {
-  require(config.schedule in BETAS, `The schedule ${config.schedule} is unknown here.`);
   const T = config.timesteps;
-  let abar = runningProduct(BETAS[config.schedule](config, T));
-  if (config.zero_terminal_snr) abar = zeroTerminal(abar);
-  const a = abar.map(Math.sqrt);
-  const s = abar.map((value) => Math.sqrt(1 - value));
-  a[-1] = 1; // the clean end
+  const { a, s } = config.schedule === "flow" ? straightScales(T) : preservingScales(config, T);
+  a[-1] = 1;
   s[-1] = 0;
   return { T, a, s };
 }
@@ -285,7 +295,8 @@ function readOutput(out, x, a, s, { parameterization, channels, learn_sigma }, n
   const cleanOf = {
     eps: (value, noisy) => (noisy - s * value) / a,
     x0: (value) => value,
-    v: (value, noisy) => a * noisy - s * value,
+    v: (value, noisy) => (a * noisy - s * value) / (a * a + s * s),
+    flow: (value, noisy) => (noisy - s * value) / (a + s),
   }[parameterization];
   require(channels * n > 0 && cleanOf, `The model predicts ${parameterization}, unknown here.`);
   for (let i = 0; i < x.length; i++) {
@@ -301,7 +312,8 @@ function readOutput(out, x, a, s, { parameterization, channels, learn_sigma }, n
 /** DDIM (Song et al. 2021, eq. 12, 16): eta 0 is deterministic, 1 as noisy as DDPM. */
 export function ddimRule({ a, s }, eta) {
   return (x, { x0, eps }, t, next, noise) => {
-    const sigma = ((eta * s[next]) / s[t]) * Math.sqrt(Math.max(0, 1 - (a[t] / a[next]) ** 2));
+    const added = s[t] ** 2 - ((a[t] / a[next]) * s[next]) ** 2;
+    const sigma = ((eta * s[next]) / s[t]) * Math.sqrt(Math.max(0, added));
     require(sigma <= s[next] + 1e-12, `Eta: ${eta}; more noise than there is; expected at most 1.`);
     const direction = Math.sqrt(Math.max(0, s[next] ** 2 - sigma ** 2));
     const fresh = eta && next >= 0 ? noise() : null;
