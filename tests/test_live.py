@@ -70,23 +70,27 @@ def chromium():
 class Panel:
     "The panel of a page of its own profile; what the page asked for and complained of is kept"
 
-    def __init__(self, chromium, width=1280):
-        self.page = chromium.new_page(viewport=dict(width=width, height=900))
+    def __init__(self, chromium, width=1280, name="digits", offline=False):
+        # what a service worker answers could not be replaced by the tests
+        workers = "allow" if offline else "block"
+        self.page = chromium.new_page(
+            viewport=dict(width=width, height=900), service_workers=workers
+        )
         self.page.set_default_timeout(180 * SECONDS)
         self.errors = browser.collect_errors(self.page)
         self.requests = []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.add_init_script(WATCH)
-        self.root = self.page.locator(".ddpm-digits")
+        self.root = self.page.locator(f".ddpm-{name}")
 
     @property
     def complaints(self):
         "Errors in the console, but for the icon that browsers ask the server's root for"
         return [error for error in self.errors if "favicon" not in error]
 
-    def open(self, url):
+    def open(self, url, says="Press the button"):
         self.page.goto(url)
-        self.until("Press the button")
+        self.until(says)
 
     def set(self, **values):
         for name, value in values.items():
@@ -163,7 +167,7 @@ def test_the_label_asked_is_the_digit_drawn(panel):
     right = 0
     panel.set(count=10, steps=7, guidance=2, seed=3)
     for label in range(10):
-        panel.root.locator("select").select_option(str(label))
+        panel.root.locator("select[name=label]").select_option(str(label))
         panel.press("Make digits")
         panel.until("10 digits in .* seed 3")
         with torch.no_grad():
@@ -225,6 +229,106 @@ def test_other_pages_on_a_phone(chromium, address, name):
     p.page.close()
 
 
+def test_denoise_follows_its_slider(chromium, address):
+    "The network's guess gets worse with more noise"
+    p = Panel(chromium, name="denoise")
+    p.open(address + "04_loss.html", "Move the slider")
+    errors = []
+    for t in (100, 900):
+        p.root.locator("input[name=t]").fill(str(t))
+        errors.append(
+            float(p.until(rf"t = {t}: mean squared error of the prediction (\d\.\d+)")[1])
+        )
+    assert errors[0] < 0.05 < errors[1]
+    assert not p.complaints
+    p.page.close()
+
+
+def test_edit_a_drawing(chromium, address):
+    "Nothing drawn: a sentence; a stroke: varied; a digit with a hole: the rest of it stays"
+    p = Panel(chromium, name="edit")
+    p.open(address + "11_editing.html", "Draw a digit")
+    p.press("Vary it")
+    p.until("Draw something first")
+    canvas = p.root.locator("canvas").first
+    box = canvas.bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"]
+    p.page.mouse.move(x, y + 0.2 * box["height"])
+    p.page.mouse.down()
+    p.page.mouse.move(x, y + 0.8 * box["height"], steps=8)
+    p.page.mouse.up()
+    p.set(steps=4)
+    p.press("Vary it")
+    p.until("Varied four times")
+    assert p.canvas(1).std() > 20
+    p.press("Fill the hole")
+    p.until("There is no hole")
+    p.press("Take a digit")
+    p.root.locator("select[name=tool]").select_option("hole")
+    p.page.mouse.move(x, y + 0.5 * box["height"])
+    p.page.mouse.down()
+    p.page.mouse.move(x + 0.1 * box["width"], y + 0.5 * box["height"], steps=4)
+    p.page.mouse.up()
+    p.press("Fill the hole")
+    p.until("Filled four times")
+    shown = p.canvas(0)[::8, ::8]  # eight pixels of the screen per cell
+    answer = p.canvas(1)[:32, :32]
+    outside = np.ones((32, 32), bool)
+    outside[10:22, 10:25] = False
+    assert (np.abs(shown - answer)[outside] <= 1).all()
+    assert not p.complaints
+    p.page.close()
+
+
+def test_schedule_explorer(chromium, address):
+    p = Panel(chromium, width=390, name="schedule")
+    p.open(address + "01_schedules.html", "Choose a schedule")
+    left = []
+    for kind in ("linear", "cosine"):
+        p.root.locator("select[name=kind]").select_option(kind)
+        p.root.locator("input[name=t]").fill("500")
+        left.append(int(p.until(r"t = 500 of 1000: (\d+) % of the contrast")[1]))
+    # sqrt(abar) of the two schedules at half of the way
+    assert left == [28, 70]
+    assert not p.complaints
+    p.page.close()
+
+
+def test_points_flow_and_a_network_is_trained_in_the_page(chromium, address):
+    p = Panel(chromium, name="flow")
+    p.open(address + "06_sampler.html", "0 of 100 steps")
+    first = p.canvas(0)
+    p.root.locator("input[name=t]").fill("100")
+    p.until("100 of 100 steps")
+    assert (p.canvas(0) != first).any()
+    p.press("Train a network here")
+    p.until("Training: step")
+    loss = float(p.until(r"Trained, loss ([\d.]+)")[1])
+    assert loss < 0.5  # no better than a guess would be 1
+    print(f"longest task {p.page.evaluate('window.longest'):.0f} ms")
+    assert not p.complaints
+    p.page.close()
+
+
+def test_offline_after_one_visit(chromium, address):
+    "The page and its digits, once loaded, need no network"
+    p = Panel(chromium, offline=True)
+    p.open(address)
+    p.page.evaluate("navigator.serviceWorker.ready")
+    p.page.wait_for_function("navigator.serviceWorker.controller")
+    p.page.reload()
+    p.set(count=1, steps=2)
+    p.press("Make digits")
+    p.until("1 digits in")
+    p.page.context.set_offline(True)
+    p.page.reload()
+    p.set(count=1, steps=2)
+    p.press("Make digits")
+    p.until("1 digits in")
+    p.page.close()
+
+
 def truncated(route):
     route.fulfill(body=MODEL.read_bytes()[:100000])
 
@@ -239,7 +343,7 @@ def missing(route):
         ("**/*.onnx", truncated, "damaged or incomplete"),
         ("**/*.onnx", missing, "model file is not on this site"),
         ("**/*.wasm", missing, "runtime is not on this site"),
-        ("**/digits_worker.js", missing, "could not be loaded"),
+        ("**/worker.js", missing, "could not be loaded"),
     ],
 )
 def test_a_file_that_is_broken_or_gone(chromium, address, pattern, answer, says):
@@ -286,9 +390,11 @@ def test_a_worker_that_is_killed(chromium, address):
 
 def test_the_site_has_the_scripts_of_the_package():
     "And the hash that its pages name is that of its model"
-    for name in ("digits.js", "digits_worker.js", "sampler.js"):
-        built = (SITE / live_panels.FOLDER / name).read_bytes()
-        assert built == (live_panels.SCRIPTS / name).read_bytes(), "stale _docs; run: make docs"
+    for script in live_panels.SCRIPTS.glob("*.js"):
+        if script.name == live_panels.OFFLINE:
+            continue  # gets the mark of its build
+        built = (SITE / live_panels.FOLDER / script.name).read_bytes()
+        assert built == script.read_bytes(), "stale _docs; run: make docs"
     assert MODEL.stat().st_size <= 4.5e6
     index = (SITE / "index.html").read_text(encoding="utf-8")
     found = re.search(r'data-model-sha256="(\w+)"', index)

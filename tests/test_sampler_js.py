@@ -212,6 +212,8 @@ def test_refused_in_a_sentence():
         (plain, dict(xT=[0.0]), "expected 16"),
         (plain, dict(n=0), "expected 1 or more"),
         (terminal, dict(spacing="trailing"), "means nothing"),
+        (labelled | dict(null_label=None), dict(), "needs a label"),
+        (labelled | dict(null_label=None), dict(label=2, guidance=2), "without a null label"),
     ]
     files = [[], [255] * 12, [1, 2, 3], [58, 200, 1, 0]]
     messages = node("errors", cases=[(m, options) for m, options, _ in cases], files=files)
@@ -220,3 +222,50 @@ def test_refused_in_a_sentence():
         assert wanted is None or wanted in message, (options, message)
     for message in messages[len(cases) :]:
         assert "damaged" in message or "not written by ddpm_nb" in message
+
+
+def test_edits_are_those_of_python(runtime, tmp_path, monkeypatch):
+    "SDEdit from the same noise, RePaint with the same noise all along, to 1e-3"
+    import ddpm_nb.editing as editing
+    from ddpm_nb.app.onnx import to_onnx
+    from ddpm_nb.data import load_mnist
+
+    model, schedules = load_pretrained("mnist-cond")
+    path = str(to_onnx(model, schedules, tmp_path / "m.onnx", half=True))
+    image = load_mnist("test").batch(torch.tensor([0]))[0]
+    known = torch.ones(1, 1, 32, 32)
+    known[..., 16:] = 0
+    shared = dict(image=image.flatten().tolist(), n=2, seed=5, steps=5, label=7)
+    cases = [
+        dict(task="edit", options=shared | dict(strength=0.6)),
+        dict(task="inpaint", options=shared | dict(known=known.flatten().tolist(), resample=2)),
+    ]
+    edited, filled = node("edits", runtime=runtime, model=path, cases=cases)
+    both, y = image.repeat(2, 1, 1, 1), torch.tensor([7, 7])
+    monkeypatch.setattr(sampler, "PerImageNoise", SameNoise)
+    # `edit` takes its first noise from a stream of its own, here from the seed's
+    monkeypatch.setattr(editing, "PerImageNoise", lambda *_: SameNoise(5, 0, 2))
+    ours = DDPMSampler(schedules)
+    wanted = ours.edit(model, both, 0.6, 5, 5, y=y)
+    assert (torch.tensor(edited).view(wanted.shape) - wanted).abs().max() < 1e-3
+    wanted = ours.inpaint(model, both, known, 5, resample=2, generator=5, y=y)
+    assert (torch.tensor(filled).view(wanted.shape) - wanted).abs().max() < 1e-3
+    assert wanted[..., 16:].std() > 0.3
+
+
+def test_the_two_moons_of_the_page():
+    "The small network's gradients are finite differences'; the exact answer is the mixture's"
+    points = [[0.3, -0.2, 0.8, 0.6], [-1.5, 1.0, 0.1, 0.995], [0.1, 0.1, 0.999, 0.045]]
+    found = node("moons", points=points)
+    for by_hand, measured in found["checks"]:
+        assert abs(by_hand - measured) < 1e-6 * max(1, abs(measured))
+    assert found["after"] < 0.05 * found["loss"]
+    means = torch.tensor(found["centres"], dtype=torch.float64).view(-1, 2)
+    variance = found["spread"] ** 2
+    for (x, y, a, s), answer in zip(points, found["answers"]):
+        xt = torch.tensor([x, y], dtype=torch.float64)
+        whole = a**2 * variance + s**2
+        weight = torch.softmax(-((xt - a * means) ** 2).sum(1) / (2 * whole), 0)
+        each = means + a * variance / whole * (xt - a * means)
+        wanted = (weight[:, None] * each).sum(0)
+        assert (torch.tensor(answer, dtype=torch.float64) - wanted).abs().max() < 1e-9

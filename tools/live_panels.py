@@ -14,36 +14,94 @@ import onnxruntime_web
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "ddpm_nb" / "assets" / "js"
-PAGES = ("index", "06_sampler", "playground")
-FOLDER, MODEL = "live", "mnist-cond"
-# the runtime is renamed: not every server knows that .mjs is JavaScript
-RUNTIME = "onnxruntime.js"
-PANEL = """<div class="ddpm-digits" data-worker-url="{live}/digits_worker.js" \
+# which panels stand in which page, in this order
+PAGES = {
+    "index": ("digits",),
+    "00_whole_game": ("flow",),
+    "01_schedules": ("schedule",),
+    "04_loss": ("denoise",),
+    "06_sampler": ("digits", "flow"),
+    "11_editing": ("edit",),
+    "playground": ("digits", "denoise", "edit", "schedule", "flow"),
+}
+FOLDER, MODEL, EXAMPLES = "live", "mnist-cond", "examples.bin"
+# the runtimes are renamed: not every server knows that .mjs is JavaScript
+RUNTIME, GPU_RUNTIME = "onnxruntime.js", "onnxruntime-gpu.js"
+OFFLINE = "offline.js"  # at the site's root, since it answers for the pages below its own folder
+PANEL = """<div class="ddpm-live ddpm-{name}" data-worker-url="{live}/worker.js" \
 data-runtime-url="{live}/{runtime}" data-wasm-url="{live}/{wasm}" \
+data-gpu-runtime-url="{live}/{gpu_runtime}" data-gpu-wasm-url="{live}/{gpu_wasm}" \
+data-examples-url="{live}/{examples}" \
 data-model-url="{live}/{model}.onnx" data-model-sha256="{sha256}">
-<p>Digits can be made in this page, by a browser with JavaScript, when it comes from a server.</p>
+<p>{says}</p>
 </div>
 <script type="module">
-import {{ mount }} from "./{live}/digits.js";
-for (const element of document.querySelectorAll(".ddpm-digits")) mount(element);
+import {{ mount }} from "./{live}/{name}.js";
+for (const element of document.querySelectorAll(".ddpm-{name}")) mount(element);
+</script>
+"""
+# what stands there without JavaScript
+SAYS = {
+    "digits": "Digits can be made in this page",
+    "denoise": "A network can be asked here what it sees in a noisy digit",
+    "edit": "Digits can be drawn, varied and completed in this page",
+    "schedule": "Noise schedules can be tried out in this page",
+    "flow": "Points can be followed here on their way from noise to two moons",
+}
+WHERE = "by a browser with JavaScript, when it comes from a server."
+KEEP = """<script type="module">
+const worker = navigator.serviceWorker;
+worker?.addEventListener("message", ({{ source }}) => {{
+  source.postMessage(performance.getEntriesByType("resource").map(({{ name }}) => name));
+}});
+worker?.register("{up}{offline}").catch((error) => console.info(String(error)));
 </script>
 """
 
 
+def examples() -> bytes:  # 10 * 32 * 32 of them
+    "The first test digit of each class"
+    import torch
+
+    from ddpm_nb.data import load_mnist
+
+    data = load_mnist("test")
+    first = [int((data.labels == label).nonzero()[0]) for label in range(10)]
+    pixels = (data.batch(torch.tensor(first))[0] + 1) * 127.5
+    return bytes(pixels.round().to(torch.uint8).flatten().tolist())
+
+
 def write_files(folder: Path) -> str:
-    "Put scripts, runtime and model into the site's folder; the SHA-256 of the model"
+    "Put scripts, runtimes, example digits and model into the site's folder; the model's SHA-256"
     from ddpm_nb.app.onnx import to_onnx
     from ddpm_nb.pretrained import load_pretrained
 
     runtime = onnxruntime_web.fetch()
     folder.mkdir()
-    shutil.copy(runtime / onnxruntime_web.MODULE, folder / RUNTIME)
-    shutil.copy(runtime / onnxruntime_web.WASM, folder / onnxruntime_web.WASM)
-    for name in ("digits.js", "digits_worker.js", "sampler.js"):
-        shutil.copy(SCRIPTS / name, folder / name)
+    names = {onnxruntime_web.MODULE: RUNTIME, onnxruntime_web.GPU_MODULE: GPU_RUNTIME}
+    for name in onnxruntime_web.FILES:
+        shutil.copy(runtime / name, folder / names.get(name, name))
+    for script in SCRIPTS.glob("*.js"):
+        shutil.copy(script, folder / script.name)
+    (folder / EXAMPLES).write_bytes(examples())
     model, schedules = load_pretrained(MODEL)
     path = to_onnx(model, schedules, folder / f"{MODEL}.onnx", half=True)
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def keep_offline(site: Path):
+    "Have the browser keep what it loaded, so that the site works without a network afterwards"
+    digest = hashlib.sha256()
+    for path in sorted((site / FOLDER).iterdir()):
+        digest.update(path.read_bytes())
+    (site / FOLDER / OFFLINE).unlink()
+    script = (SCRIPTS / OFFLINE).read_text(encoding="utf-8")
+    (site / OFFLINE).write_text(script.replace("VERSION", digest.hexdigest()[:16]), "utf-8")
+    for page in site.rglob("*.html"):
+        up = "../" * (len(page.relative_to(site).parts) - 1)
+        s = page.read_text(encoding="utf-8")
+        tail = KEEP.format(up=up, offline=OFFLINE) + "</body>"
+        page.write_text(tail.join(s.rsplit("</body>", 1)), encoding="utf-8")
 
 
 def place(page: Path, html: str):
@@ -66,6 +124,12 @@ def add(site: Path) -> str | None:
     except onnxruntime_web.Unreachable as e:
         return str(e)
     words = dict(live=FOLDER, runtime=RUNTIME, wasm=onnxruntime_web.WASM, model=MODEL)
-    for name in PAGES:
-        place(site / f"{name}.html", PANEL.format(**words, sha256=sha256))
+    words |= dict(gpu_runtime=GPU_RUNTIME, gpu_wasm=onnxruntime_web.GPU_WASM, examples=EXAMPLES)
+    for page, names in PAGES.items():
+        panels = [
+            PANEL.format(name=name, says=f"{SAYS[name]}, {WHERE}", sha256=sha256, **words)
+            for name in names
+        ]
+        place(site / f"{page}.html", "".join(panels))
+    keep_offline(site)
     return None

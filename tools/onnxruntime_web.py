@@ -16,6 +16,9 @@ VERSION = "1.30.0"
 SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 # the ES module for one thread or several without GPU, and what it loads
 MODULE, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
+# the same for a GPU, in browsers whose WebAssembly can wait for it
+GPU_MODULE, GPU_WASM = "ort.jspi.bundle.min.mjs", "ort-wasm-simd-threaded.jspi.wasm"
+FILES = (MODULE, WASM, GPU_MODULE, GPU_WASM)
 
 
 class Unreachable(Exception):
@@ -23,7 +26,7 @@ class Unreachable(Exception):
 
 
 def cache() -> Path:
-    "The folder that holds the two files once they are fetched"
+    "The folder that holds the files once they are fetched"
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "ddpm_nb" / f"onnxruntime-web-{VERSION}"
 
@@ -46,18 +49,18 @@ def download(folder: Path) -> Path:
 
 
 def fetch() -> Path:
-    "The folder with `MODULE` and `WASM`; raises `Unreachable`"
+    "The folder with `FILES`; raises `Unreachable`"
     folder = cache()
-    if all((folder / name).is_file() for name in (MODULE, WASM)):
+    if all((folder / name).is_file() for name in FILES):
         return folder
     with tempfile.TemporaryDirectory() as tmp:
         with tarfile.open(download(Path(tmp))) as archive:
-            for name in (MODULE, WASM):
+            for name in FILES:
                 member = archive.extractfile(f"package/dist/{name}")
                 assert member, name
                 (Path(tmp) / name).write_bytes(member.read())
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (MODULE, WASM):
+        for name in FILES:
             # complete or not at all, whoever else fetches meanwhile
             part = folder / f"{name}.{os.getpid()}"
             shutil.copy(Path(tmp) / name, part)

@@ -52,6 +52,49 @@ const answers = {
     }
     return results;
   },
+  edits: async () => {
+    const editing = await import(pathToFileURL(job.sampler.replace("sampler.js", "editing.js")));
+    const [network, metadata] = await load();
+    const results = [];
+    for (const { task, options } of job.cases) {
+      let last;
+      for await (const step of editing[task](network, metadata, options)) last = step;
+      results.push([...last.x]);
+    }
+    return results;
+  },
+  moons: async () => {
+    const moons = await import(pathToFileURL(job.sampler.replace("sampler.js", "moons.js")));
+    const network = new moons.SmallNetwork(0);
+    const random = new js.Normal(1);
+    network.parameters[4].forEach((_, i, weights) => {
+      weights[i] = 0.3 * random.next(); // zero at first, and then nothing before it would matter
+    });
+    const n = 3;
+    const inputs = [];
+    for (let i = 0; i < n; i++) inputs.push(...moons.features(random.next(), random.next(), i / n));
+    const target = Float64Array.from({ length: 2 * n }, () => random.next());
+    const x = Float64Array.from(inputs);
+    const { loss, slopes } = network.gradient(x, target, n);
+    const checks = [];
+    for (const [k, values] of network.parameters.entries()) {
+      for (const i of [0, values.length >> 1, values.length - 1]) {
+        const h = 1e-5;
+        values[i] += h;
+        const up = network.gradient(x, target, n).loss;
+        values[i] -= 2 * h;
+        const down = network.gradient(x, target, n).loss;
+        values[i] += h;
+        checks.push([slopes[k][i], (up - down) / (2 * h)]);
+      }
+    }
+    let after;
+    for (let i = 0; i < 300; i++) after = network.step(x, target, n);
+    const centres = moons.makeMoons();
+    const exact = moons.exactDenoiser(centres);
+    const answers = job.points.map(([px, py, a, s]) => exact(px, py, a, s));
+    return { checks, loss, after, centres: [...centres], answers, spread: moons.SPREAD };
+  },
   errors: async () => {
     const messages = [];
     for (const [metadata, options] of job.cases) {

@@ -23,7 +23,7 @@ function readOptions(options, metadata) {
   require(guidance === 1 || metadata.num_classes, "This model knows no classes; guidance stays 1.");
   const images = new Float32Array(n * per);
   for (let i = 0; i < n; i++) images.set(image, i * per);
-  const labels = readLabels(given.label ?? null, n, metadata.num_classes);
+  const labels = readLabels(given.label ?? null, n, metadata);
   const schedule = makeSchedule(metadata.schedules);
   return { ...given, per, images, labels, schedule, noise: batchNoise(given.seed, n, per) };
 }

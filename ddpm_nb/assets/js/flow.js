@@ -8,9 +8,10 @@ import { makeSchedule, Normal } from "./sampler.js";
 const T = 100;
 const POINTS = 300;
 const BATCH = 64;
-const STEPS = 3000; // of training
+const STEPS = 4000; // of training
 const SLICE = 12; // milliseconds of training between two looks at the page
 const WINDOW = { x: [-2.5, 2.5], y: [-2.5, 2.5] };
+const LIMIT = 2; // of the data, which lies within it
 const ARROWS = 15; // along each side
 
 class Flow extends Panel {
@@ -21,7 +22,6 @@ class Flow extends Panel {
     this.exact = exactDenoiser(this.centres);
     this.network = null;
     this.canvas = makeCanvas("Points between noise and two moons, with arrows", 128, "dg-plot");
-    this.canvas.classList.add("dg-wide");
     this.play = this.button("Play", true);
     this.train = this.button("Train a network here");
     this.arrows = make("input", { type: "checkbox", name: "arrows", checked: true });
@@ -59,7 +59,9 @@ class Flow extends Panel {
     const [a, s] = [this.schedule.a[t], this.schedule.s[t]];
     if (this.who.value === "exact") return this.exact(x, y, a, s);
     const { out } = this.network.forward(features(x, y, t / T), 1);
-    return [(x - s * out[0]) / a, (y - s * out[1]) / a];
+    // near pure noise, a small error of the noise is a large one of the clean point
+    const inside = (value) => Math.min(LIMIT, Math.max(-LIMIT, value));
+    return [inside((x - s * out[0]) / a), inside((y - s * out[1]) / a)];
   }
 
   /** The state after `done` steps of DDIM; kept, so that the slider can go back. */
@@ -157,7 +159,9 @@ class Flow extends Panel {
         inputs.push(...features(x, y, t / T));
         target.push(...eps);
       }
-      const loss = this.network.step(Float64Array.from(inputs), Float64Array.from(target), BATCH);
+      const rate = 4e-3 * (1 - this.network.steps / STEPS);
+      const [x, eps] = [Float64Array.from(inputs), Float64Array.from(target)];
+      const loss = this.network.step(x, eps, BATCH, rate);
       this.loss = this.loss === null ? loss : 0.99 * this.loss + 0.01 * loss;
     }
     const { steps } = this.network;

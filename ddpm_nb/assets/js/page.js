@@ -10,8 +10,8 @@ const STYLE = `
 .dg-images { display: flex; flex-wrap: wrap; gap: .8rem; }
 .dg-images figure { flex: 1 1 130px; max-width: 320px; margin: 0; }
 .dg-images canvas { width: 100%; image-rendering: pixelated; background: #000; display: block; }
+.dg-images figure:has(.dg-plot) { flex-basis: 260px; max-width: 480px; }
 .dg-images canvas.dg-plot { image-rendering: auto; background: #fff; }
-.dg-images canvas.dg-wide { max-width: 480px; }
 .dg-images figcaption { font-size: .8rem; }
 .dg-step { flex: 1 1 160px; }
 .dg-step input { flex: 1; min-width: 100px; }

@@ -350,14 +350,23 @@ const RULES = {
   dpmpp_2m: { rule: dpmpp2mRule, spacing: "karras", extra: true },
 };
 
+/** The label that means none; null where a model of classes has no such label. */
+function nullLabelOf({ num_classes: classes, null_label: none }) {
+  return none === undefined ? classes : none; // files of older versions do not name it
+}
+
 /** The labels of `n` images; throws a `SamplerError` where they do not fit the model. */
-export function readLabels(label, n, classes) {
+export function readLabels(label, n, metadata) {
+  const { num_classes: classes } = metadata;
   if (!classes) {
     require(label === null, "This model knows no classes; leave the label out.");
     return null;
   }
-  const labels = Array.isArray(label) ? label : new Array(n).fill(label ?? classes);
-  const fit = labels.every((value) => Number.isInteger(value) && value >= 0 && value <= classes);
+  const none = nullLabelOf(metadata);
+  require(label !== null || none !== null, "This model needs a label.");
+  const labels = Array.isArray(label) ? label : new Array(n).fill(label ?? none);
+  const highest = none ?? classes - 1;
+  const fit = labels.every((value) => Number.isInteger(value) && value >= 0 && value <= highest);
   require(fit && labels.length === n, `Label: ${label}; expected 0 to ${classes - 1}.`);
   return labels;
 }
@@ -372,7 +381,9 @@ function readOptions(options, metadata) {
   const guided = guidance !== 1;
   require(Number.isFinite(guidance), `Guidance: ${guidance}; expected a number.`);
   require(!guided || metadata.num_classes, "This model knows no classes; leave guidance at 1.");
-  const labels = readLabels(given.label ?? null, n, metadata.num_classes);
+  const hasNone = !metadata.num_classes || nullLabelOf(metadata) !== null;
+  require(!guided || hasNone, "This model was trained without a null label; leave guidance at 1.");
+  const labels = readLabels(given.label ?? null, n, metadata);
   return { ...given, labels, spacing: given.spacing ?? RULES[method].spacing };
 }
 
@@ -392,7 +403,7 @@ export function batchNoise(seed, n, per) {
 export async function predict(network, metadata, schedule, x, t, { n, labels, guidance }) {
   const unknown = metadata.parameterization === "eps" && !schedule.a[t];
   require(!unknown, `The model predicts noise, which means nothing at step ${t}.`);
-  const out = await guidedOutput(network, x, t, labels, n, guidance, metadata.num_classes);
+  const out = await guidedOutput(network, x, t, labels, n, guidance, nullLabelOf(metadata));
   return readOutput(out, x, schedule.a[t], schedule.s[t], metadata, n);
 }
 
