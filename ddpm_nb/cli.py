@@ -16,7 +16,7 @@ from importlib import import_module
 
 from .app.arguments import Request, help_text, parse
 from .app.command_table import COMMANDS
-from .errors import DDPMError, DDPMWarning
+from .errors import DDPMError, DDPMWarning, printable
 
 # %% ../nbs/lib/cli.ipynb #b207cf31
 @contextmanager
@@ -94,7 +94,7 @@ def _answer(request):
         with terminated(), one_line_warnings():
             files = dispatch(request)
         for file in files:
-            print(f"wrote {file}")
+            print(f"wrote {printable(file)}")
     sys.stdout.flush()
 
 

@@ -9,12 +9,14 @@ __all__ = ['data_for', 'source_images', 'read_mask', 'sample_inpainting', 'sampl
 from pathlib import Path
 
 import torch
+from ..engine.labels import class_names, require_same_classes
 from torch import Tensor
 
 from .arguments import Request
 from .command_sample import image_path, image_scale, num_images, read_user_image
 from .sources import Source, sampler_args, sampling_model
 from ..core import DDPMError, require
+from ..data import pick_images
 from ..engine.animation import save_grid
 from ..engine.datasets import load_split
 from ..sampler import DDPMSampler
@@ -25,14 +27,17 @@ def data_for(
     config: dict,  # complete
     model: UNetSmall,  # whose images they are to be like
     split: str,  # 'train' or 'test'
+    files=None,  # for folders: what an earlier search found, `scan` of a data set
 ) -> object:  # `ImageData` or `FolderData`
     "The data set that the config names; raises `DDPMError` where its images are not the model's"
-    data = load_split(config, split)
+    data = load_split(config, split, files)
     shape = (model.in_channels, model.image_size, model.image_size)
     require(
         tuple(data.image_shape) == shape,
         f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}",
     )
+    if model.num_classes:
+        require_same_classes(data, class_names(model), "the model")
     return data
 
 
@@ -50,7 +55,7 @@ def _source_images(request, config, model, n):
         n <= len(data),
         f"sampling.num_samples: {n} is more than the {len(data)} held-out images of the data set",
     )
-    return data.batch(torch.arange(n))
+    return data.batch(pick_images(data, n))
 
 
 def source_images(

@@ -80,11 +80,12 @@ def eval_setup(
     varying = ("methods", "steps", "cache")
     shared = {k: v for k, v in evaluation.items() if k not in varying}
     shared |= dict(seed=config["seed"], dataset=config["dataset"], features_hash=net_hash(net))
+    train_data = data_for(config, model, "train")
     return Setup(
         source,
         net,
-        data_for(config, model, "train"),
-        data_for(config, model, "test"),
+        train_data,
+        data_for(config, model, "test", getattr(train_data, "scan", None)),
         evaluation["cache"] or folder / "features",
         shared,
     )

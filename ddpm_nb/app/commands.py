@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import torch
+from ..engine.labels import class_names
 
 from .arguments import Request
 from .command_edit import data_for
@@ -147,7 +148,8 @@ def export(
     path = Path(request.flags.get("output_name") or Path(config["output"]["dir"]) / default)
     if form == "onnx":
         check_writable(path.parent)
-        return [to_onnx(model, schedules, path, half)]
+        names = class_names(model) if model.num_classes else None
+        return [to_onnx(model, schedules, path, half, names)]
     return [to_diffusers(model, schedules, check_writable(path))]
 
 

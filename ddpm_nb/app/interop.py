@@ -15,6 +15,7 @@ import shutil
 from pathlib import Path
 
 import torch
+from ..engine.labels import class_names
 
 from ..core import DDPMError, require
 from ..engine.compat import import_torchvision
@@ -33,12 +34,14 @@ def save_pretrained(
     "Write a model, its schedule and its card into one file, for `load_pretrained`"
     from safetensors.torch import save
 
+    names = class_names(model)
+    card = (dict(class_names=names) if names else {}) | (card or {})
     weights = {k: v.detach().cpu().to(dtype).contiguous() for k, v in model.state_dict().items()}
     metadata = dict(
         format="ddpm_nb",
         model=json.dumps(model.config),
         schedules=json.dumps(schedules.config),
-        card=json.dumps(card or {}),
+        card=json.dumps(card),
     )
     with atomic_write(path) as t:
         t.write_bytes(save(weights, metadata=metadata))

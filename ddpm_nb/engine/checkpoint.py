@@ -159,6 +159,7 @@ def build_model(
             f"checkpoint: {ck.path} does not fit its own model_config: "
             f"{str(e).splitlines()[-1].strip()}"
         ) from e
+    model.class_names = ck.contents.get("class_names")
     schedules = DDPMSchedules(**ck.contents["schedules_config"])
     return model.to(device).eval(), schedules.to(device)
 

@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
+from .labels import require_same_classes
 from fastcore.basics import patch
 from torch import Tensor, nn
 
@@ -235,6 +236,8 @@ def state_dict(self: DDPMTrainer) -> dict:
         max_minutes=self.cfg["max_minutes"],  # None once it has fixed `total_steps`
         batch_size=self.cfg["batch_size"],
         n_data=len(self.data),
+        class_names=getattr(self.data, "classes", None),
+        rules=getattr(self.val_data, "rules", 2),  # of `pick_images`
         config=portable_config(self.full_config),
         history=self.history,
         pending=self.loss_buffer,  # 0.1's name for it
@@ -299,6 +302,8 @@ def require_same_run(
             f"--resume: {k} is {ours} here, but {ck[k]} in {path}; "
             "with another one the data order would not continue",
         )
+    if self.conditional:
+        require_same_classes(self.data, ck.get("class_names"), path)
     ours = self.cfg["optimizer"]["name"]
     theirs = ck.get("optimizer_name", ours)
     require(
@@ -342,6 +347,8 @@ def load_state_dict(
         ema.load_state_dict(state["extra_ema"][k])
     if self.scaler.is_enabled() and state["scaler"]:
         self.scaler.load_state_dict(state["scaler"])
+    if self.val_data is not None:
+        self.val_data.rules = state.get("rules", 1)  # not in files of 0.1
     self.step = state["step"]
     self.seconds = state["seconds"]
     self.history = state["history"]
