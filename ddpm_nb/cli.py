@@ -114,7 +114,7 @@ def main(
         print(f"ddpm-nb: {stopped_message(request)}", file=sys.stderr)
         return 130
     except DDPMError as e:
-        print(f"ddpm-nb: error: {' '.join(str(e).split())}", file=sys.stderr)
+        print(f"ddpm-nb: error: {printable(' '.join(str(e).split()))}", file=sys.stderr)
         return 2
     return 0
 
