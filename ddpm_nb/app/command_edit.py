@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .arguments import Request
 from .command_sample import image_path, image_scale, num_images, read_user_image
-from .sources import Source, sampler_args, sampling_model
+from .sources import Source, null_label, sampler_args, sampling_model
 from ..core import DDPMError, require
 from ..engine.animation import save_grid
 from ..engine.datasets import load_split
@@ -65,7 +65,7 @@ def source_images(
     device = next(model.parameters()).device
     if model.num_classes and config["sampling"]["label"] is None:
         if labels is None:
-            labels = torch.full((n,), model.null_label)
+            labels = torch.full((n,), null_label(model))
         args["y"] = labels.to(device)
     return images.to(device), args
 
