@@ -9,6 +9,7 @@ __all__ = ['restarted', 'check_resume_flags', 'checkpoint_to_resume', 'with_netw
 # %% ../../nbs/lib/command_train.ipynb #ad8b096a
 import math
 import os
+import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -162,7 +163,7 @@ def run_training(
         trainer.train()
     except (KeyboardInterrupt, SystemExit) as e:
         if is_main_process:
-            name = "SIGTERM" if isinstance(e, SystemExit) else "Ctrl-C"
+            name = signal.Signals(e.code - 128).name if isinstance(e, SystemExit) else "Ctrl-C"
             of = f" of {trainer.total_steps}" if math.isfinite(trainer.total_steps) else ""
             progress = f"after step {trainer.step}{of}"
             hint = trainer.resume_hint()
