@@ -52,7 +52,7 @@ class DatasetConfig(Section):
     )
     limit: int | None = setting("keep only so many images", default=None, lo=1)
     val_fraction: float = setting(
-        "for folders: the share held out as split 'test'", default=0.05, above=0, below=1
+        "for folders: the share held out as split 'test'; 0: none", default=0.05, lo=0, below=1
     )
 
 # %% ../nbs/lib/run_settings.ipynb #rset0008
@@ -188,6 +188,11 @@ class Config(Section):
         "weights to start from: a packaged model, a .safetensors file or a checkpoint; "
         "null: random",
         default=None,
+    )
+    auto: bool = setting(
+        "fit batch size, image size, network and length to the folder's images and the machine, "
+        "where train begins a run; what is given beside it stays",
+        default=False,
     )
     output: OutputConfig = subsection(default_factory=OutputConfig)
     dataset: DatasetConfig = subsection(default_factory=DatasetConfig)

@@ -16,7 +16,7 @@ from .command_sample import image_path, image_scale, num_images, read_user_image
 from .sources import Source, sampler_args, sampling_model
 from ..core import DDPMError, require
 from ..engine.animation import save_grid
-from ..engine.datasets import load_split
+from ..engine.datasets import load_split, nothing_held_out
 from ..sampler import DDPMSampler
 from ..unet import UNetSmall
 
@@ -25,9 +25,13 @@ def data_for(
     config: dict,  # complete
     model: UNetSmall,  # whose images they are to be like
     split: str,  # 'train' or 'test'
+    files: list | None = None,  # for folders: the paths of an earlier `find_images`
 ) -> object:  # `ImageData` or `FolderData`
     "The data set that the config names; raises `DDPMError` where its images are not the model's"
-    data = load_split(config, split)
+    if split == "test" and nothing_held_out(config):
+        split = "train"
+        print("dataset: nothing is held out (val_fraction 0), so training images stand in")
+    data = load_split(config, split, files)
     shape = (model.in_channels, model.image_size, model.image_size)
     require(
         tuple(data.image_shape) == shape,

@@ -16,6 +16,7 @@ import torch
 
 from .arguments import Request
 from .config import config_yaml, read_config
+from .fitting import fit_own_images, given_keys
 from .recipes import build
 from ddpm_nb.app.sources import (
     check_writable,
@@ -137,10 +138,13 @@ def run_training(
     config: dict,  # complete
     device: torch.device,  # this process's
     resume: Path | None = None,  # a checkpoint to go on from
+    files: list | None = None,  # for folders: the paths of an earlier `find_images`
 ) -> list:  # the files written; by the first of several processes, for all
     "Train to the end, or until a signal stops it"
     # `train_config` has looked whether a run would be lost
-    trainer = build(config, device=device, resume=resume, overwrite=resume is None).trainer
+    trainer = build(
+        config, device=device, resume=resume, overwrite=resume is None, files=files
+    ).trainer
     is_main_process = trainer.context.is_main_process
     if is_main_process:
         trainer.callbacks += trackers(config, trainer.output_dir)
@@ -169,4 +173,8 @@ def train(
     config, resume = train_config(request)
     check_writable(config["output"]["dir"], "ckpts", "logs", "grids")
     with distributed(config["device"]) as device:
-        return run_training(config, device, resume)
+        files = None
+        if config["auto"] and resume is None:
+            given = given_keys(request.flags.get("config"), request.overrides)
+            config, files = fit_own_images(config, given)
+        return run_training(config, device, resume, files)

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from .config import load_config
+from .fitting import fit_own_images, given_keys
 from ..core import require, seed_everything
 from ..engine.checkpoint import load_model
-from ..engine.datasets import load_split
+from ..engine.datasets import load_split, nothing_held_out
 from ..engine.distributed import main_process_first
 from ..engine.run import DDPMTrainer
 from ..loss import DDPMLoss
@@ -65,13 +66,14 @@ def start_from(
 # %% ../../nbs/lib/recipes.ipynb #rcp00009
 def load_splits(
     config: dict,  # complete
-) -> tuple:  # `(training images, held-out images)`, each `ImageData` or `FolderData`
+    files: list | None = None,  # for folders: the paths of an earlier `find_images`
+) -> tuple:  # `(training images, held-out images or None)`: `ImageData` or `FolderData`
     "The images that the section `dataset` names; several processes download them once"
     with main_process_first():
-        train_data = load_split(config, "train")
+        train_data = load_split(config, "train", files)
         # a folder is searched once, for both
         files = getattr(train_data, "all_files", None)
-        val_data = load_split(config, "test", files)
+        val_data = None if nothing_held_out(config) else load_split(config, "test", files)
     return train_data, val_data
 
 
@@ -142,6 +144,7 @@ def build(
     callbacks: list | None = None,  # more callbacks, after the standard ones
     progress: bool = True,  # show a progress bar
     overwrite: bool = False,  # start anew where a run already is
+    files: list | None = None,  # for folders: the paths of an earlier `find_images`
     # config keys, by dotted path (`**{"training.max_steps": 50}`) or by section
     # (`training=dict(max_steps=50)`)
     **overrides,
@@ -152,7 +155,10 @@ def build(
         changes["output.dir"] = str(output_dir)
     if isinstance(device, str):
         changes["device"] = device
+    given = given_keys(config, changes)
     config = load_config(config, changes)
+    if config["auto"] and train_data is None and resume is None:
+        config, files = fit_own_images(config, given)
     seed_everything(config["seed"], config["deterministic"])
     model = UNetSmall(**config["model"])
     schedules = DDPMSchedules(**config["schedules"])
@@ -161,7 +167,7 @@ def build(
     if config["init_from"] and resume is None:
         start_from(model, config["init_from"])
     if train_data is None:
-        train_data, val_data = load_splits(config)
+        train_data, val_data = load_splits(config, files)
     sampler = DDPMSampler(schedules)
     trainer = DDPMTrainer(
         model,
