@@ -12,10 +12,11 @@ MOVED = {
         "engine.files": "unwritten=write_error atomic_path=atomic_write",
     },
     "data": {
-        "engine.folders": (
-            "EXTENSIONS ENDINGS=EOF_MARKERS check_range read_image why_unreadable "
-            "check_image find_images Files FolderData"
+        "engine.folders": "find_images Files FolderData",
+        "engine.images": (
+            "ENDINGS=EOF_MARKERS check_range=check_mode read_image why_unreadable check_image"
         ),
+        "engine.scan": "EXTENSIONS",
         "engine.datasets": "load_torchvision split_indices load_data",
         "engine.failures": "LostProcess dead_workers_named=translate_worker_death",
     },
@@ -106,7 +107,7 @@ MOVED = {
         ),
         "engine.trackers": "Track trackers",
         "app.command_train": "restarted own_checkpoints train_config run_training cmd_train=train",
-        "app.recipes": "start_from",
+        "app.fine_tuning": "start_from",
         "app.command_sample": (
             "picture_path=image_path noise_behind=invert_images read_picture=read_user_image"
         ),

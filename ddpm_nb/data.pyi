@@ -10,7 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["read_idx", "ImageData", "fit_image", "load_mnist", "epoch_order", "random_flip"]
+__all__ = [
+    "read_idx",
+    "ImageData",
+    "fit_image",
+    "load_mnist",
+    "stratified_subset",
+    "pick_images",
+    "epoch_order",
+    "random_flip",
+]
 
 def read_idx(path) -> np.ndarray:
     """The array in an idx.gz file; raises `DDPMError` if it does not hold what its header
@@ -34,6 +43,7 @@ class ImageData:
         name: its name in logs and reports
         flip: whether a mirrored image is still an image of the same kind
         num_classes: default: the largest label plus one
+        classes: the names of the classes, where they have names
     """
 
     images: Any
@@ -41,6 +51,7 @@ class ImageData:
     name: str
     flip: bool
     num_classes: int | None
+    classes: list | None
     def __init__(
         self,
         images: Tensor,
@@ -48,6 +59,7 @@ class ImageData:
         name: str = "images",
         flip: bool = False,
         num_classes: int | None = None,
+        classes: list | None = None,
     ) -> None: ...
     def __len__(self):
         """How many images"""
@@ -107,6 +119,49 @@ def load_mnist(split: str = "train", image_size: int = 32) -> ImageData:
         split: 'train' (60,000) or 'test' (10,000)
         image_size: height and width; from 28 to 41 digits are padded with black, at
             other sizes resized
+    """
+    ...
+
+def _class_shares(counts: Tensor, room: Tensor, n: int, tie: Tensor) -> Tensor:
+    """How many to take of each class: its share, rounded, and one at least where there is room
+
+    Args:
+        counts: images of each class, int64 `(K,)`
+        room: how many of each may be taken
+        n: how many to take, at most `room.sum()`
+        tie: random numbers in [0,1), `(K,)`
+
+    Returns:
+        int64 `(K,)`, of sum `n`
+    """
+    ...
+
+def stratified_subset(
+    labels: Tensor | int, n: int, generator: torch.Generator, leave: int = 0
+) -> Tensor:
+    """A random choice of images with each class as often as in the whole
+
+    Args:
+        labels: int64 `(N,)`; without labels, the number of images
+        n: how many to choose; at most all
+        generator: decides which, on the CPU
+        leave: of each class, leave so many behind if that can be
+
+    Returns:
+        int64 `(n,)`: indices, classes mixed
+    """
+    ...
+
+def pick_images(data, n: int) -> Tensor:
+    """The images to take where fewer than all are wanted: the same at every call, of all
+    classes
+
+    Args:
+        data: a data set with `labels`
+        n: how many; at most all
+
+    Returns:
+        int64 `(n,)`: indices, classes mixed
     """
     ...
 

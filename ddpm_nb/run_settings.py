@@ -50,9 +50,19 @@ class DatasetConfig(Section):
     flip: bool | None = setting(
         "random mirroring in training; null: off for MNIST, on elsewhere", default=None
     )
-    limit: int | None = setting("keep only so many images", default=None, lo=1)
+    fit: str = setting(
+        "for folders: crop keeps the middle; pad cuts nothing off and frames in black",
+        default="crop",
+        choices=("crop", "pad"),
+    )
+    limit: int | None = setting("keep only so many images, of all classes", default=None, lo=1)
     val_fraction: float = setting(
         "for folders: the share held out as split 'test'; 0: none", default=0.05, lo=0, below=1
+    )
+    rules: int = setting(
+        "how files, classes, split and limit are chosen; 1: as in 0.1, for its checkpoints",
+        default=2,
+        choices=(1, 2),
     )
 
 # %% ../nbs/lib/run_settings.ipynb #rset0008

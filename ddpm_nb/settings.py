@@ -77,6 +77,10 @@ class ModelConfig(Section):
         default=False,
     )
     norm_eps: float = setting("what every GroupNorm adds to the variance", default=1e-5, above=0)
+    has_null_label: bool = setting(
+        "false: classes without the embedding that guidance needs, as imported models may be",
+        default=True,
+    )
 
 
 @section("schedules")
@@ -336,6 +340,10 @@ def require_fit(
     )
     if classes := getattr(model, "num_classes", None):
         require(data.labels is not None, "model.num_classes: set, but the data set has no labels")
+        require(
+            getattr(model, "null_label", classes) is not None,
+            "model.has_null_label: false; training hides some labels, which needs true",
+        )
         require(
             data.num_classes <= classes,
             f"model.num_classes: {classes}, but the data set has {data.num_classes} classes",

@@ -409,7 +409,8 @@ def test_demo_hands_on_what_each_part_uses(tmp_path, monkeypatch):
         seen[request.command] = request.overrides
         return []
 
-    for name in ("train", "sample_grid", "sample_trajectory", "evaluate_run", "report"):
+    parts = ("train", "sample_guidance", "sample_grid", "sample_trajectory")
+    for name in (*parts, "evaluate_run", "report"):
         monkeypatch.setattr(f"ddpm_nb.app.commands.{name}", note)
     assert (
         main(
@@ -427,7 +428,7 @@ def test_demo_hands_on_what_each_part_uses(tmp_path, monkeypatch):
         )
         == 0
     )
-    assert len(seen) == 5
+    assert len(seen) == 6
     assert seen["sample.grid"]["sampling.num_steps"] == seen["eval"]["sampling.num_steps"] == "7"
     assert seen["eval"]["evaluation.num_samples"] == "33"
     assert (
@@ -1040,3 +1041,12 @@ def test_early_stopping_from_the_command_line(tmp_path):
         )["step"]
         == 6
     )
+
+
+def test_guidance_needs_classes_and_makes_one_row_for_each_scale(run, tmp_path, capsys):
+    refused(capsys, "knows no classes", "sample.guidance", "--output_dir", run)
+    flags = ["--output_dir", tmp_path, "--method", "ddim", "--num_steps", 2]
+    assert main([*map(str, ["sample.guidance", "--pretrained", "mnist-cond", *flags])]) == 0
+    with Image.open(tmp_path / "grids" / "guidance.png") as image:
+        width, height = image.size
+    assert 2.3 < width / height < 2.6  # ten columns, four rows

@@ -48,7 +48,7 @@ def test_its_syntax_is_the_shells():
         (["tra"], ["train"]),
         (["sample.e"], ["sample.edit"]),
         (["train", "--resu"], ["--resume"]),
-        (["train", "--config", "mnist_"], ["mnist_cond", "mnist_tiny"]),
+        (["train", "--config", "mnist_"], ["mnist_cond", "mnist_demo", "mnist_tiny"]),
         (["train", "--training.optimizer.name", ""], ["adamw", "adam", "muon", "sgd"]),
         (["train", "--training.optimizer.name", "=", "s"], ["sgd"]),
         (["sample.grid", "--checkpoint", ""], ["ema", "best", "latest"]),

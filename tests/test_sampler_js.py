@@ -160,6 +160,32 @@ def test_the_same_images(runtime, tmp_path, monkeypatch):
         assert images.std() > 0.3
 
 
+def test_the_straight_path_and_every_form(monkeypatch):
+    "A network that predicts a third of what it sees, read as v or flow, on two paths"
+    monkeypatch.setattr(sampler, "PerImageNoise", SameNoise)
+    plain = dict(image_size=4, channels=1, num_classes=None, learn_sigma=False)
+    cases = [
+        (name, kind, dict(method=method, steps=6, eta=eta, n=2, seed=3, spacing="trailing"))
+        for name in ("flow", "cosine")
+        for kind in ("flow", "v")
+        for method, eta in (("ddim", 0), ("ddim", 0.5), ("dpmpp_2m", 0), ("dpmpp_2m", 1))
+    ]
+    kinds = [dict(schedules=DDPMSchedules(s, 20).config, parameterization=k) for s, k, _ in cases]
+    found = node("shrinking", cases=[(plain | k, c[2]) for k, c in zip(kinds, cases)])
+    for (name, kind, how), numbers in zip(cases, found):
+        images = DDPMSampler(DDPMSchedules(name, 20)).sample(
+            lambda x, t: x / 3,
+            (2, 1, 4, 4),
+            how["method"],
+            how["steps"],
+            how["eta"],
+            spacing="trailing",
+            generator=3,
+            parameterization=kind,
+        )
+        torch.testing.assert_close(torch.tensor(numbers), images.flatten(), atol=1e-4, rtol=0)
+
+
 def test_refused_in_a_sentence():
     plain = dict(
         schedules=DDPMSchedules("cosine", 20).config,

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from .arguments import Request
 from .command_sample import image_path, image_scale, num_images, read_user_image
-from .sources import Source, sampler_args, sampling_model
+from .sources import Source, null_label, sampler_args, sampling_model
 from ..core import DDPMError, require
 from ..engine.animation import save_grid
-from ..engine.datasets import load_split, nothing_held_out
+from ..engine.datasets import held_out_split, load_split
 from ..sampler import DDPMSampler
 from ..unet import UNetSmall
 
@@ -25,13 +25,17 @@ def data_for(
     config: dict,  # complete
     model: UNetSmall,  # whose images they are to be like
     split: str,  # 'train' or 'test'
-    files: list | None = None,  # for folders: the paths of an earlier `find_images`
+    files=None,  # for folders: what an earlier `scan_folder` found
 ) -> object:  # `ImageData` or `FolderData`
     "The data set that the config names; raises `DDPMError` where its images are not the model's"
-    if split == "test" and nothing_held_out(config):
-        split = "train"
-        print("dataset: nothing is held out (val_fraction 0), so training images stand in")
-    data = load_split(config, split, files)
+    if split == "train" or config["dataset"]["val_fraction"]:
+        data = load_split(config, split, files)
+    else:
+        train_data = load_split(config, "train", files)
+        data = held_out_split(config, split, train_data)
+        if data is None:
+            print("dataset: nothing is held out (val_fraction 0), so training images stand in")
+            data = train_data
     shape = (model.in_channels, model.image_size, model.image_size)
     require(
         tuple(data.image_shape) == shape,
@@ -69,7 +73,7 @@ def source_images(
     device = next(model.parameters()).device
     if model.num_classes and config["sampling"]["label"] is None:
         if labels is None:
-            labels = torch.full((n,), model.null_label)
+            labels = torch.full((n,), null_label(model))
         args["y"] = labels.to(device)
     return images.to(device), args
 

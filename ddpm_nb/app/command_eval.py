@@ -82,7 +82,7 @@ def eval_setup(
     shared |= dict(seed=config["seed"], dataset=config["dataset"], features_hash=net_hash(net))
     train_data = data_for(config, model, "train")
     # a folder is searched once, for both
-    files = getattr(train_data, "all_files", None)
+    files = getattr(train_data, "scan", None)
     test_data = data_for(config, model, "test", files)
     return Setup(
         source,

@@ -20,7 +20,7 @@ class Flag(NamedTuple):
 FLAGS = {
     "config": Flag(
         "a packaged config (mnist_tiny, mnist, …) or a YAML file; "
-        "default: the one in the checkpoint, else mnist_tiny"
+        "default: the one in the checkpoint, else mnist_tiny; for demo, mnist_demo"
     ),
     "resume": Flag("go on from latest, best, or the path of a checkpoint"),
     "overwrite": Flag("start anew where a run already is", is_switch=True),
@@ -55,7 +55,14 @@ FLAGS = {
     "template": Flag(
         "folder with a report.md.jinja or report.html.jinja of your own; default: the package's"
     ),
-    "source": Flag("a diffusers folder or hub name"),
+    "source": Flag("a diffusers folder, also a checkpoint-500 of its scripts, or a hub name"),
+    "null_label": Flag(
+        "last: the last class embedding stands for no class, as guidance needs; "
+        "none: all are classes; default: none, where the folder doesn't say"
+    ),
+    "subfolder": Flag("where in it the network is; default: unet_ema, else unet"),
+    "variant": Flag("which of its weights, such as fp16; default: the plain ones, if there are"),
+    "scheduler": Flag("another folder or hub name, for the scheduler"),
     "print_config": Flag("print the complete config, with comments, and stop", is_switch=True),
 }
 
@@ -107,6 +114,17 @@ COMMANDS = {
         "command_sample.sample_trajectory",
         (*_FROM_NOISE, "sampling.fps"),
         (*_IMAGE, "predicted"),
+    ),
+    "sample.guidance": Command(
+        "sample every class with growing guidance, from the same noise; writes grids/",
+        "command_sample.sample_guidance",
+        (
+            "sampling.method",
+            "sampling.eta",
+            "sampling.variance",
+            *(key for key in _SAMPLER if key != "sampling.guidance_scale"),
+        ),
+        _IMAGE,
     ),
     "sample.interpolate": Command(
         "walk between two noises; writes grids/",
@@ -172,7 +190,7 @@ COMMANDS = {
     "import": Command(
         "turn a diffusers folder or hub name into a file for --pretrained",
         "commands.import_model",
-        flags=("source", "output_name"),
+        flags=("source", "output_name", "null_label", "subfolder", "variant", "scheduler"),
     ),
     "demo": Command(
         "train, sample, animate, evaluate and report, one after the other", "commands.demo", _RUN

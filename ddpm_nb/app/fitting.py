@@ -17,7 +17,6 @@ from .config import config_names, load_config, read_config
 from ..core import pick_device
 from ..engine.datasets import load_split
 from ..engine.distributed import DistributedContext, main_process_first
-from ..engine.folders import find_images
 from ..run_settings import Config
 
 # %% ../../nbs/lib/fitting.ipynb #56ed8925
@@ -175,14 +174,14 @@ def _smaller_batch(config: Mapping, given: set[str], n: int) -> dict:
 def fit_own_images(
     config: Mapping,  # complete, with `auto`
     given: set[str],  # keys that stay, from `given_keys`
-) -> tuple:  # `(the fitted config, the files of the folder, in which it was looked once)`
+) -> tuple:  # `(the fitted config, what was found in the folder, which is looked through once)`
     "The config that fits the images it names and this machine; says in one line what was chosen"
     with main_process_first():
-        files = find_images(config["dataset"]["root"])[0]
+        scan = load_split(config, "train").scan
     machine = this_machine(config["device"])
-    fitted = fit_to(config, given, len(files), machine)
-    n = len(load_split(fitted, "train", files))
+    fitted = fit_to(config, given, len(scan.files), machine)
+    n = len(load_split(fitted, "train", scan))
     fitted = load_config(fitted, _smaller_batch(fitted, given, n))
     if DistributedContext().is_main_process:
-        print(describe_fit(fitted, len(files), machine), flush=True)
-    return fitted, files
+        print(describe_fit(fitted, len(scan.files), machine), flush=True)
+    return fitted, scan

@@ -6,7 +6,6 @@
 __all__ = ['CANVAS_JS', 'canvas', 'image_to_bytes', 'image_from_bytes', 'uploaded', 'Editor']
 
 # %% ../../nbs/lib/panels_editor.ipynb #f3ebdb8c
-import io
 import math
 from functools import cache, partial
 from importlib import resources
@@ -28,6 +27,7 @@ from ddpm_nb.app.panels import (
 )
 from ..core import DDPMError, require
 from ..data import fit_image
+from ..engine.images import UNREADABLE, on_white, open_image
 
 # %% ../../nbs/lib/panels_editor.ipynb #0f4fd33b
 CANVAS_JS = Path(str(resources.files("ddpm_nb") / "assets" / "js" / "canvas.js"))
@@ -80,19 +80,15 @@ def image_from_bytes(
 
 # %% ../../nbs/lib/panels_editor.ipynb #0a349bb2
 def _open_image(
-    data: bytes,  # an image file
+    file: bytes,  # an image file
 ) -> np.ndarray:  # float `(H,W)`, in [0,255]
     "An image file in grey, upright, on white; raises `DDPMError` if it cannot be read"
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
     try:
-        image = ImageOps.exif_transpose(Image.open(io.BytesIO(bytes(data)))).convert("RGBA")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as e:
+        return np.array(on_white(open_image(bytes(file), 64), 1)).astype(float)
+    except UNREADABLE as e:
         raise DDPMError(
-            "upload: this file is not a picture that can be read; try a PNG or JPEG"
+            f"upload: this file is not a picture that can be read ({e}); try a PNG or JPEG"
         ) from e
-    white = Image.new("RGBA", image.size, "white")
-    return np.array(Image.alpha_composite(white, image).convert("L")).astype(float)
 
 
 def uploaded(

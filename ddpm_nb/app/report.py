@@ -201,6 +201,7 @@ def _images(
     animation = newest(animations, "*.gif") or newest(animations, "*.mp4")
     image = folder.image
     samples = image(newest(grids, "*.png"), "sample grid", "sample.grid")
+    guidance = image(grids / "guidance.png", "rows of growing guidance", "sample.guidance")
     trajectory = image(animation, "reverse trajectory", "sample.traj")
     speed = image(curves / "speed_quality.png", "speed-quality plot", "eval --all_methods")
     neighbours = image(
@@ -214,6 +215,7 @@ def _images(
     return [
         Section("Samples", [samples]),
         Section("From noise to picture", [trajectory]),
+        Section("Guidance 0, 1, 2 and 4 (conditional models)", [guidance]),
         Section("Speed and quality", [speed]),
         Section("Is it memorising?", [neighbours]),
         Section("Between two noises", [interpolation]),

@@ -188,8 +188,14 @@ def portable_config(
 def config_of_checkpoint(
     contents: dict,  # from `load_checkpoint`
 ) -> dict | None:  # not complete; None where there is none
-    "The config that a checkpoint carries, without what describes the machine it was trained on"
-    return portable_config(contents.get("config") or {}) or None
+    """The config that a checkpoint carries, without what describes the machine it was trained on
+
+    A checkpoint of 0.1 says nothing of the rules by which images are chosen: they are 0.1's.
+    """
+    config = portable_config(contents.get("config") or {})
+    if "dataset" in config:
+        config["dataset"] = dict(rules=1) | config["dataset"]
+    return config or None
 
 # %% ../../nbs/lib/checkpoint.ipynb #ckptdir2
 def own_checkpoints(

@@ -42,6 +42,16 @@ const answers = {
     }
     return results;
   },
+  shrinking: async () => {
+    const third = async (x) => x.map((value) => value / 3);
+    const results = [];
+    for (const [metadata, options] of job.cases) {
+      let last;
+      for await (const step of js.sample(third, metadata, options)) last = step;
+      results.push([...last.x]);
+    }
+    return results;
+  },
   errors: async () => {
     const messages = [];
     for (const [metadata, options] of job.cases) {
