@@ -111,7 +111,9 @@ class SamplingConfig(Section):
         paper="2205.11487",
     )
     weights: str = setting(
-        "ema (averaged), raw, or ema:DECAY for one of training.ema.extra_decays", default="ema"
+        "ema (averaged), raw, ema:DECAY for one of training.ema.extra_decays, "
+        "or ema:LENGTH for any below 0.28, with training.ema.lengths",
+        default="ema",
     )
     fps: int = setting("frames per second of animations", default=12, lo=1, hi=50)
 

@@ -255,7 +255,8 @@ def test_an_editor_sees_every_key():
                 seen[node.name] = fields
     assert seen["Config"] == list(Config.settings)
     assert seen["TrainingConfig"] == list(TrainingConfig.settings)
-    assert seen["EMAConfig"] == ["decay", "warmup", "extra_decays"]
+    ema = ["decay", "warmup", "extra_decays", "lengths", "snapshots"]
+    assert seen["EMAConfig"] == ema
 
 
 def test_a_type_checker_knows_every_key():
