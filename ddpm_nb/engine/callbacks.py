@@ -15,6 +15,7 @@ import time
 import torch
 
 from ..core import make_grid
+from .averages import Snapshots
 from .budget import Budget
 from .files import atomic_write, link_or_copy, optional_file, remove_file
 from .json_files import write_json
@@ -263,6 +264,7 @@ def standard_callbacks(
         EarlyStop(),
         MetricsLog(),
         SampleGrids(),
+        Snapshots(),
         Checkpoints(),
     ]
     return [*callbacks, ProgressDisplay()] if progress else callbacks
