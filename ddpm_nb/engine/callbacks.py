@@ -16,8 +16,9 @@ import time
 import torch
 
 from ..core import make_grid
+from .averages import Snapshots
 from .budget import Budget
-from .files import atomic_write, link_or_copy
+from .files import atomic_write, link_or_copy, optional_file, remove_file
 from .json_files import write_json
 from ..trainer import Callback
 
@@ -100,7 +101,8 @@ class MetricsLog(Callback):
             **trainer.history,
         )
         # null where a loss or a gradient's norm is NaN
-        write_json(trainer.output_dir / "logs" / "training_metrics.json", log)
+        with optional_file():
+            write_json(trainer.output_dir / "logs" / "training_metrics.json", log)
         self.written_at = time.perf_counter()
         self.write_seconds = self.written_at - start
 
@@ -168,7 +170,7 @@ class SampleGrids(Callback):
             x = trainer.sample_fn(trainer.model, s["num_samples"])
         trainer.model.train()
         path = trainer.output_dir / "grids" / f"step_{trainer.step:06d}.png"
-        with atomic_write(path) as temporary:
+        with optional_file(), atomic_write(path) as temporary:
             Image.fromarray(make_grid(x).numpy()).save(temporary)
 
 # %% ../../nbs/lib/callbacks.ipynb #seco0002
@@ -184,7 +186,7 @@ class Checkpoints(Callback):
         self.saved_time = time.monotonic()
         self.due = False
         for p in folder.glob(".*.pt"):
-            p.unlink()
+            remove_file(p)
 
     def after_step(self, trainer):  # a `DDPMTrainer`
         "Save if it is time to, and the last step was good"
@@ -222,7 +224,7 @@ class Checkpoints(Callback):
             # later ones are of a run gone back from
             earlier = sorted(p for p in folder.glob("step_*.pt") if p.stem <= name)
             for p in earlier[:-keep]:
-                p.unlink()
+                remove_file(p)
         trainer.save(folder / "ema.pt", ema_only=True)
         self.saved_time = time.monotonic()
 
@@ -310,6 +312,7 @@ def standard_callbacks(
         EarlyStop(),
         MetricsLog(),
         SampleGrids(),
+        Snapshots(),
         Checkpoints(),
     ]
     return [*callbacks, Progress()] if progress else callbacks
