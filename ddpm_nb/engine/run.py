@@ -16,6 +16,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from ..core import DDPMError, require
+from .averages import PowerEMA
 from .budget import Budget, resume_budget
 from .callbacks import StopOnSignal, standard_callbacks
 from ddpm_nb.engine.checkpoint import (
@@ -66,6 +67,8 @@ class DDPMTrainer(Trainer):
             self.cfg["early_stop"]["patience"] is None or val_data is not None,
             "training.early_stop: needs held-out images, val_data",
         )
+        lengths = self.cfg["ema"]["lengths"]
+        self.extra_emas |= {str(float(s)): PowerEMA(self.model, s) for s in lengths}
         if self.cfg["max_minutes"]:
             self.total_steps = math.inf  # until `Budget` fixes it
         self.output_dir = Path(output_dir)
@@ -332,7 +335,7 @@ def require_same_run(
     missing = [k for k in self.extra_emas if k not in ck.get("extra_ema", {})]
     require(
         not missing,
-        f"--resume: training.ema.extra_decays has {', '.join(missing)}, "
+        f"--resume: training.ema.extra_decays or lengths has {', '.join(missing)}, "
         f"which {path} does not hold; an average cannot begin late",
     )
 
