@@ -11,7 +11,7 @@ TORCH = $(shell grep '^torch==' constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-quick train train-cifar sample traj eval report export docs docs-preview playground pictures readme bench clean
+.PHONY: help setup setup-dev demo test test-quick train train-cifar sample traj eval report export docs docs-preview playground pictures starter readme bench clean
 help:                       ## this list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
@@ -23,6 +23,10 @@ $(BIN)/pip:
 .venv/.runtime: $(BIN)/pip settings.ini setup.py constraints.txt
 	@echo "== installing the package and what it runs on (a minute or so)"
 	@t=$$SECONDS; $(BIN)/pip install -q $(TORCH); $(BIN)/pip install -q $(PINS) -e .; echo "   $$((SECONDS - t)) s"
+	@touch $@
+
+.venv/.vision: .venv/.runtime
+	@$(BIN)/pip install -q $(PINS) -e '.[vision]'
 	@touch $@
 
 .venv/.dev: .venv/.runtime
@@ -46,7 +50,7 @@ test-quick: .venv/.dev      ## what takes a minute or so: rules, types and the q
 
 train: .venv/.runtime       ## train CONFIG (default mnist_tiny) into OUT (default outputs)
 	$(BIN)/ddpm-nb train --config $(CONFIG) --output_dir $(OUT)
-train-cifar: .venv/.runtime ## train on CIFAR-10, downloaded; wants a GPU
+train-cifar: .venv/.vision  ## train on CIFAR-10, downloaded; wants a GPU
 	$(BIN)/ddpm-nb train --config cifar10 --output_dir $(OUT)/cifar10
 sample: .venv/.runtime      ## a grid from the last training
 	$(BIN)/ddpm-nb sample.grid --output_dir $(OUT)
@@ -67,6 +71,8 @@ playground: .venv/.dev      ## the playground as an app, on 127.0.0.1, port 8866
 	$(BIN)/python -m voila nbs/playground.ipynb --Voila.ip=127.0.0.1
 pictures: .venv/.dev        ## remake the site's animation and the playground's pictures from the pretrained models
 	$(BIN)/python tools/make_pictures.py
+starter: .venv/.dev         ## the course for a class, with nbgrader's grader, into OUT/starter
+	@$(BIN)/python tools/make_starter.py $(OUT)/starter
 readme: .venv/.dev          ## README.md from nbs/index.ipynb
 	@$(BIN)/python tools/build_readme.py
 bench: .venv/.dev           ## speed, as ratios to diffusers in one run

@@ -107,7 +107,7 @@ MOVED = {
         ),
         "engine.trackers": "Track trackers",
         "app.command_train": "restarted own_checkpoints train_config run_training cmd_train=train",
-        "app.recipes": "start_from",
+        "app.fine_tuning": "start_from",
         "app.command_sample": (
             "picture_path=image_path noise_behind=invert_images read_picture=read_user_image"
         ),

@@ -9,7 +9,7 @@ __all__ = ['classifier_free_guidance', 'guided_output']
 import torch
 from torch import Tensor
 
-from .core import model_attribute
+from .core import model_attribute, require
 
 # %% ../nbs/10_guidance.ipynb #30b8fa11
 def classifier_free_guidance(
@@ -48,6 +48,11 @@ def guided_output(
 ) -> Tensor:  # as the model returns it, for `xt`
     "A model's output with and without labels, computed in one batch and combined by guidance"
     null_label = model_attribute(model, "null_label", model_attribute(model, "num_classes"))
+    require(
+        null_label is not None,
+        "guidance_scale: this model has classes and no null label, so no prediction without a "
+        "label to contrast with; expected 1",
+    )
     labels = torch.cat([y, torch.full_like(y, null_label)])
     cond, uncond = model(torch.cat([xt, xt]), torch.cat([t, t]), labels).chunk(2)
     channels = xt.shape[1]

@@ -272,6 +272,7 @@ class UNetSmall(nn.Module):
         freq_shift: float = 0.0,  # see `sinusoidal_embedding`
         mid_attention: bool = False,  # attention in the middle at any resolution, as in the paper
         norm_eps: float = 1e-5,  # GroupNorm adds it to the variance; google/ddpm-cifar10-32: 1e-6
+        has_null_label: bool = True,  # False: models from elsewhere that guidance can't be used on
     ):
         arguments = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         stages = unet_stages(
@@ -295,7 +296,7 @@ class UNetSmall(nn.Module):
 
         self.time_embedding = TimeEmbedding(first, 4 * first, flip_sin_to_cos, freq_shift)
         if num_classes:
-            self.class_embedding = nn.Embedding(num_classes + 1, 4 * first)
+            self.class_embedding = nn.Embedding(num_classes + has_null_label, 4 * first)
         self.conv_in = nn.Conv2d(in_channels, first, 3, padding=1)
         sizes = (stages, num_res_blocks, block, attention)
         self.down_blocks, skip_widths = build_encoder(*sizes, downsample_padding)
@@ -324,8 +325,8 @@ class UNetSmall(nn.Module):
 
     @property
     def null_label(self) -> int | None:
-        "The label that stands for no class, in classifier-free guidance; None without classes"
-        return self.num_classes
+        "The label that stands for no class, in classifier-free guidance; None if there is none"
+        return self.num_classes if self.config["has_null_label"] else None
 
 # %% ../nbs/03_unet.ipynb #2db5e5c3
 @patch
@@ -338,6 +339,7 @@ def embed(
     e = self.time_embedding(t)
     if self.num_classes:
         if y is None:
+            require(self.null_label is not None, "y: missing, and this model has no null label")
             y = torch.full_like(t, self.null_label, dtype=torch.long)
         e = e + self.class_embedding(y)
     return F.silu(e)

@@ -247,6 +247,7 @@ class UNetSmall(nn.Module):
         freq_shift: see `sinusoidal_embedding`
         mid_attention: attention in the middle at any resolution, as in the paper
         norm_eps: GroupNorm adds it to the variance; google/ddpm-cifar10-32: 1e-6
+        has_null_label: False: models from elsewhere that guidance can't be used on
     """
 
     config: dict
@@ -285,6 +286,7 @@ class UNetSmall(nn.Module):
         freq_shift: float = 0.0,
         mid_attention: bool = False,
         norm_eps: float = 1e-05,
+        has_null_label: bool = True,
     ) -> None: ...
     def init_weights(self, norm_eps: float) -> None:
         """Set the last convolution to zero, every norm's epsilon, and the weights' memory format"""
@@ -295,7 +297,7 @@ class UNetSmall(nn.Module):
         ...
     @property
     def null_label(self) -> int | None:
-        """The label that stands for no class, in classifier-free guidance; None without classes"""
+        """The label that stands for no class, in classifier-free guidance; None if there is none"""
         ...
     def embed(self, t: Tensor, y: Tensor | None = None) -> Tensor:
         """SiLU of the embedding of time and class, which every residual block is conditioned on

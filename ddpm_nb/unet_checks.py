@@ -62,13 +62,14 @@ def check_unet_input(
         f"t: shape {tuple(t.shape)}, {t.dtype}; expected one number per image, ({len(x)},)",
     )
     if y is not None:
-        check_labels(y, len(x), model.num_classes)
+        check_labels(y, len(x), model.num_classes, model.null_label is not None)
 
 
 def check_labels(
     y: Tensor,  # class labels, as in `check_unet_input`
     n: int,  # images in the batch
     num_classes: int | None,  # of the model
+    has_null_label: bool = True,  # whether it knows one more, for no class
 ) -> None:
     "Raise `DDPMError` unless `y` holds a class, or the null label, for each image"
     require(num_classes, "y: labels were given to a model without classes; set model.num_classes")
@@ -78,8 +79,7 @@ def check_labels(
         f"y: shape {tuple(y.shape)}, {y.dtype}; expected one whole number per image, ({n},)",
     )
     if y.is_cpu and not torch.compiler.is_compiling():  # looking at the values would hold up a GPU
-        wrong = y[(y < 0) | (y > num_classes)][:1].tolist()
+        wrong = y[(y < 0) | (y >= num_classes + has_null_label)][:1].tolist()
+        null = f", or {num_classes} for no class" if has_null_label else ""
         if wrong:
-            raise DDPMError(
-                f"y: label {wrong}; expected 0 to {num_classes - 1}, or {num_classes} for no class"
-            )
+            raise DDPMError(f"y: label {wrong}; expected 0 to {num_classes - 1}{null}")

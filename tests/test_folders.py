@@ -335,7 +335,8 @@ def test_names_that_are_no_text(tmp_path):
 
 TINY = """--model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions []
     --model.num_groups 4 --schedules.timesteps 20 --device cpu --model.image_size 16
-    --dataset.image_size 16 --training.num_workers 0 --training.sampling.every_steps 0 --batch_size 8""".split()
+    --dataset.image_size 16 --training.num_workers 0
+    --training.sampling.every_steps 0 --batch_size 8""".split()
 
 
 def everything(root):

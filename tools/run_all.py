@@ -19,6 +19,7 @@ from pathlib import Path
 
 import browser as chromium
 import build_docs
+import check_extras
 import check_house
 
 root = Path(__file__).resolve().parent.parent
@@ -224,35 +225,49 @@ assert 'ddpm_nb/assets/mnist/LICENSE.md' in names
 assert not any(f.startswith(('tests', 'tools', 'nbs')) for f in names)
 assert 'ddpm_nb/notebooks/lib/core.ipynb' in names
 """
+# all that the demo does, so that nothing it needs is missing among what is required
+SHORT_DEMO = """--output_dir demo --device cpu --training.max_steps 2 --sampling.num_samples 4
+    --sampling.num_steps 2 --training.sampling.num_steps 2 --evaluation.num_samples 40"""
 SOURCES = """settings.ini setup.py pyproject.toml MANIFEST.in README.md LICENSE CHANGELOG.md
     constraints.txt""".split()
+
+
+def clean_environment(folder: Path) -> tuple[Path, Path, dict]:
+    "`(venv, elsewhere, env)`: an environment with the wheel and what that requires, a place to run"
+    src, away, venv = (folder / d for d in ("src", "elsewhere", "venv"))
+    for p in (src, away):
+        p.mkdir()
+    for p in SOURCES:
+        shutil.copy(root / p, src / p)
+    unwanted = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+    for d in ("ddpm_nb", "nbs"):
+        shutil.copytree(root / d, src / d, ignore=unwanted)
+    # the wheel is built from the source archive, so this tests both
+    python("-m", "build", "--outdir", folder / "dist", src, quiet=True)
+    (whl,) = (folder / "dist").glob("*.whl")
+    say(f"   {whl.name}, {whl.stat().st_size / 2**20:.1f} MB")
+    python("-m", "venv", venv)
+    env = {k: v for k, v in ENV.items() if k != "PYTHONPATH"}
+    torch = next(line for line in PINS.read_text().split() if line.startswith("torch=="))
+    for what in ([torch], ["-c", PINS, whl]):
+        run(venv / "bin" / "pip", "install", "-q", *what, env=env)
+    return venv, away, env
 
 
 def wheel():
     "Archive, wheel, the wheel in an empty environment: sample and run the course there"
     with tempfile.TemporaryDirectory() as t:
-        src, away, venv = (Path(t) / d for d in ("src", "elsewhere", "venv"))
-        for p in (src, away):
-            p.mkdir()
-        for p in SOURCES:
-            shutil.copy(root / p, src / p)
-        unwanted = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-        for d in ("ddpm_nb", "nbs"):
-            shutil.copytree(root / d, src / d, ignore=unwanted)
-        # the wheel is built from the source archive, so this tests both
-        python("-m", "build", "--outdir", Path(t) / "dist", src, quiet=True)
-        (whl,) = (Path(t) / "dist").glob("*.whl")
-        say(f"   {whl.name}, {whl.stat().st_size / 2**20:.1f} MB")
-        python("-m", "venv", venv)
-        env = {k: v for k, v in ENV.items() if k != "PYTHONPATH"}
-        torch = next(line for line in PINS.read_text().split() if line.startswith("torch=="))
-        for what in ([torch], ["-c", PINS, whl]):
-            run(venv / "bin" / "pip", "install", "-q", *what, env=env)
+        venv, away, env = clean_environment(Path(t))
         flags = "--pretrained mnist --num_samples 4 --method dpmpp_2m --num_steps 5".split()
         run(venv / "bin" / "ddpm-nb", "sample.grid", *flags, cwd=away, env=env)
         if (away / "outputs" / "grids" / "samples.png").stat().st_size < 500:
             raise Failed("the installed wheel wrote no samples")
         run(venv / "bin" / "python", "-c", INSTALLED, cwd=away, env=env)
+        run(venv / "bin" / "ddpm-nb", "demo", *SHORT_DEMO.split(), cwd=away, env=env, quiet=True)
+        try:
+            check_extras.check(venv, away, env, say=say)
+        except check_extras.Failed as e:
+            raise Failed(str(e)) from e
         # the course, where there is nothing but the wheel and what any Jupyter brings
         run(venv / "bin" / "pip", "install", "-q", "-c", PINS, "ipython", env=env)
         run(venv / "bin" / "ddpm-nb", "notebooks", "course", cwd=away, env=env, quiet=True)

@@ -9,16 +9,16 @@ __all__ = ['data_for', 'source_images', 'read_mask', 'sample_inpainting', 'sampl
 from pathlib import Path
 
 import torch
-from ..engine.labels import class_names, require_same_classes
 from torch import Tensor
 
 from .arguments import Request
 from .command_sample import image_path, image_scale, num_images, read_user_image
-from .sources import Source, sampler_args, sampling_model
+from .sources import Source, null_label, sampler_args, sampling_model
 from ..core import DDPMError, require
 from ..data import pick_images
 from ..engine.animation import save_grid
-from ..engine.datasets import load_split
+from ..engine.datasets import held_out_split, load_split
+from ..engine.labels import class_names, require_same_classes
 from ..sampler import DDPMSampler
 from ..unet import UNetSmall
 
@@ -27,15 +27,24 @@ def data_for(
     config: dict,  # complete
     model: UNetSmall,  # whose images they are to be like
     split: str,  # 'train' or 'test'
-    files=None,  # for folders: what an earlier search found, `scan` of a data set
+    files=None,  # for folders: what an earlier `scan_folder` found
 ) -> object:  # `ImageData` or `FolderData`
     "The data set that the config names; raises `DDPMError` where its images are not the model's"
-    data = load_split(config, split, files)
+    if split == "train" or config["dataset"]["val_fraction"]:
+        data = load_split(config, split, files)
+    else:
+        train_data = load_split(config, "train", files)
+        data = held_out_split(config, split, train_data)
+        if data is None:
+            print("dataset: nothing is held out (val_fraction 0), so training images stand in")
+            data = train_data
     shape = (model.in_channels, model.image_size, model.image_size)
     require(
         tuple(data.image_shape) == shape,
         f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}",
     )
+    if model.num_classes:
+        require_same_classes(data, class_names(model), "the model")
     if model.num_classes:
         require_same_classes(data, class_names(model), "the model")
     return data
@@ -70,7 +79,7 @@ def source_images(
     device = next(model.parameters()).device
     if model.num_classes and config["sampling"]["label"] is None:
         if labels is None:
-            labels = torch.full((n,), model.null_label)
+            labels = torch.full((n,), null_label(model))
         args["y"] = labels.to(device)
     return images.to(device), args
 

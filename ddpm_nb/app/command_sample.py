@@ -15,9 +15,21 @@ from torch import Tensor
 
 from .arguments import Request
 from .onnx import onnx_backend
-from .sources import Source, check_writable, sampler_args, sampling_model
+from ddpm_nb.app.sources import (
+    Source,
+    check_writable,
+    null_label,
+    sampler_args,
+    sampling_model,
+)
 from ..core import DDPMError, require, to_float
-from ..engine.animation import save_gif, save_grid, save_mp4, trajectory_frames
+from ddpm_nb.engine.animation import (
+    require_ffmpeg,
+    save_gif,
+    save_grid,
+    save_mp4,
+    trajectory_frames,
+)
 from ..engine.images import UNREADABLE, on_white, open_image
 from ..errors import printable
 from ..noise import PerImageNoise
@@ -99,6 +111,8 @@ def sample_trajectory(
     model, schedules, config, *_ = sampling_model(request)
     folder = Path(config["output"]["dir"]) / "animations"
     path = image_path(request, folder, "trajectory", ".gif", ".mp4")
+    if path.suffix == ".mp4":
+        require_ffmpeg()
     n = num_images(request, config, 16)
     args = sampler_args(config, model, n, "method", "eta", "variance")
     shape = (n, model.in_channels, model.image_size, model.image_size)
@@ -142,7 +156,7 @@ def sample_interpolation(
     args = sampler_args(config, model, n, "method", "batch_size")
     # one image turns into another, so its class must not jump
     if model.num_classes and config["sampling"]["label"] is None:
-        args["y"] = torch.full_like(args["y"], model.null_label)
+        args["y"] = torch.full_like(args["y"], null_label(model))
     if "images" in request.flags:
         ends = invert_images(request, source, args)
         # as in the inversion

@@ -55,7 +55,14 @@ FLAGS = {
     "template": Flag(
         "folder with a report.md.jinja or report.html.jinja of your own; default: the package's"
     ),
-    "source": Flag("a diffusers folder or hub name"),
+    "source": Flag("a diffusers folder, also a checkpoint-500 of its scripts, or a hub name"),
+    "null_label": Flag(
+        "last: the last class embedding stands for no class, as guidance needs; "
+        "none: all are classes; default: none, where the folder doesn't say"
+    ),
+    "subfolder": Flag("where in it the network is; default: unet_ema, else unet"),
+    "variant": Flag("which of its weights, such as fp16; default: the plain ones, if there are"),
+    "scheduler": Flag("another folder or hub name, for the scheduler"),
     "print_config": Flag("print the complete config, with comments, and stop", is_switch=True),
 }
 
@@ -183,7 +190,7 @@ COMMANDS = {
     "import": Command(
         "turn a diffusers folder or hub name into a file for --pretrained",
         "commands.import_model",
-        flags=("source", "output_name"),
+        flags=("source", "output_name", "null_label", "subfolder", "variant", "scheduler"),
     ),
     "demo": Command(
         "train, sample, animate, evaluate and report, one after the other", "commands.demo", _RUN

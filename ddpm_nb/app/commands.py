@@ -7,11 +7,12 @@ __all__ = ['viz_curves', 'viz_schedules', 'report', 'viz_neighbours', 'features_
            'demo', 'print_config']
 
 # %% ../../nbs/lib/commands.ipynb #2a518d84
+import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import torch
-from ..engine.labels import class_names
 
 from .arguments import Request
 from .command_edit import data_for
@@ -25,7 +26,7 @@ from ddpm_nb.app.command_sample import (
     sample_trajectory,
 )
 from .command_table import uses
-from .command_train import train, train_config
+from .command_train import run_lock, train, train_config, with_network
 from .config import config_yaml, read_config
 from .curves import save_all_curves, save_schedule_plots
 from .interop import from_diffusers, save_pretrained, to_diffusers
@@ -37,6 +38,7 @@ from ddpm_nb.app.sources import (
     command_config,
     in_folder,
     output_folder,
+    packaged_config,
     sampler_args,
     sampling_model,
 )
@@ -45,6 +47,9 @@ from ..engine.checkpoint import config_of_checkpoint, load_checkpoint
 from ..engine.datasets import load_split
 from ..engine.features import save_features, train_feature_net
 from ..engine.files import atomic_write
+from ..engine.labels import class_names
+from ..engine.locks import lock_folder
+from ..pretrained import load_pretrained
 from ..sampler import DDPMSampler
 from ..schedules import DDPMSchedules
 from ..settings import SCHEDULES
@@ -85,7 +90,12 @@ def report(
 ) -> list:  # the files written
     "Write the report of a run"
     folder, _ = _folder_config(request)
-    return list(make_report(folder, request.flags.get("template")))
+    require(
+        folder.is_dir(),
+        f"report: {folder} is not a folder; train first, or name a run with --output_dir",
+    )
+    with lock_folder(folder / "reports", "ddpm-nb report", wait=60.0):
+        return list(make_report(folder, request.flags.get("template")))
 
 
 def viz_neighbours(
@@ -166,12 +176,15 @@ def import_model(
         path.suffix == ".safetensors",
         f"--output_name: {str(path)!r}; expected a .safetensors file",
     )
-    model, schedules = from_diffusers(request.flags["source"])
+    names = ("null_label", "subfolder", "variant", "scheduler")
+    how = {name: request.flags[name] for name in names if name in request.flags}
+    model, schedules = from_diffusers(request.flags["source"], **how)
     save_pretrained(model, schedules, path, model.card, torch.float32)
-    # the file has no place for a sampler's setting, so it is said here
-    variance = model.card["scheduler"].get("variance_type")
-    hint = " --method ddpm --sampling.variance fixed_large" if variance == "fixed_large" else ""
-    print(f"use it with: ddpm-nb sample.grid --pretrained {path}{hint}")
+    if carried := model.card["sampling"]:
+        words = ", ".join(f"sampling.{k} {v}" for k, v in carried.items())
+        only = " (with --method ddpm)" if "variance" in carried else ""
+        print(f"sampled as its scheduler says, unless told otherwise: {words}{only}")
+    print(f"use it with: ddpm-nb sample.grid --pretrained {path}")
     return [path]
 
 # %% ../../nbs/lib/commands.ipynb #f6fac5fd
@@ -194,9 +207,16 @@ def demo(
     request: Request,  # the command line
 ) -> list:  # the files written
     "Train, sample, animate, evaluate and report, each part timed"
-    folder = str(output_folder(request))
+    folder = str(check_writable(output_folder(request)))
+    parts = demo_parts(train_config(request)[0])
+    with run_lock(folder, "demo"):
+        return _timed(request, parts, folder)
+
+
+def _timed(request, parts, folder):
+    "Run the parts of a demo; the files written"
     seconds, files = {}, []
-    for name, function in demo_parts(train_config(request)[0]).items():
+    for name, function in parts.items():
         print(f"== {name}", flush=True)
         part = request
         if name != "train":
@@ -219,10 +239,17 @@ def print_config(
     if request.command not in ("train", "demo"):
         name = flags.get("checkpoint", "ema")
     base = None
+    if "pretrained" in flags and request.command not in ("train", "demo"):
+        card = load_pretrained(flags["pretrained"])[0].card
+        print(config_yaml(packaged_config(request, card)), end="")
+        return []
     if name and "pretrained" not in flags:
         path = checkpoint_path(request, name)
         request = in_folder(request, output_folder(request))
         if path.is_file() or "checkpoint" in flags or "resume" in flags:
             base = config_of_checkpoint(load_checkpoint(path))
+    if request.command in ("train", "demo") and base is None:
+        with redirect_stdout(sys.stderr):  # what is said is no part of the config
+            request = with_network(request)
     print(config_yaml(command_config(request, base)), end="")
     return []

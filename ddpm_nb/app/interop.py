@@ -9,17 +9,25 @@ __all__ = ['save_pretrained', 'save_card', 'unet2d_config', 'to_diffusers', 'che
 import hashlib
 import inspect
 import json
-import logging
-import re
 import shutil
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from ..engine.labels import class_names
 
+from ddpm_nb.app.diffusers_folder import (
+    locate,
+    read_part,
+    sampling_defaults,
+    scheduler_places,
+    unet_places,
+    weights_variant,
+)
 from ..core import DDPMError, require
 from ..engine.compat import import_torchvision
 from ..engine.files import atomic_write
+from ..engine.labels import class_names
 from ..schedules import DDPMSchedules
 from ..unet import UNetSmall
 
@@ -92,7 +100,7 @@ def unet2d_config(
         attn_norm_num_groups=groups,
         norm_eps=c.get("norm_eps", 1e-5),
         resnet_time_scale_shift="scale_shift" if c["film"] else "default",
-        num_class_embeds=classes + 1 if classes else None,
+        num_class_embeds=classes + (model.null_label is not None) if classes else None,
     )
 
 # %% ../../nbs/lib/interop.ipynb #5d206f59
@@ -100,7 +108,8 @@ def _diffusers(
     verb: str,  # 'export' or 'import', for the message
 ):
     "The diffusers package; raises `DDPMError` where it is not installed"
-    import_torchvision()  # diffusers imports it, and so meets what `compat` guards against
+    if find_spec("torchvision") is not None:
+        import_torchvision()  # diffusers imports it, and so meets what `compat` guards against
     try:
         import diffusers
     except ModuleNotFoundError as e:
@@ -110,6 +119,9 @@ def _diffusers(
     return diffusers
 
 # %% ../../nbs/lib/interop.ipynb #45a922a0
+_OWN_WORDS = "ddpm_nb.json"  # in an exported folder: what its other files cannot say
+
+
 def to_diffusers(
     model: UNetSmall,  # trained; a learned variance is refused
     schedules: DDPMSchedules,  # as in training
@@ -146,6 +158,10 @@ def to_diffusers(
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         diffusers.DDPMPipeline(unet, scheduler).save_pretrained(unfinished)
+        if model.num_classes:
+            # their configuration does not say what the last class is
+            which = "none" if model.null_label is None else "last"
+            (unfinished / _OWN_WORDS).write_text(json.dumps(dict(null_label=which)) + "\n")
         if folder.is_dir():
             folder.rmdir()
         unfinished.rename(folder)
@@ -195,6 +211,8 @@ def check_unet2d(
 
 def _structure_needed(c):
     "Triples of an argument, whether its value has an equivalent here, and what is expected"
+    expected = "1 or 3; other models make latents, of which an autoencoder would make images"
+    yield "in_channels", c["in_channels"] in (1, 3), expected
     down, up = (["Attn" in name for name in c[key]] for key in _BLOCKS)
     expected = "attention on the way up where it is on the way down"
     yield "up_block_types", up == down[::-1], expected
@@ -215,16 +233,16 @@ def _structure_needed(c):
     yield "sample_size", square, "one number, or two equal ones"
     fits = c["out_channels"] in (c["in_channels"], 2 * c["in_channels"])
     yield "out_channels", fits, "in_channels, or twice that"
-    expected = "null, or 2 and more, of which the last is taken for the null label"
-    yield "num_class_embeds", c["num_class_embeds"] != 1, expected
 
 # %% ../../nbs/lib/interop.ipynb #3df22e93
 def unetsmall_config(
     c: dict,  # complete arguments of `UNet2DModel`, as `check_unet2d` accepts
     prediction_type: str = "epsilon",  # the scheduler's
+    null_label: str = "none",  # 'last': the last class embedding stands for no class; or 'none'
 ) -> dict:  # arguments of `UNetSmall`
     "The same architecture as arguments of `UNetSmall`: the inverse of `unet2d_config`"
     base = c["block_out_channels"][0]
+    embeds = c["num_class_embeds"]
     size = c["sample_size"] if isinstance(c["sample_size"], int) else c["sample_size"][0]
     attention = [size >> i for i, b in enumerate(c["down_block_types"]) if "Attn" in b]
     parameterization = {theirs: ours for ours, theirs in _PREDICTION.items()}
@@ -237,48 +255,23 @@ def unetsmall_config(
         attention_resolutions=attention,
         num_groups=c["norm_num_groups"],
         film=c["resnet_time_scale_shift"] == "scale_shift",
-        num_classes=c["num_class_embeds"] - 1 if c["num_class_embeds"] else None,
+        num_classes=embeds - (null_label == "last") if embeds else None,
+        has_null_label=not embeds or null_label == "last",
         learn_sigma=c["out_channels"] == 2 * c["in_channels"],
         parameterization=parameterization[prediction_type],
         mid_attention=c["add_attention"],
     )
 
-# %% ../../nbs/lib/interop.ipynb #33b55a02
-def _part(
-    read,  # called with the source and perhaps `subfolder`
-    source: str | Path,  # a folder, or a name on the hub
-    part: str,  # 'unet' or 'scheduler'
-):
-    "What `read` finds in the subfolder, or else beside the other files; else raises `DDPMError`"
-    folder = Path(source)
-    is_hub_name = re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)) is not None
-    on_hub = is_hub_name and not folder.exists()
-    require(
-        on_hub or folder.is_dir(),
-        f"import: {source} is neither a folder nor a name on the hub, "
-        "such as google/ddpm-cifar10-32",
-    )
-    # each of its retries would be a line
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    places = [{}]
-    if on_hub or (folder / part).is_dir():
-        places.insert(0, {"subfolder": part})
-    for place in places:
-        try:
-            return read(source, **place)
-        except (OSError, ValueError) as e:
-            error = e
-    why = str(error).splitlines()[0].rstrip(".")
-    hint = "; is the name right, and the hub within reach?" if on_hub else ""
-    raise DDPMError(f"import: {source}: {part}: {why}{hint}") from error
-
 # %% ../../nbs/lib/interop.ipynb #0303e924
 def _scheduler(
     diffusers,  # the package
-    source: str | Path,  # as in `from_diffusers`
+    source: str | Path,  # a folder or name with a scheduler
+    say,  # see `from_diffusers`
 ) -> tuple:  # `(settings, prediction type, betas)`, the betas in float64
     "A pipeline's scheduler; raises `DDPMError` where it has no equivalent here"
-    settings = dict(_part(diffusers.DDPMScheduler.load_config, source, "scheduler"))
+    source, on_hub = locate(source, say)
+    places = scheduler_places(source, on_hub)
+    settings = dict(read_part(diffusers.DDPMScheduler.load_config, places, "scheduler", on_hub))
     require(
         "beta_schedule" in settings or "trained_betas" in settings,
         f"import: scheduler: {settings.get('_class_name')} has no betas, so no equivalent here",
@@ -297,22 +290,87 @@ def _scheduler(
     return settings, kind, betas
 
 
+def _null_label(
+    source: str | Path,  # from `locate`
+    embeds: int | None,  # how many class embeddings there are
+    asked: str | None,  # 'last', 'none' or None, see `from_diffusers`
+    say,  # see `from_diffusers`
+) -> str:  # 'last' or 'none'
+    "What the last class embedding stands for; raises `DDPMError` for a word that makes no sense"
+    require(
+        asked in (None, "last", "none"), f"import: null_label: {asked!r}; expected last or none"
+    )
+    if not embeds:
+        require(asked is None, "import: null_label: given, but the model has no classes")
+        return "none"
+    words = Path(source) / _OWN_WORDS
+    own = json.loads(words.read_text())["null_label"] if words.is_file() else None
+    which = asked or own or "none"
+    require(which == "none" or embeds > 1, "import: null_label: last, but there is 1 class")
+    if which == "last":
+        say(
+            f"{embeds} class embeddings: {embeds - 1} classes, and the last one stands for no class"
+        )
+    else:
+        say(
+            f"{embeds} class embeddings: {embeds} classes and no null label, so no guidance; "
+            "if the last one stands for no class: --null_label last"
+        )
+    return which
+
+
+def _unet(
+    diffusers,  # the package
+    source: str | Path,  # from `locate`
+    on_hub: bool,  # from `locate`
+    places: list,  # from `unet_places`
+    variant: str | None,  # see `from_diffusers`
+    say,  # see `from_diffusers`
+):  # a `UNet2DModel`
+    "A pipeline's network with its weights, in float32"
+    if not on_hub:
+        variant = weights_variant(Path(source) / places[0].get("subfolder", ""), variant, say)
+    named = dict(variant=variant) if variant else {}
+    tries = [(source, place | named) for place in places]
+    if on_hub and not variant:
+        tries += [(source, place | dict(variant="fp16")) for place in places]
+    return read_part(diffusers.UNet2DModel.from_pretrained, tries, "unet", on_hub).float()
+
+
 def from_diffusers(
-    source: str | Path,  # a folder, or a name on the Hugging Face hub, 'google/ddpm-cifar10-32'
+    # a folder, of a pipeline or of a training script (`checkpoint-500`), or a name on the Hugging
+    # Face hub, 'google/ddpm-cifar10-32'
+    source: str | Path,
     device="cpu",  # where to put the model
-    # `(model, schedules)`; the model's `card` holds the scheduler's own settings, such as its
-    # variance_type
+    *,
+    # whether the last class embedding stands for no class: 'last' or 'none'; default: as
+    # `to_diffusers` wrote it, else 'none'
+    null_label: str | None = None,
+    subfolder: str | None = None,  # of the network; default: unet_ema, unet, or beside the others
+    variant: str | None = None,  # of its weights, 'fp16'; default: what there is
+    scheduler: str
+    | Path
+    | None = None,  # where to look for the scheduler; default: with the network
+    say: Callable[[str], None] = print,  # gets a line for each thing that could be meant otherwise
+    # `(model, schedules)`; the model's `card` holds the scheduler's own settings, and what they
+    # mean for our samplers as `card["sampling"]`
 ) -> tuple:
     "A diffusers pipeline's model and schedule; raises `DDPMError` naming what has no equivalent"
     diffusers = _diffusers("import")
-    given = _part(diffusers.UNet2DModel.load_config, source, "unet")
+    source, on_hub = locate(source, say)
+    places = unet_places(source, on_hub, subfolder, say)
+    there = [(source, place) for place in places]
+    given = read_part(diffusers.UNet2DModel.load_config, there, "unet", on_hub)
     parameters = inspect.signature(diffusers.UNet2DModel.__init__).parameters
     config = {name: p.default for name, p in parameters.items()} | dict(given)
     check_unet2d(config)
-    settings, prediction_type, betas = _scheduler(diffusers, source)
-    model = UNetSmall(**unetsmall_config(config, prediction_type))
-    unet = _part(diffusers.UNet2DModel.from_pretrained, source, "unet")
-    model.load_state_dict(unet.state_dict())
+    settings, prediction_type, betas = _scheduler(diffusers, scheduler or source, say)
+    which = _null_label(source, config["num_class_embeds"], null_label, say)
+    model = UNetSmall(**unetsmall_config(config, prediction_type, which))
+    model.load_state_dict(_unet(diffusers, source, on_hub, places, variant, say).state_dict())
     public = {k: v for k, v in settings.items() if k != "trained_betas" and not k.startswith("_")}
-    model.card = dict(source=str(source), scheduler=public)
+    sampling, notes = sampling_defaults(settings)
+    for note in notes:
+        say(note)
+    model.card = dict(source=str(source), scheduler=public, sampling=sampling)
     return model.to(device).eval(), DDPMSchedules(betas=betas).to(device)

@@ -44,6 +44,7 @@ def onnx_metadata(
         image_size=model.image_size,
         channels=model.in_channels,
         num_classes=model.num_classes,
+        null_label=model.null_label,
         learn_sigma=model.learn_sigma,
         class_names=class_names,
         card=getattr(model, "card", None) or {},
@@ -86,7 +87,7 @@ def _example(
     t = torch.arange(n) * 97 % 1000
     if not model.num_classes:
         return x, t
-    return x, t, torch.arange(n) % (model.num_classes + 1)
+    return x, t, torch.arange(n) % (model.num_classes + (model.null_label is not None))
 
 
 def _graph(
@@ -252,7 +253,7 @@ class OnnxModel:
         self.image_size = values["image_size"]
         self.in_channels = values["channels"]
         self.num_classes = values["num_classes"]
-        self.null_label = values["num_classes"]
+        self.null_label = values.get("null_label", values["num_classes"])
         self.learn_sigma = values["learn_sigma"]
         self.class_names = values["class_names"]
         self.card = values["card"]

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['command_config', 'check_writable', 'output_folder', 'checkpoint_path', 'in_folder', 'Source', 'number_label',
-           'with_rules', 'packaged_model', 'require_same_network', 'sampling_model', 'sampler_args']
+           'with_rules', 'packaged_config', 'packaged_model', 'require_same_network', 'sampling_model', 'null_label',
+           'sampler_args']
 
 # %% ../../nbs/lib/sources.ipynb #1eff74f0
 import os
@@ -13,14 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from ..engine.labels import class_names, label_number
 
 from .arguments import Request, unused_key
 from .command_table import uses
-from .config import config_names, load_config
+from .config import config_names, load_config, read_config
 from ..core import DDPMError, pick_device, require, seed_everything
 from ..engine.checkpoint import build_model, config_of_checkpoint, read_checkpoint
 from ..engine.kernels import use_fast_kernels
+from ..engine.labels import class_names, label_number
 from ..engine.memory import keep_freed_memory
 from ..pretrained import load_pretrained
 from ..schedules import DDPMSchedules
@@ -124,6 +125,26 @@ def with_rules(
     return request._replace(overrides={"dataset.rules": rules} | request.overrides)
 
 
+def packaged_config(
+    request: Request,  # the command line, with --pretrained
+    card: dict,  # the model's; an imported one says how its scheduler samples
+) -> dict:  # complete
+    "The config for a packaged model: the one of its name, sampling as its card says"
+    same_name = request.flags["pretrained"].replace("-", "_")
+    base = request.flags.get("config") or (
+        same_name if same_name in config_names() else "mnist_tiny"
+    )
+    written = read_config(base)
+    sampling = dict(written.get("sampling") or {})
+    said = card.get("sampling", {})
+    method = request.overrides.get("sampling.method", sampling.get("method"))
+    # only that method has a variance to choose
+    written["sampling"] = {k: v for k, v in said.items() if k != "variance" or method == "ddpm"}
+    written["sampling"] |= sampling
+    flags = {k: v for k, v in request.flags.items() if k != "config"}
+    return command_config(request._replace(flags=flags), written)
+
+
 def packaged_model(
     request: Request,  # the command line, with --pretrained
 ) -> Source:
@@ -135,11 +156,12 @@ def packaged_model(
     use_fast_kernels()
     keep_freed_memory()
     name = request.flags["pretrained"]
-    base = name.replace("-", "_")
-    config = command_config(request, base if base in config_names() else None)
+    model, schedules = load_pretrained(name)
+    config = packaged_config(request, model.card)
     seed_everything(config["seed"], config["deterministic"])
-    model, schedules = load_pretrained(name, pick_device(config["device"]))
     number_label(config, model)
+    device = pick_device(config["device"])
+    model, schedules = model.to(device), schedules.to(device)
     origin = dict(checkpoint=f"pretrained:{name}", checkpoint_sha256=None, weights="ema")
     return Source(model, schedules, config, origin)
 
@@ -176,12 +198,24 @@ def sampling_model(
     weights = config["sampling"]["weights"]
     model, schedules = build_model(checkpoint, weights, pick_device(config["device"]))
     number_label(config, model)
+    number_label(config, model)
     if "config" in request.flags:
         require_same_network(config, path, model, schedules)
     origin = dict(checkpoint=str(path), checkpoint_sha256=checkpoint.sha256, weights=weights)
     return Source(model, schedules, config, origin, checkpoint.contents["step"])
 
 # %% ../../nbs/lib/sources.ipynb #c2a67d66
+def null_label(
+    model: UNetSmall,  # with classes
+) -> int:
+    "The label for no class; raises `DDPMError` where the model has none"
+    require(
+        model.null_label is not None,
+        "sampling.label: missing, and this model has no label for no class; name one with --label",
+    )
+    return model.null_label
+
+
 def sampler_args(
     config: dict,  # complete
     model: UNetSmall,  # for its number of classes
@@ -200,9 +234,16 @@ def sampler_args(
     if not classes:
         require(label is None, f"sampling.label: {label}, but the model knows no classes")
         return args
+    null = model.null_label
     require(
-        label is None or label <= classes,
-        f"sampling.label: {label}; expected 0 to {classes - 1}, or {classes} for none",
+        null is not None or sampling["guidance_scale"] == 1,
+        f"sampling.guidance_scale: {sampling['guidance_scale']}, but the model has classes and no "
+        "null label to contrast with; expected 1",
+    )
+    or_none = "" if null is None else f", or {null} for none"
+    require(
+        label is None or label < classes or label == null,
+        f"sampling.label: {label}; expected 0 to {classes - 1}{or_none}",
     )
     labels = torch.arange(n) % classes if label is None else torch.full((n,), label)
     return args | dict(y=labels.to(next(model.parameters()).device))

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['CKPT_KEYS', 'MACHINE_KEYS', 'Checkpoint', 'read_checkpoint', 'load_checkpoint', 'pick_weights', 'build_model',
-           'load_model', 'portable_config', 'config_of_checkpoint', 'own_checkpoints', 'require_no_run']
+           'load_model', 'portable_config', 'config_of_checkpoint', 'require_same_section', 'own_checkpoints',
+           'require_no_run']
 
 # %% ../../nbs/lib/checkpoint.ipynb #a7124a66
 import pickle
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 
 from ..core import DDPMError, require
+from .averages import average_of_length
 from .failures import first_line
 from .files import BROKEN_ZIP, intact_checkpoints, verify
 from .kernels import use_fast_kernels
@@ -109,6 +111,14 @@ def _extra_average(contents: dict, decay: str) -> dict | None:
     return None
 
 
+def _average_afterwards(contents: dict, length: str, name: str | Path) -> dict | None:
+    "An average put together from the snapshots beside a checkpoint, or None"
+    try:
+        return average_of_length(Path(name).parent, float(length), contents["step"])
+    except ValueError:
+        return None
+
+
 def pick_weights(
     ck: dict,  # from `load_checkpoint`
     weights: str,  # 'ema', 'raw', or 'ema:DECAY' for one of training.ema.extra_decays
@@ -121,12 +131,13 @@ def pick_weights(
         f"weights: {weights!r}; expected ema, raw, or ema:DECAY",
     )
     if decay:
-        found = _extra_average(ck, decay)
+        found = _extra_average(ck, decay) or _average_afterwards(ck, decay, name)
         if found is None:
             held = ", ".join(["ema", *(f"ema:{k}" for k in ck.get("extra_ema", {}))])
             raise DDPMError(
                 f"weights: {weights!r} is not in {name}; it holds {held} "
-                "(training.ema.extra_decays says which are kept)"
+                "(training.ema.extra_decays says which are kept, and with "
+                "training.ema.lengths any below 0.28 can be put together)"
             )
         return found
     if ck.get("is_ema"):
@@ -197,6 +208,22 @@ def config_of_checkpoint(
     if "dataset" in config:
         config["dataset"] = dict(rules=1) | config["dataset"]
     return config or None
+
+# %% ../../nbs/lib/checkpoint.ipynb #ckptsame
+def require_same_section(
+    section: str,  # 'model' or 'schedules'
+    ours: dict,  # its settings here
+    theirs: dict,  # its settings in the checkpoint; a missing one is as it is here
+    path,  # the checkpoint's name, for messages
+):
+    "Raise `DDPMError` on the first setting that differs, but for `gradient_checkpointing`"
+    for k in sorted({*ours, *theirs}):
+        a, b = ours.get(k), theirs.get(k, ours.get(k))
+        require(
+            a == b or k == "gradient_checkpointing",
+            f"--resume: {section}.{k} is {a!r} here, but {b!r} in {path}; "
+            "resume with the same config, or start anew in another --output_dir",
+        )
 
 # %% ../../nbs/lib/checkpoint.ipynb #ckptdir2
 def own_checkpoints(

@@ -27,7 +27,10 @@ def _declare_operators():
         _operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
-def import_torchvision() -> ModuleType:
+def import_torchvision(
+    needed_by: str = "dataset.name",  # what needs it, for the message
+    extra: str = "vision",  # the extra that brings it for that
+) -> ModuleType:
     "The module torchvision, also beside another build of torch; raises `DDPMError` without it"
     try:
         try:
@@ -39,7 +42,7 @@ def import_torchvision() -> ModuleType:
             import torchvision
     except ModuleNotFoundError as e:
         raise DDPMError(
-            "torchvision is not installed; install it with: pip install torchvision"
+            f"{needed_by}: needs torchvision; install it with: pip install 'ddpm_nb[{extra}]'"
         ) from e
     except (ImportError, RuntimeError, OSError) as e:
         raise DDPMError(

@@ -57,6 +57,7 @@ _UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingErr
 
 def _load_inception(path):
     "torch-fidelity's Inception-V3 with the weights in `path`, and the file's SHA-256"
+    import_torchvision("features: inception", "fid")
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ModuleNotFoundError as e:
@@ -91,7 +92,6 @@ class InceptionFeatures(nn.Module):
         path: str | Path,  # a file of weights in torch-fidelity's form
     ):
         super().__init__()
-        import_torchvision()
         path = Path(path)
         self.net, sha = _load_inception(path)
         self.name = "inception" if sha.startswith(INCEPTION_HASH) else f"inception-{sha[:8]}"
@@ -118,10 +118,19 @@ _LPIPS_FILES = dict(
 def load_lpips(
     backbone: str = "alex",  # 'alex', 'vgg' or 'squeeze'
 ) -> nn.Module:  # an `lpips.LPIPS` in eval mode
-    "The LPIPS network; raises `DDPMError` with the ways out if its weights cannot be downloaded"
-    import_torchvision()
-    import lpips
+    """The LPIPS network
 
+    Raises `DDPMError` without the extra `eval`, and with the ways out if its weights cannot be
+    downloaded.
+    """
+    import_torchvision("lpips", "eval")
+    try:
+        import lpips
+    except ModuleNotFoundError as e:
+        raise DDPMError(
+            "lpips: needs the package lpips; install it with: pip install 'ddpm_nb[eval]', "
+            "or ask for perceptual_proxy instead of lpips"
+        ) from e
     require(
         backbone in _LPIPS_FILES,
         f"lpips: {backbone!r}; expected alex, vgg or squeeze",

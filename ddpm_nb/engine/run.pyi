@@ -11,7 +11,7 @@ from ..engine.distributed import DistributedContext as DistributedContext
 from ..schedules import DDPMSchedules as DDPMSchedules
 from ..trainer import Trainer as Trainer
 
-__all__ = ["DDPMTrainer", "require_same_section"]
+__all__ = ["DDPMTrainer"]
 
 class DDPMTrainer(Trainer):
     """`Trainer` with checkpoints, an exact resume, signals, curves and several processes
@@ -46,6 +46,7 @@ class DDPMTrainer(Trainer):
     loss_buffer: Any
     is_best: bool
     saved_at: Any
+    latest_mark: Any
     callbacks: list
     stop: Any
     finished: Any
@@ -126,6 +127,11 @@ class DDPMTrainer(Trainer):
         instead
         """
         ...
+    def folder_lock(self):
+        """Return the context in which only this run writes into its folder; the main process locks
+        it
+        """
+        ...
     def resume_hint(self) -> str:
         """Return what is saved, and how to use it
 
@@ -185,14 +191,3 @@ class DDPMTrainer(Trainer):
             itself
         """
         ...
-
-def require_same_section(section: str, ours: dict, theirs: dict, path) -> None:
-    """Raise `DDPMError` on the first setting that differs, but for `gradient_checkpointing`
-
-    Args:
-        section: 'model' or 'schedules'
-        ours: its settings here
-        theirs: its settings in the checkpoint; a missing one is as it is here
-        path: the checkpoint's name, for messages
-    """
-    ...
