@@ -68,7 +68,7 @@ docs: .venv/.dev            ## the site, into _docs
 docs-preview: docs          ## serve the site on 127.0.0.1, port 8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _docs
 playground: .venv/.dev      ## the playground as an app, on 127.0.0.1, port 8866
-	$(BIN)/python -m voila nbs/playground.ipynb --Voila.ip=127.0.0.1
+	$(BIN)/python -m voila nbs/playground.ipynb --Voila.ip=127.0.0.1 --config tools/voila_config.py
 pictures: .venv/.dev        ## remake the site's animation and the playground's pictures from the pretrained models
 	$(BIN)/python tools/make_pictures.py
 readme: .venv/.dev          ## README.md from nbs/index.ipynb
