@@ -167,7 +167,26 @@ class EMAConfig(Section):
         "further averages, for sampling.weights ema:DECAY", default=[], lo=0, below=1
     )
 
+    lengths: list[float] = setting(
+        "lengths of averages over the run's time, of which any other is put together afterwards: "
+        "0.05,0.1",
+        default=[],
+        above=0,
+        below=0.28,
+        paper="2312.02696",
+    )
+    snapshots: int = setting("lengths: how often they are saved in a run", default=16, lo=2)
+
     def validate(self):
+        require(
+            len(set(self.lengths)) != 1,
+            f"training.ema.lengths: {self.lengths}; expected none, or two at least",
+        )
+        require(
+            not set(self.lengths) & {*self.extra_decays},
+            f"training.ema.lengths: {self.lengths}; expected other numbers than "
+            f"training.ema.extra_decays, {self.extra_decays}",
+        )
         decays = [self.decay, *self.extra_decays]
         require(
             len(set(decays)) == len(decays),
@@ -351,7 +370,8 @@ def require_fit(
     batch_size, parts = config["batch_size"], config["accumulate"] * processes
     require(
         batch_size <= len(data),
-        f"training.batch_size: {batch_size} is more than the {len(data)} images of the data set",
+        f"training.batch_size: {batch_size} is more than the {len(data)} images of the data set "
+        f"that are not held out; use --batch_size {len(data)}",
     )
     require(
         batch_size >= parts,

@@ -13,6 +13,8 @@ ALLOWED_SKIPS = (
     "needs a GPU",
     "needs two GPUs",
     "mounting a file system is not permitted here",
+    "needs POSIX limits",
+    "needs POSIX signals",
 )
 
 

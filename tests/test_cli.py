@@ -4,7 +4,6 @@ import json
 import os
 import pickle
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -38,6 +37,7 @@ def test_help_imports_nothing_heavy(args):
 @pytest.mark.parametrize("args", [["--help"], ["train", "--help"]])
 def test_help_is_quick(args):
     "Under half a second: of processor time, so that other work does not count"
+    resource = pytest.importorskip("resource", reason="needs POSIX limits")
     seconds = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

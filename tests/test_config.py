@@ -186,6 +186,8 @@ def test_merge_keys_and_anchors_work(tmp_path):
         "decay": 0.9,
         "warmup": True,
         "extra_decays": [],
+        "lengths": [],
+        "snapshots": 16,
     }
 
 

@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['restarted', 'check_resume_flags', 'checkpoint_to_resume', 'with_network', 'train_config', 'describe', 'ConfigFile',
-           'run_training', 'train']
+           'run_training', 'run_lock', 'train']
 
 # %% ../../nbs/lib/command_train.ipynb #ad8b096a
 import math
 import os
+import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -17,6 +19,7 @@ import torch
 from .arguments import Request
 from .config import config_yaml, read_config
 from .fine_tuning import inherited
+from .fitting import fit_own_images, given_keys
 from .recipes import build
 from ddpm_nb.app.sources import (
     check_writable,
@@ -33,7 +36,8 @@ from ddpm_nb.engine.checkpoint import (
     require_no_run,
 )
 from ..engine.distributed import distributed
-from ..engine.files import atomic_write, find_corruption
+from ..engine.files import atomic_write, find_corruption, optional_file
+from ..engine.locks import lock_folder
 from ..engine.run import DDPMTrainer
 from ..engine.trackers import trackers
 from ..trainer import Callback
@@ -136,7 +140,8 @@ class ConfigFile(Callback):
 
     def before_train(self, trainer):  # a `DDPMTrainer`
         "Write it as it stands"
-        with atomic_write(trainer.output_dir / "logs" / "config.yaml") as file:
+        path = trainer.output_dir / "logs" / "config.yaml"
+        with optional_file(), atomic_write(path) as file:
             file.write_text(config_yaml(trainer.full_config), encoding="utf-8")
 
     after_train = before_train
@@ -146,10 +151,13 @@ def run_training(
     config: dict,  # complete
     device: torch.device,  # this process's
     resume: Path | None = None,  # a checkpoint to go on from
+    files=None,  # for folders: what an earlier `scan_folder` found
 ) -> list:  # the files written; by the first of several processes, for all
     "Train to the end, or until a signal stops it"
     # `train_config` has looked whether a run would be lost
-    trainer = build(config, device=device, resume=resume, overwrite=resume is None).trainer
+    trainer = build(
+        config, device=device, resume=resume, overwrite=resume is None, files=files
+    ).trainer
     is_main_process = trainer.context.is_main_process
     if is_main_process:
         trainer.callbacks += trackers(config, trainer.output_dir)
@@ -159,7 +167,7 @@ def run_training(
         trainer.train()
     except (KeyboardInterrupt, SystemExit) as e:
         if is_main_process:
-            name = "SIGTERM" if isinstance(e, SystemExit) else "Ctrl-C"
+            name = signal.Signals(e.code - 128).name if isinstance(e, SystemExit) else "Ctrl-C"
             of = f" of {trainer.total_steps}" if math.isfinite(trainer.total_steps) else ""
             progress = f"after step {trainer.step}{of}"
             hint = trainer.resume_hint()
@@ -171,11 +179,29 @@ def run_training(
     return [trainer.output_dir / name for name in written]
 
 
+def run_lock(
+    folder: str | Path,  # the output folder
+    command: str,  # what is going to write there
+):
+    "The context in which only this command writes a run there; the main process locks it for all"
+    if int(os.environ.get("RANK", 0)):
+        return nullcontext()
+    # a process that `torchrun` replaces may not be gone yet
+    return lock_folder(folder, f"ddpm-nb {command}", wait=30.0 if restarted() else 0.0)
+
+
 def train(
     request: Request,  # the command line of `train` or `demo`
 ) -> list:  # the files written
     "Train, from the beginning or from a checkpoint; under `torchrun`, as one of its processes"
     config, resume = train_config(request)
-    check_writable(config["output"]["dir"], "ckpts", "logs", "grids")
-    with distributed(config["device"]) as device:
-        return run_training(config, device, resume)
+    folder = check_writable(config["output"]["dir"], "ckpts", "logs", "grids")
+    with run_lock(folder, request.command):
+        if not resume and "overwrite" not in request.flags:
+            require_no_run(folder)  # one may have begun and ended since the first look
+        with distributed(config["device"]) as device:
+            files = None
+            if config["auto"] and resume is None:
+                given = given_keys(request.flags.get("config"), with_network(request).overrides)
+                config, files = fit_own_images(config, given)
+            return run_training(config, device, resume, files)

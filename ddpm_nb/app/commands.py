@@ -26,7 +26,7 @@ from ddpm_nb.app.command_sample import (
     sample_trajectory,
 )
 from .command_table import uses
-from .command_train import train, train_config, with_network
+from .command_train import run_lock, train, train_config, with_network
 from .config import config_yaml, read_config
 from .curves import save_all_curves, save_schedule_plots
 from .interop import from_diffusers, save_pretrained, to_diffusers
@@ -47,6 +47,7 @@ from ..engine.checkpoint import config_of_checkpoint, load_checkpoint
 from ..engine.datasets import load_split
 from ..engine.features import save_features, train_feature_net
 from ..engine.files import atomic_write
+from ..engine.locks import lock_folder
 from ..pretrained import load_pretrained
 from ..sampler import DDPMSampler
 from ..schedules import DDPMSchedules
@@ -88,7 +89,12 @@ def report(
 ) -> list:  # the files written
     "Write the report of a run"
     folder, _ = _folder_config(request)
-    return list(make_report(folder, request.flags.get("template")))
+    require(
+        folder.is_dir(),
+        f"report: {folder} is not a folder; train first, or name a run with --output_dir",
+    )
+    with lock_folder(folder / "reports", "ddpm-nb report", wait=60.0):
+        return list(make_report(folder, request.flags.get("template")))
 
 
 def viz_neighbours(
@@ -199,9 +205,16 @@ def demo(
     request: Request,  # the command line
 ) -> list:  # the files written
     "Train, sample, animate, evaluate and report, each part timed"
-    folder = str(output_folder(request))
+    folder = str(check_writable(output_folder(request)))
+    parts = demo_parts(train_config(request)[0])
+    with run_lock(folder, "demo"):
+        return _timed(request, parts, folder)
+
+
+def _timed(request, parts, folder):
+    "Run the parts of a demo; the files written"
     seconds, files = {}, []
-    for name, function in demo_parts(train_config(request)[0]).items():
+    for name, function in parts.items():
         print(f"== {name}", flush=True)
         part = request
         if name != "train":

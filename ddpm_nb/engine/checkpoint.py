@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from ..core import DDPMError, require
+from .averages import average_of_length
 from .failures import first_line
 from .files import BROKEN_ZIP, intact_checkpoints, verify
 from .kernels import use_fast_kernels
@@ -109,6 +110,14 @@ def _extra_average(contents: dict, decay: str) -> dict | None:
     return None
 
 
+def _average_afterwards(contents: dict, length: str, name: str | Path) -> dict | None:
+    "An average put together from the snapshots beside a checkpoint, or None"
+    try:
+        return average_of_length(Path(name).parent, float(length), contents["step"])
+    except ValueError:
+        return None
+
+
 def pick_weights(
     ck: dict,  # from `load_checkpoint`
     weights: str,  # 'ema', 'raw', or 'ema:DECAY' for one of training.ema.extra_decays
@@ -121,12 +130,13 @@ def pick_weights(
         f"weights: {weights!r}; expected ema, raw, or ema:DECAY",
     )
     if decay:
-        found = _extra_average(ck, decay)
+        found = _extra_average(ck, decay) or _average_afterwards(ck, decay, name)
         if found is None:
             held = ", ".join(["ema", *(f"ema:{k}" for k in ck.get("extra_ema", {}))])
             raise DDPMError(
                 f"weights: {weights!r} is not in {name}; it holds {held} "
-                "(training.ema.extra_decays says which are kept)"
+                "(training.ema.extra_decays says which are kept, and with "
+                "training.ema.lengths any below 0.28 can be put together)"
             )
         return found
     if ck.get("is_ema"):

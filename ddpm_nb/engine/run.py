@@ -7,6 +7,7 @@ __all__ = ['DDPMTrainer', 'require_same_section']
 
 # %% ../../nbs/lib/run.ipynb #e6cc0d56
 import math
+import os
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from ..core import DDPMError, require
+from .averages import PowerEMA
 from .budget import Budget, resume_budget
 from .callbacks import StopOnSignal, standard_callbacks
 from ddpm_nb.engine.checkpoint import (
@@ -25,8 +27,9 @@ from ddpm_nb.engine.checkpoint import (
 )
 from .distributed import DistributedContext
 from .failures import LostProcess, translate_errors
-from .files import append_checksum, atomic_write
+from .files import append_checksum, atomic_write, file_mark
 from .kernels import use_fast_kernels
+from .locks import lock_folder
 from .memory import keep_freed_memory
 from .optim import make_optimizer as new_optimizer
 from ..schedules import DDPMSchedules
@@ -64,6 +67,8 @@ class DDPMTrainer(Trainer):
             self.cfg["early_stop"]["patience"] is None or val_data is not None,
             "training.early_stop: needs held-out images, val_data",
         )
+        lengths = self.cfg["ema"]["lengths"]
+        self.extra_emas |= {str(float(s)): PowerEMA(self.model, s) for s in lengths}
         if self.cfg["max_minutes"]:
             self.total_steps = math.inf  # until `Budget` fixes it
         self.output_dir = Path(output_dir)
@@ -75,6 +80,7 @@ class DDPMTrainer(Trainer):
         self.loss_buffer = []  # losses since the last point of the curve
         self.is_best = False  # whether the last validation was the best, and is not saved yet
         self.saved_at = None  # the step of the latest checkpoint
+        self.latest_mark = None  # what that file looked like, see `file_mark`
         if self.context.is_main_process:
             self.callbacks = [*standard_callbacks(progress), *(callbacks or [])]
         else:
@@ -171,6 +177,13 @@ def reject_reason(self: DDPMTrainer) -> str:  # '' if the step may be taken
 def claim_folder(self: DDPMTrainer):
     "Raise `DDPMError` where another run's checkpoints are; with `overwrite`, remove them instead"
     if self.owns_folder:
+        mark = file_mark(self.output_dir / "ckpts" / "latest.pt")
+        require(
+            mark in (None, self.latest_mark) or not self.context.is_main_process,
+            f"train: another run has written into {self.output_dir} since this one did; "
+            "go on with --resume latest, or choose another --output_dir "
+            "(in Python: trainer.resume(path), output_dir)",
+        )
         return
     if not self.overwrite:
         require_no_run(self.output_dir)
@@ -178,6 +191,16 @@ def claim_folder(self: DDPMTrainer):
         for path in own_checkpoints(self.output_dir):
             path.unlink()
     self.owns_folder = True
+
+
+@patch
+def folder_lock(self: DDPMTrainer):
+    "Return the context in which only this run writes into its folder; the main process locks it"
+    if not self.context.is_main_process:
+        return nullcontext()
+    # a process that `torchrun` replaces may not be gone yet
+    wait = 30.0 if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) else 0.0
+    return lock_folder(self.output_dir, "a training run", user=self, wait=wait)
 
 
 @patch
@@ -196,18 +219,19 @@ def train(
     self: DDPMTrainer,
 ) -> dict:  # the history: steps, validation losses, resumes, skipped steps
     "Train until `total_steps`, from where `resume` or an interrupted call left off"
-    self.claim_folder()
-    try:
-        with translate_errors(self.world_size):
-            return Trainer.train(self)
-    except DDPMError as e:
-        # processes that were stopped along with us are no news
-        if self.stop is not None and isinstance(e, LostProcess):
-            raise self.stop from e
-        raise DDPMError(f"{e}; {self.resume_hint()}") from e
-    finally:
-        if hasattr(self.data, "close"):  # processes that read images
-            self.data.close()
+    with self.folder_lock():
+        self.claim_folder()
+        try:
+            with translate_errors(self.world_size):
+                return Trainer.train(self)
+        except DDPMError as e:
+            # processes that were stopped along with us are no news
+            if self.stop is not None and isinstance(e, LostProcess):
+                raise self.stop from e
+            raise DDPMError(f"{e}; {self.resume_hint()}") from e
+        finally:
+            if hasattr(self.data, "close"):  # processes that read images
+                self.data.close()
 
 # %% ../../nbs/lib/run.ipynb #8bcde67a
 @patch
@@ -260,8 +284,10 @@ def save(
     with atomic_write(path) as temporary:
         torch.save(state, temporary)
         append_checksum(temporary)
-    if Path(path).name == "latest.pt":
+    latest = self.output_dir / "ckpts" / "latest.pt"
+    if Path(path) == latest:
         self.saved_at = self.step
+        self.latest_mark = file_mark(latest)
 
 # %% ../../nbs/lib/run.ipynb #50a40f10
 def require_same_section(
@@ -309,7 +335,7 @@ def require_same_run(
     missing = [k for k in self.extra_emas if k not in ck.get("extra_ema", {})]
     require(
         not missing,
-        f"--resume: training.ema.extra_decays has {', '.join(missing)}, "
+        f"--resume: training.ema.extra_decays or lengths has {', '.join(missing)}, "
         f"which {path} does not hold; an average cannot begin late",
     )
 
@@ -367,5 +393,7 @@ def resume(
         why = str(e).splitlines()[-1].strip()
         raise DDPMError(f"checkpoint: {path} does not fit this run: {why}") from e
     self.saved_at = self.step
-    self.owns_folder = Path(path).resolve().parent == (self.output_dir / "ckpts").resolve()
+    folder = self.output_dir / "ckpts"
+    self.owns_folder = Path(path).resolve().parent == folder.resolve()
+    self.latest_mark = file_mark(folder / "latest.pt")
     return self

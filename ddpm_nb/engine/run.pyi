@@ -46,6 +46,7 @@ class DDPMTrainer(Trainer):
     loss_buffer: Any
     is_best: bool
     saved_at: Any
+    latest_mark: Any
     callbacks: list
     stop: Any
     finished: Any
@@ -124,6 +125,11 @@ class DDPMTrainer(Trainer):
     def claim_folder(self) -> None:
         """Raise `DDPMError` where another run's checkpoints are; with `overwrite`, remove them
         instead
+        """
+        ...
+    def folder_lock(self):
+        """Return the context in which only this run writes into its folder; the main process locks
+        it
         """
         ...
     def resume_hint(self) -> str:
