@@ -22,6 +22,7 @@ from .kernels import use_fast_kernels
 from ddpm_nb.engine.measures import (
     SampleStats,
     check_metrics,
+    feasible_metrics,
     model_metrics,
     sample_metrics,
 )
@@ -152,6 +153,16 @@ def _conditions(model, data, stats):
     )
 
 # %% ../../nbs/lib/evaluate.ipynb #613032bf
+def _possible(metrics, num_samples, data, net, train):
+    "The metrics that can be had, and why not, for those left out, which are named"
+    known = net.ref is not None and knows_data(net, data)
+    num_reference = net.card["ref_n"] if known and train is None else len(train or data)
+    metrics, left_out = feasible_metrics(metrics, num_samples, len(data), num_reference)
+    for name, why in left_out.items():
+        print(f"evaluation: {name} is left out: it {why}", flush=True)
+    return metrics, left_out
+
+
 @renamed_arguments(keep="max_features", num_bits="num_bpd_images")
 @torch.no_grad()
 def evaluate(
@@ -183,6 +194,7 @@ def evaluate(
     net = net or load_features()
     check_metrics(metrics, net)
     require(num_samples >= 2, f"evaluation.num_samples: {num_samples}; expected 2 or more")
+    metrics, left_out = _possible(metrics, num_samples, data, net, train)
     lpips_net = load_lpips(lpips) if "lpips" in metrics else None
     y = kwargs.pop("y", None)
     if y is None:
@@ -215,5 +227,6 @@ def evaluate(
         **_conditions(model, data, stats),
         reference=source,
         metrics=values,
+        left_out=left_out,
     )
     return finite_or_none(result)
