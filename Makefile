@@ -11,7 +11,7 @@ TORCH = $(shell grep '^torch==' constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-quick train train-cifar sample traj eval report export docs docs-preview playground pictures readme bench bench-compare clean
+.PHONY: help setup setup-dev demo test test-quick train train-cifar sample traj eval report export docs docs-preview playground pictures starter readme bench bench-compare clean
 help:                       ## this list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
@@ -68,9 +68,11 @@ docs: .venv/.dev            ## the site, into _docs
 docs-preview: docs          ## serve the site on 127.0.0.1, port 8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _docs
 playground: .venv/.dev      ## the playground as an app, on 127.0.0.1, port 8866
-	$(BIN)/python -m voila nbs/playground.ipynb --Voila.ip=127.0.0.1
+	$(BIN)/python -m voila nbs/playground.ipynb --Voila.ip=127.0.0.1 --config tools/voila_config.py
 pictures: .venv/.dev        ## remake the site's animation and the playground's pictures from the pretrained models
 	$(BIN)/python tools/make_pictures.py
+starter: .venv/.dev         ## the course for a class, with nbgrader's grader, into OUT/starter
+	@$(BIN)/python tools/make_starter.py $(OUT)/starter
 readme: .venv/.dev          ## README.md from nbs/index.ipynb
 	@$(BIN)/python tools/build_readme.py
 bench: .venv/.dev           ## speed, as ratios to diffusers in one run

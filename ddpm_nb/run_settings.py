@@ -57,7 +57,7 @@ class DatasetConfig(Section):
     )
     limit: int | None = setting("keep only so many images, of all classes", default=None, lo=1)
     val_fraction: float = setting(
-        "for folders: the share held out as split 'test'", default=0.05, above=0, below=1
+        "for folders: the share held out as split 'test'; 0: none", default=0.05, lo=0, below=1
     )
     rules: int = setting(
         "how files, classes, split and limit are chosen; 1: as in 0.1, for its checkpoints",
@@ -200,6 +200,11 @@ class Config(Section):
         "weights to start from: a packaged model, a .safetensors file or a checkpoint; "
         "null: random",
         default=None,
+    )
+    auto: bool = setting(
+        "fit batch size, image size, network and length to the folder's images and the machine, "
+        "where train begins a run; what is given beside it stays",
+        default=False,
     )
     output: OutputConfig = subsection(default_factory=OutputConfig)
     dataset: DatasetConfig = subsection(default_factory=DatasetConfig)

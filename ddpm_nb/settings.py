@@ -370,7 +370,8 @@ def require_fit(
     batch_size, parts = config["batch_size"], config["accumulate"] * processes
     require(
         batch_size <= len(data),
-        f"training.batch_size: {batch_size} is more than the {len(data)} images of the data set",
+        f"training.batch_size: {batch_size} is more than the {len(data)} images of the data set "
+        f"that are not held out; use --batch_size {len(data)}",
     )
     require(
         batch_size >= parts,

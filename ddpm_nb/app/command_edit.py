@@ -16,7 +16,7 @@ from .command_sample import image_path, image_scale, num_images, read_user_image
 from .sources import Source, null_label, sampler_args, sampling_model
 from ..core import DDPMError, require
 from ..engine.animation import save_grid
-from ..engine.datasets import load_split
+from ..engine.datasets import held_out_split, load_split
 from ..sampler import DDPMSampler
 from ..unet import UNetSmall
 
@@ -25,9 +25,17 @@ def data_for(
     config: dict,  # complete
     model: UNetSmall,  # whose images they are to be like
     split: str,  # 'train' or 'test'
+    files=None,  # for folders: what an earlier `scan_folder` found
 ) -> object:  # `ImageData` or `FolderData`
     "The data set that the config names; raises `DDPMError` where its images are not the model's"
-    data = load_split(config, split)
+    if split == "train" or config["dataset"]["val_fraction"]:
+        data = load_split(config, split, files)
+    else:
+        train_data = load_split(config, "train", files)
+        data = held_out_split(config, split, train_data)
+        if data is None:
+            print("dataset: nothing is held out (val_fraction 0), so training images stand in")
+            data = train_data
     shape = (model.in_channels, model.image_size, model.image_size)
     require(
         tuple(data.image_shape) == shape,

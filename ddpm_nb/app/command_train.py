@@ -9,6 +9,7 @@ __all__ = ['restarted', 'check_resume_flags', 'checkpoint_to_resume', 'with_netw
 # %% ../../nbs/lib/command_train.ipynb #ad8b096a
 import math
 import os
+import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch
 from .arguments import Request
 from .config import config_yaml, read_config
 from .fine_tuning import inherited
+from .fitting import fit_own_images, given_keys
 from .recipes import build
 from ddpm_nb.app.sources import (
     check_writable,
@@ -149,10 +151,13 @@ def run_training(
     config: dict,  # complete
     device: torch.device,  # this process's
     resume: Path | None = None,  # a checkpoint to go on from
+    files=None,  # for folders: what an earlier `scan_folder` found
 ) -> list:  # the files written; by the first of several processes, for all
     "Train to the end, or until a signal stops it"
     # `train_config` has looked whether a run would be lost
-    trainer = build(config, device=device, resume=resume, overwrite=resume is None).trainer
+    trainer = build(
+        config, device=device, resume=resume, overwrite=resume is None, files=files
+    ).trainer
     is_main_process = trainer.context.is_main_process
     if is_main_process:
         trainer.callbacks += trackers(config, trainer.output_dir)
@@ -162,7 +167,7 @@ def run_training(
         trainer.train()
     except (KeyboardInterrupt, SystemExit) as e:
         if is_main_process:
-            name = "SIGTERM" if isinstance(e, SystemExit) else "Ctrl-C"
+            name = signal.Signals(e.code - 128).name if isinstance(e, SystemExit) else "Ctrl-C"
             of = f" of {trainer.total_steps}" if math.isfinite(trainer.total_steps) else ""
             progress = f"after step {trainer.step}{of}"
             hint = trainer.resume_hint()
@@ -195,4 +200,8 @@ def train(
         if not resume and "overwrite" not in request.flags:
             require_no_run(folder)  # one may have begun and ended since the first look
         with distributed(config["device"]) as device:
-            return run_training(config, device, resume)
+            files = None
+            if config["auto"] and resume is None:
+                given = given_keys(request.flags.get("config"), with_network(request).overrides)
+                config, files = fit_own_images(config, given)
+            return run_training(config, device, resume, files)
