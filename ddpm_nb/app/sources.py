@@ -8,6 +8,7 @@ __all__ = ['command_config', 'check_writable', 'output_folder', 'checkpoint_path
 
 # %% ../../nbs/lib/sources.ipynb #1eff74f0
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from ..core import DDPMError, pick_device, require, seed_everything
 from ..engine.checkpoint import build_model, config_of_checkpoint, read_checkpoint
 from ..engine.kernels import use_fast_kernels
 from ..engine.memory import keep_freed_memory
+from ..errors import DDPMWarning
 from ..pretrained import load_pretrained
 from ..schedules import DDPMSchedules
 from ..unet import UNetSmall
@@ -34,7 +36,11 @@ def command_config(
     "The config that a command line asks for; raises `DDPMError` for a key it would ignore"
     command, flags, overrides = request
     usual = "mnist_demo" if command == "demo" else "mnist_tiny"
-    config = load_config(flags.get("config") or base or usual, overrides)
+    notes = []
+    config = load_config(flags.get("config") or base or usual, overrides, notes)
+    if command != "train" and uses(command, "sampling.num_steps"):
+        for note in notes:
+            warnings.warn(note, DDPMWarning, stacklevel=2)
     for key in overrides:
         if uses(command, key):
             continue
@@ -106,6 +112,7 @@ class Source(NamedTuple):
 def packaged_config(
     request: Request,  # the command line, with --pretrained
     card: dict,  # the model's; an imported one says how its scheduler samples
+    T: int | None = None,  # steps of its schedule; default: the config's
 ) -> dict:  # complete
     "The config for a packaged model: the one of its name, sampling as its card says"
     same_name = request.flags["pretrained"].replace("-", "_")
@@ -119,6 +126,8 @@ def packaged_config(
     # only that method has a variance to choose
     written["sampling"] = {k: v for k, v in said.items() if k != "variance" or method == "ddpm"}
     written["sampling"] |= sampling
+    if T is not None:
+        written["schedules"] = (written.get("schedules") or {}) | dict(timesteps=T)
     flags = {k: v for k, v in request.flags.items() if k != "config"}
     return command_config(request._replace(flags=flags), written)
 
@@ -135,7 +144,7 @@ def packaged_model(
     keep_freed_memory()
     name = request.flags["pretrained"]
     model, schedules = load_pretrained(name)
-    config = packaged_config(request, model.card)
+    config = packaged_config(request, model.card, schedules.T)
     seed_everything(config["seed"], config["deterministic"])
     device = pick_device(config["device"])
     model, schedules = model.to(device), schedules.to(device)
