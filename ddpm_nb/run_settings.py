@@ -100,7 +100,9 @@ class SamplingConfig(Section):
         hi=1,
         paper="2305.08891",
     )
-    label: int | None = setting("class to sample; null: all in turn", default=None, lo=0)
+    label: int | str | None = setting(
+        "class to sample, its number or its name; null: all in turn", default=None, lo=0
+    )
     spacing: str | None = setting(
         "which steps are taken; null: the method's own", default=None, choices=SPACINGS
     )

@@ -9,6 +9,7 @@ __all__ = ['read_yaml', 'config_names', 'read_config', 'parse_text', 'override',
 # %% ../../nbs/lib/config.ipynb #ab238196
 import copy
 import json
+import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -100,6 +101,8 @@ def parse_text(
         return None
     if setting.types == (str,):
         return text
+    if str in setting.types:  # or a number
+        return int(text) if re.fullmatch("-?(0|[1-9][0-9]*)", text) else text
     if list in setting.types and not text.lstrip().startswith("["):
         text = f"[{text}]"
     return read_yaml(text, f"--{path}") if text.strip() else text
