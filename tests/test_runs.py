@@ -2,15 +2,22 @@
 
 import errno
 import os
+import shlex
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
+from ddpm_nb.app.arguments import Request
+from ddpm_nb.cli import stopped_message
 from ddpm_nb.core import DDPMError
+from ddpm_nb.engine.callbacks import StopOnSignal
 from ddpm_nb.engine.checkpoint import load_checkpoint
 from ddpm_nb.engine.locks import lock_folder
 from ddpm_nb.errors import DDPMWarning
-from helpers.commands import cli, one_line, train_args
+from helpers.commands import ENV, cli, one_line, script, train_args
 from helpers.tiny import StopAt, tiny_trainer
 
 # ---- one run, one folder
@@ -97,3 +104,95 @@ def test_a_log_or_an_image_that_cannot_be_written_ends_no_run(tmp_path, monkeypa
     ck = load_checkpoint(tmp_path / "ckpts" / "latest.pt")
     assert ck["step"] == 12
     assert len(ck["history"]["steps"]) == 6
+
+
+# ---- signals and streams
+
+IGNORED = """
+import os, signal, sys
+import ddpm_nb.engine.callbacks as T
+from ddpm_nb.cli import main
+ignored, sent = (int(s) for s in sys.argv[1].split(','))
+if ignored: signal.signal(ignored, signal.SIG_IGN)
+f = T.MetricsLog.after_step
+def g(self, trainer):
+    f(self, trainer)
+    if trainer.step == 5: os.kill(os.getpid(), sent)
+T.MetricsLog.after_step = g
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs POSIX signals")
+@pytest.mark.parametrize(
+    "ignored, sent, code, step",
+    [(2, 2, 0, 6), (15, 15, 0, 6), (1, 1, 0, 6), (0, 1, 129, 5)],
+)
+def test_what_is_ignored_stays_ignored_and_a_closed_terminal_saves(
+    tmp_path, ignored, sent, code, step
+):
+    args = train_args(tmp_path, "--training.max_steps", 6)
+    r = script(IGNORED, f"{ignored},{sent}", *args)
+    assert r.returncode == code, r.stderr
+    assert load_checkpoint(tmp_path / "ckpts" / "latest.pt")["step"] == step
+    if code:
+        assert "SIGHUP after step 5 of 6; the last good checkpoint is" in r.stderr
+
+
+def test_signals_of_the_caller_are_not_touched():
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        listening = StopOnSignal()
+        listening.before_train(None)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        listening.after_train(None)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def shell(command, *args):
+    "Run `ddpm-nb` by the shell, with its streams as `command` says"
+    words = [sys.executable, "-m", "ddpm_nb.cli", *map(str, args)]
+    line = f"{command.format(shlex.join(words))}"
+    return subprocess.run(["bash", "-c", line], env=ENV, capture_output=True, text=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+@pytest.mark.parametrize(
+    "streams",
+    ["{} <&- >&- 2>&-", "{} >/dev/full 2>/dev/full", "PYTHONIOENCODING=ascii {} 2>&1 | head -c 1"],
+)
+@pytest.mark.slow
+def test_streams_that_refuse_end_no_run(tmp_path, streams):
+    args = train_args(tmp_path / "run", "--training.max_steps", 3)
+    r = shell(f"set -o pipefail; {streams}", *args)
+    assert r.returncode == 0, r
+    assert load_checkpoint(tmp_path / "run" / "ckpts" / "latest.pt")["step"] == 3
+
+
+def test_what_only_prints_tells_of_a_stream_that_refuses():
+    r = shell("{} >/dev/full", "--help")
+    assert r.returncode == 2
+    assert "No space left on device" in r.stderr
+    r = shell("PYTHONIOENCODING=ascii {}", "train", "--help")
+    assert r.returncode == 0, r.stderr
+    assert "several processes: torchrun ... -m" in " ".join(r.stdout.split())
+
+
+def test_a_log_gets_lines(tmp_path):
+    r = cli(*train_args(tmp_path, "--training.max_steps", 6, "--training.log_every", 2))
+    assert r.returncode == 0
+    assert "\r" not in r.stderr
+    lines = [s for s in r.stderr.splitlines() if s.startswith("train: ")]
+    assert lines[0].startswith("train: step 2 of 6, loss ")
+    assert lines[-1].startswith("train: step 6 of 6")
+    assert len(lines) < 4
+
+
+def test_stopped_before_the_first_checkpoint_there_is_nothing_to_go_on_from(tmp_path):
+    request = Request("train", {}, {"output.dir": str(tmp_path)})
+    assert stopped_message(request) == "stopped"
+    (tmp_path / "ckpts").mkdir()
+    (tmp_path / "ckpts" / "latest.pt").touch()
+    assert f"--resume latest --output_dir {tmp_path}" in stopped_message(request)
