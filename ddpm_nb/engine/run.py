@@ -26,7 +26,7 @@ from ddpm_nb.engine.checkpoint import (
     require_no_run,
 )
 from .distributed import DistributedContext
-from .failures import LostProcess, translate_errors
+from .failures import LostProcess, compiled, translate_errors
 from .files import append_checksum, atomic_write, file_mark
 from .kernels import use_fast_kernels
 from .locks import lock_folder
@@ -118,8 +118,7 @@ def make_optimizer(self: DDPMTrainer) -> torch.optim.Optimizer:
 def wrap(self: DDPMTrainer, model: nn.Module) -> nn.Module:
     "Return the network that shares gradients with other processes, compiled if the config says so"
     model = self.context.wrap(model)
-    # a wrapper: the model keeps its weights' names
-    return torch.compile(model) if self.cfg["compile"] else model
+    return compiled(model, self.device) if self.cfg["compile"] else model
 
 
 @patch
@@ -280,6 +279,8 @@ def state_dict(self: DDPMTrainer) -> dict:
         max_minutes=self.cfg["max_minutes"],  # None once it has fixed `total_steps`
         batch_size=self.cfg["batch_size"],
         n_data=len(self.data),
+        class_names=getattr(self.data, "classes", None),
+        rules=getattr(self.val_data, "rules", 2),  # of `pick_images`
         config=portable_config(self.full_config),
         run=self.description(),
         data_offset=self.data_offset,
@@ -349,6 +350,8 @@ def load_state_dict(
         ema.load_state_dict(state["extra_ema"][k])
     if self.scaler.is_enabled() and state["scaler"]:
         self.scaler.load_state_dict(state["scaler"])
+    if self.val_data is not None:
+        self.val_data.rules = state.get("rules", 1)  # not in files of 0.1
     self.step = state["step"]
     self.seconds = state["seconds"]
     self.history = state["history"]

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MAX_BYTES', 'MAY_CHANGE', 'MUST_STAY', 'data_fingerprint', 'describe_loss', 'describe_config', 'describe_run',
-           'may_change', 'flat', 'differences', 'require_same_config', 'rate_before', 'rewarmed',
-           'require_same_section', 'require_same_run', 'keep_place']
+           'may_change', 'flat', 'differences', 'require_same_config', 'rate_before', 'rewarmed', 'require_same_run',
+           'keep_place']
 
 # %% ../../nbs/lib/same_run.ipynb #1fefb6ea
 import hashlib
@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from ..core import require
+from .checkpoint import require_same_section
+from .labels import require_same_classes
 from ..loop import lr_at
 from ..sections import plain
 from ..trainer import Trainer
@@ -223,22 +225,6 @@ def rewarmed(
     return since["rate"] + share * (rate - since["rate"])
 
 # %% ../../nbs/lib/same_run.ipynb #50a40f11
-def require_same_section(
-    section: str,  # 'model' or 'schedules'
-    ours: dict,  # its settings here
-    theirs: dict,  # its settings in the checkpoint; a missing one is as it is here
-    path,  # the checkpoint's name, for messages
-):
-    "Raise `DDPMError` on the first setting that differs, but for `gradient_checkpointing`"
-    for k in sorted({*ours, *theirs}):
-        a, b = ours.get(k), theirs.get(k, ours.get(k))
-        require(
-            a == b or k == "gradient_checkpointing",
-            f"--resume: {section}.{k} is {a!r} here, but {b!r} in {path}; "
-            "resume with the same config, or start anew in another --output_dir",
-        )
-
-
 def require_same_run(
     trainer,  # a `DDPMTrainer`
     ck: dict,  # a checkpoint
@@ -262,6 +248,8 @@ def require_same_run(
         "with other images, go on with --allow_other_data, "
         "or start a new run from these weights with --init_from",
     )
+    if trainer.conditional:
+        require_same_classes(trainer.data, ck.get("class_names"), path)
     ours = trainer.cfg["optimizer"]["name"]
     theirs = ck.get("optimizer_name", ours)
     require(
