@@ -12,7 +12,7 @@ What is done to nbdev's and the renderer's work, and why it can't be left out:
 - `describe`: figures without a text of their own need one for those who hear the page.
 - `add_buttons`: neither offers the notebook itself for download.
 - `complete_sidebar`: the notebooks in nbs/lib stand in order of storeys, which no glob gives.
-- `api_page`, `lead`, `print_page`: pages that nobody else makes; their links need places that exist.
+- `api_page`, `lead`, `print_page`: pages nobody else makes; their links need places that exist.
 - `local`, `without_fonts_from_elsewhere`: pages must work without another host; and nbdev links to
   schedules.html where the page is 01_schedules.html.
 - `sidebar_lines`: a chapter's question stands smaller under its name.
