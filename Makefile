@@ -11,7 +11,7 @@ TORCH = $(shell grep '^torch==' constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-quick train train-cifar sample traj eval report export docs docs-preview playground pictures starter readme bench clean
+.PHONY: help setup setup-dev demo test test-quick train train-cifar sample traj eval report export docs docs-preview playground pictures starter readme bench bench-compare clean
 help:                       ## this list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
@@ -76,8 +76,10 @@ starter: .venv/.dev         ## the course for a class, with nbgrader's grader, i
 readme: .venv/.dev          ## README.md from nbs/index.ipynb
 	@$(BIN)/python tools/build_readme.py
 bench: .venv/.dev           ## speed, as ratios to diffusers in one run
-	$(BIN)/python benchmarks/sampling.py
-	$(BIN)/python benchmarks/train_step.py
-	$(BIN)/python benchmarks/trainer_overhead.py
+	$(BIN)/python benchmarks/sampling.py --json $(OUT)/bench/sampling.json
+	$(BIN)/python benchmarks/train_step.py --json $(OUT)/bench/train_step.json
+	$(BIN)/python benchmarks/trainer_overhead.py --json $(OUT)/bench/trainer_overhead.json
+bench-compare: .venv/.dev   ## what make bench measured last beside what it measured before, or beside OLD=folder
+	@$(BIN)/python benchmarks/records.py $(OUT)/bench $(if $(OLD),--old $(OLD))
 clean:                      ## remove what was built; .venv and outputs stay
 	rm -rf _proc _docs build dist *.egg-info .pytest_cache
