@@ -27,7 +27,7 @@ from ddpm_nb.engine.checkpoint import (
     require_same_section,
 )
 from .distributed import DistributedContext
-from .failures import LostProcess, translate_errors
+from .failures import LostProcess, compiled, translate_errors
 from .files import append_checksum, atomic_write, file_mark
 from .kernels import use_fast_kernels
 from .labels import require_same_classes
@@ -110,8 +110,7 @@ def make_optimizer(self: DDPMTrainer) -> torch.optim.Optimizer:
 def wrap(self: DDPMTrainer, model: nn.Module) -> nn.Module:
     "Return the network that shares gradients with other processes, compiled if the config says so"
     model = self.context.wrap(model)
-    # a wrapper: the model keeps its weights' names
-    return torch.compile(model) if self.cfg["compile"] else model
+    return compiled(model, self.device) if self.cfg["compile"] else model
 
 
 @patch
