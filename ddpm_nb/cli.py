@@ -17,7 +17,7 @@ from importlib import import_module
 from .app.arguments import Request, help_text, parse
 from .app.command_table import COMMANDS
 from .engine.streams import ENDING_SIGNALS, leave, safe_streams
-from .errors import DDPMError, DDPMWarning
+from .errors import DDPMError, DDPMWarning, printable
 
 # %% ../nbs/lib/cli.ipynb #b207cf31
 @contextmanager
@@ -102,7 +102,7 @@ def _answer(request):
         with terminated(), one_line_warnings():
             files = dispatch(request)
         for file in files:
-            print(f"wrote {file}")
+            print(f"wrote {printable(file)}")
     sys.stdout.flush()
 
 
@@ -125,7 +125,7 @@ def _run(argv, out):
         print(f"ddpm-nb: {stopped_message(request)}", file=sys.stderr)
         return 130
     except DDPMError as e:
-        print(f"ddpm-nb: error: {' '.join(str(e).split())}", file=sys.stderr)
+        print(f"ddpm-nb: error: {printable(' '.join(str(e).split()))}", file=sys.stderr)
         return 2
     if out.error is not None and not isinstance(out.error, BrokenPipeError):
         kind = "error" if _prints_only(request) else "warning"

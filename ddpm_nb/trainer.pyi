@@ -232,7 +232,7 @@ class Trainer:
         """Return the loss on held-out images with fixed noise and evenly spread timesteps
 
         Args:
-            n: how many of the validation images, from the first on
+            n: how many of the validation images, of all classes
 
         Returns:
             mean over the images

@@ -15,8 +15,10 @@ from .arguments import Request
 from .command_sample import image_path, image_scale, num_images, read_user_image
 from .sources import Source, null_label, sampler_args, sampling_model
 from ..core import DDPMError, require
+from ..data import pick_images
 from ..engine.animation import save_grid
 from ..engine.datasets import held_out_split, load_split
+from ..engine.labels import class_names, require_same_classes
 from ..sampler import DDPMSampler
 from ..unet import UNetSmall
 
@@ -41,6 +43,10 @@ def data_for(
         tuple(data.image_shape) == shape,
         f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}",
     )
+    if model.num_classes:
+        require_same_classes(data, class_names(model), "the model")
+    if model.num_classes:
+        require_same_classes(data, class_names(model), "the model")
     return data
 
 
@@ -58,7 +64,7 @@ def _source_images(request, config, model, n):
         n <= len(data),
         f"sampling.num_samples: {n} is more than the {len(data)} held-out images of the data set",
     )
-    return data.batch(torch.arange(n))
+    return data.batch(pick_images(data, n))
 
 
 def source_images(

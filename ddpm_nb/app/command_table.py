@@ -80,7 +80,7 @@ class Command(NamedTuple):
 
 # used by every command, so that one set of flags can serve a whole script
 EVERYWHERE = ("seed", "deterministic", "device", "output")
-_TRAINING = ("init_from", "dataset", "model", "schedules", "loss", "training")
+_TRAINING = ("auto", "init_from", "dataset", "model", "schedules", "loss", "training")
 _RUN = (*_TRAINING, "sampling", "evaluation", "logging")
 _SAMPLER = (
     "sampling.num_steps",

@@ -27,6 +27,7 @@ from ddpm_nb.app.sources import (
     command_config,
     in_folder,
     output_folder,
+    with_rules,
 )
 from ..core import require
 from ddpm_nb.engine.checkpoint import (
@@ -40,6 +41,7 @@ from ..engine.files import atomic_write, find_corruption, optional_file
 from ..engine.locks import lock_folder
 from ..engine.run import DDPMTrainer
 from ..engine.trackers import trackers
+from ..errors import printable
 from ..trainer import Callback
 
 # %% ../../nbs/lib/command_train.ipynb #c69f6f7d
@@ -111,7 +113,7 @@ def train_config(
     if is_here and base and written.is_file():
         # a run keeps its trackers where it is
         base["logging"] = read_config(written).get("logging")
-    return command_config(in_folder(request, folder), base), path
+    return command_config(with_rules(in_folder(request, folder), base), base), path
 
 # %% ../../nbs/lib/command_train.ipynb #4d7c2522
 def describe(
@@ -132,7 +134,7 @@ def describe(
     ]
     if trainer.context.world_size > 1:
         parts.append(f"{trainer.context.world_size} processes")
-    return f"{', '.join(parts)}; writing to {trainer.output_dir}"
+    return f"{', '.join(parts)}; writing to {printable(trainer.output_dir)}"
 
 
 class ConfigFile(Callback):

@@ -79,6 +79,7 @@ class MetricsLog(Callback):
         log = dict(
             config=trainer.full_config,
             model_config=trainer.model.config,
+            class_names=getattr(trainer.data, "classes", None),
             num_params=sum(p.numel() for p in trainer.model.parameters()),
             total_steps=trainer.total_steps,
             processes=trainer.world_size,

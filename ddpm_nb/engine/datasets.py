@@ -118,7 +118,9 @@ def _load_folder(dataset: dict, split: str, files) -> FolderData:
         keep = _limited(scan, _folder_split(scan, split, dataset["val_fraction"]), limit)
     flip = dataset["flip"] is not False
     fit = "0.1" if old else dataset["fit"]
-    return FolderData(root, size, dataset["channels"] or 3, flip, keep, scan, fit)
+    data = FolderData(root, size, dataset["channels"] or 3, flip, keep, scan, fit)
+    data.rules = dataset["rules"]
+    return data
 
 
 @checks_arguments(DatasetConfig)
@@ -162,6 +164,7 @@ def load_data(
         channels in (None, data.image_shape[0]),
         f"dataset.channels: {channels}, but {name} has {data.image_shape[0]}",
     )
+    data.rules = rules
     if flip is not None:
         data.flip = flip
     if limit is not None:
@@ -174,8 +177,8 @@ def load_data(
 # %% ../../nbs/lib/datasets.ipynb #953e3055
 def load_split(
     config: Mapping,  # complete; `dataset` and `training.num_workers` count
-    split: str,  # 'train' or 'test'
-    files: list | None = None,  # for folders: the paths of an earlier `find_images`
+    split: str,  # 'train', 'val' or 'test'
+    files: FolderScan | list | None = None,  # for folders: see `load_data`
 ) -> ImageData | FolderData:
     "The images of a split that a config names, read by as many processes as it says"
     data = load_data(split=split, files=files, **config["dataset"])

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .._moved import renamed_arguments
 from ..core import Stream, fold_seed, model_attribute, require
+from ..data import stratified_subset
 from .external import load_lpips
 from .features import knows_data, load_features, net_hash, reference_stats
 from .json_files import finite_or_none
@@ -110,7 +111,8 @@ def _add_samples(stats, parts, total, name, progress):
 
 def _held_out(model, data, n, seed):
     "`n` held-out images and their labels, where the model takes labels, on its device"
-    pick = torch.randperm(len(data), generator=fold_seed(seed, Stream.HELD_OUT))[:n]
+    known = len(data) if data.labels is None else data.labels
+    pick = stratified_subset(known, n, fold_seed(seed, Stream.HELD_OUT))
     images, labels = data.batch(pick)
     device = _device_of(model)
     conditional = model_attribute(model, "num_classes")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .._moved import renamed_arguments
 from ..core import Stream, fold_seed, require, to_uint8
+from ..data import stratified_subset
 from ..denoising import calibration, psnr, reconstruction, ssim
 from .external import lpips_distance
 from .features import knows_data
@@ -135,7 +136,8 @@ def _compare_points(stats, metrics, data, seed):
     "Metrics that compare features point by point, with as many held-out images as samples"
     net = stats.net
     n = min(len(stats.features), len(data))
-    pick = torch.randperm(len(data), generator=fold_seed(seed, Stream.REFERENCE))[:n]
+    known = len(data) if data.labels is None else data.labels
+    pick = stratified_subset(known, n, fold_seed(seed, Stream.REFERENCE))
     batches = data.batches(pick.split(250))
     real = torch.cat([extract_features(images, net) for images, _ in batches])
     out = {}

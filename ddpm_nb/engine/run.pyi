@@ -11,7 +11,7 @@ from ..engine.distributed import DistributedContext as DistributedContext
 from ..schedules import DDPMSchedules as DDPMSchedules
 from ..trainer import Trainer as Trainer
 
-__all__ = ["DDPMTrainer", "require_same_section"]
+__all__ = ["DDPMTrainer"]
 
 class DDPMTrainer(Trainer):
     """`Trainer` with checkpoints, an exact resume, signals, curves and several processes
@@ -191,14 +191,3 @@ class DDPMTrainer(Trainer):
             itself
         """
         ...
-
-def require_same_section(section: str, ours: dict, theirs: dict, path) -> None:
-    """Raise `DDPMError` on the first setting that differs, but for `gradient_checkpointing`
-
-    Args:
-        section: 'model' or 'schedules'
-        ours: its settings here
-        theirs: its settings in the checkpoint; a missing one is as it is here
-        path: the checkpoint's name, for messages
-    """
-    ...
