@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['CKPT_KEYS', 'MACHINE_KEYS', 'Checkpoint', 'read_checkpoint', 'load_checkpoint', 'pick_weights', 'build_model',
-           'load_model', 'portable_config', 'config_of_checkpoint', 'own_checkpoints', 'require_no_run']
+           'load_model', 'portable_config', 'config_of_checkpoint', 'require_same_section', 'own_checkpoints',
+           'require_no_run']
 
 # %% ../../nbs/lib/checkpoint.ipynb #a7124a66
 import pickle
@@ -169,6 +170,7 @@ def build_model(
             f"checkpoint: {ck.path} does not fit its own model_config: "
             f"{str(e).splitlines()[-1].strip()}"
         ) from e
+    model.class_names = ck.contents.get("class_names")
     schedules = DDPMSchedules(**ck.contents["schedules_config"])
     return model.to(device).eval(), schedules.to(device)
 
@@ -206,6 +208,22 @@ def config_of_checkpoint(
     if "dataset" in config:
         config["dataset"] = dict(rules=1) | config["dataset"]
     return config or None
+
+# %% ../../nbs/lib/checkpoint.ipynb #ckptsame
+def require_same_section(
+    section: str,  # 'model' or 'schedules'
+    ours: dict,  # its settings here
+    theirs: dict,  # its settings in the checkpoint; a missing one is as it is here
+    path,  # the checkpoint's name, for messages
+):
+    "Raise `DDPMError` on the first setting that differs, but for `gradient_checkpointing`"
+    for k in sorted({*ours, *theirs}):
+        a, b = ours.get(k), theirs.get(k, ours.get(k))
+        require(
+            a == b or k == "gradient_checkpointing",
+            f"--resume: {section}.{k} is {a!r} here, but {b!r} in {path}; "
+            "resume with the same config, or start anew in another --output_dir",
+        )
 
 # %% ../../nbs/lib/checkpoint.ipynb #ckptdir2
 def own_checkpoints(
