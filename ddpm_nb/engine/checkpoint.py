@@ -114,7 +114,7 @@ def _extra_average(contents: dict, decay: str) -> dict | None:
 def _average_afterwards(contents: dict, length: str, name: str | Path) -> dict | None:
     "An average put together from the snapshots beside a checkpoint, or None"
     try:
-        return average_of_length(Path(name).parent, float(length), contents["step"])
+        return average_of_length(Path(name).parent, float(length), contents.get("step", 0))
     except ValueError:
         return None
 
