@@ -1,7 +1,21 @@
-"""Build the docs site into _docs: notebooks → _proc (nbdev) → HTML (smalldocs).
+"""Build the docs site into _docs: notebooks → _proc (nbdev) → HTML.
 
-Shows the source that is exported, loads nothing from elsewhere. Beside the notebooks' pages it
-makes two: api.html, every public name with its parameters, and print.html, the course on one page.
+Quarto renders it where `quarto` is on the PATH, else smalldocs, both from `_quarto.yml`. Shows the
+source that is exported, loads nothing from elsewhere. Beside the notebooks' pages it makes two:
+api.html, every public name with its parameters, and print.html, the course on one page.
+
+What is done to nbdev's and the renderer's work, and why it can't be left out:
+
+- `only_imports`: nbdev would run cells that mix imports with work, some of which take minutes.
+- `weave`: nbdev shows signatures instead of exported source, which is what a course is about, and
+  drops what follows the tagline in a title's cell.
+- `describe`: figures without a text of their own need one for those who hear the page.
+- `add_buttons`: neither offers the notebook itself for download.
+- `complete_sidebar`: the notebooks in nbs/lib stand in order of storeys, which no glob gives.
+- `api_page`, `lead`, `print_page`: pages nobody else makes; their links need places that exist.
+- `local`, `without_fonts_from_elsewhere`: pages must work without another host; and nbdev links to
+  schedules.html where the page is 01_schedules.html.
+- `sidebar_lines`: a chapter's question stands smaller under its name.
 """
 
 import ast
@@ -425,10 +439,22 @@ def prepare(proc: Path, names: list[str], git: str):
     complete_sidebar(proc / "_quarto.yml", names)
 
 
-def render(proc: Path, site: Path):
-    "The site from what was prepared; a broken link or another warning is an error"
+def render_command(proc: Path) -> list[str]:
+    "Quarto's own renderer where it is on the PATH, else smalldocs; both read proc/_quarto.yml"
+    if quarto := shutil.which("quarto"):
+        # the notebooks have their outputs; formulas by KaTeX, which the site brings along
+        options = ["--no-execute", "-M", "html-math-method:katex", "--quiet"]
+        return [quarto, "render", proc.name, *options]
     smalldocs = Path(sys.executable).parent / "smalldocs"
-    subprocess.run([str(smalldocs), "render", "--quiet", "--strict", proc.name], check=True)
+    # a broken link or another warning is an error
+    return [str(smalldocs), "render", "--quiet", "--strict", proc.name]
+
+
+def render(proc: Path, site: Path):
+    "The site from what was prepared"
+    command = render_command(proc)
+    print(f"rendered by {Path(command[0]).name}", flush=True)
+    subprocess.run(command, check=True, cwd=proc.parent)
     out = next(p for p in (proc / "_docs", site) if p.is_dir())
     if out != site:
         shutil.move(out, site)

@@ -61,7 +61,7 @@ def figure_png(
     draw,  # called with the Axes
     ncols: int = 1,  # how many Axes, side by side
     size: tuple = (9.0, 2.6),  # of the whole figure, in inches
-    dpi: int = 80,  # pixels per inch
+    dpi: int = 100,  # pixels per inch
 ) -> bytes:  # a PNG file
     "A matplotlib figure as a PNG file in memory, drawn by `draw`"
     from matplotlib.figure import Figure
