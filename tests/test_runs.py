@@ -18,6 +18,7 @@ from ddpm_nb.data import ImageData
 from ddpm_nb.engine.callbacks import StopOnSignal
 from ddpm_nb.engine.checkpoint import load_checkpoint
 from ddpm_nb.engine.locks import lock_folder
+from ddpm_nb.engine.trackers import trackers
 from ddpm_nb.errors import DDPMWarning
 from ddpm_nb.loss import DDPMLoss
 from helpers.commands import ENV, cli, one_line, script, train_args
@@ -272,3 +273,39 @@ def test_an_older_checkpoint_goes_on_with_a_word(tmp_path, capsys):
     torch.save(ck, path)
     assert tiny_trainer(tmp_path).resume(path).step == 6
     assert "holds no fingerprint of its images" in capsys.readouterr().out
+
+
+def test_each_step_once_in_tensorboard_after_a_roll_back_and_an_overwrite(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def tracked(**kw):
+        keep = dict(every_steps=4, keep=5)
+        t = tiny_trainer(
+            tmp_path, checkpoint=keep, sampling=dict(every_steps=2, num_samples=1), **kw
+        )
+        t.sample_fn = lambda model, n: torch.zeros(n, 1, 8, 8)
+        config = dict(logging=dict(tensorboard=True, wandb=False))
+        t.callbacks += trackers(config, tmp_path)
+        return t
+
+    def steps():
+        events = EventAccumulator(str(tmp_path / "logs" / "tensorboard"))
+        events.Reload()
+        return [e.step for e in events.Scalars("train/loss")]
+
+    def grids():
+        return sorted(p.name for p in (tmp_path / "grids").iterdir())
+
+    tracked().train()
+    t = tracked().resume(tmp_path / "ckpts" / "step_00000004.pt")
+    t.callbacks.append(StopAt(8))
+    with pytest.raises(KeyboardInterrupt):
+        t.train()
+    assert steps() == [2, 4, 6, 8]
+    assert grids() == [f"step_{n:06}.png" for n in (2, 4, 6, 8)]
+    t = tracked(max_steps=4)
+    t.overwrite = True
+    t.train()
+    assert steps() == [2, 4]
+    assert grids() == ["step_000002.png", "step_000004.png"]

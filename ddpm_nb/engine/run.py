@@ -21,13 +21,13 @@ from .budget import Budget, resume_budget
 from .callbacks import StopOnSignal, standard_callbacks
 from ddpm_nb.engine.checkpoint import (
     load_checkpoint,
-    own_checkpoints,
     portable_config,
     require_no_run,
+    run_files,
 )
 from .distributed import DistributedContext
 from .failures import LostProcess, compiled, translate_errors
-from .files import append_checksum, atomic_write, file_mark
+from .files import append_checksum, atomic_write, file_mark, remove_file
 from .kernels import use_fast_kernels
 from .locks import lock_folder
 from .memory import keep_freed_memory
@@ -193,11 +193,14 @@ def claim_folder(self: DDPMTrainer):
             "go on with --resume latest, or choose another --output_dir "
             "(in Python: trainer.resume(path), output_dir)",
         )
+        if self.context.is_main_process:
+            for path in run_files(self.output_dir, after=self.step):
+                remove_file(path)  # of steps that were gone back from
         return
     if not self.overwrite:
         require_no_run(self.output_dir)
     elif self.context.is_main_process:
-        for path in own_checkpoints(self.output_dir):
+        for path in run_files(self.output_dir):
             path.unlink()
     self.owns_folder = True
 
