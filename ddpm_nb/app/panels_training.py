@@ -71,7 +71,8 @@ class _Watch(Callback):
         rest = "Done." if trainer.stop else f"{self.seconds - elapsed:.0f} s to go."
         self.panel.show(
             self.panel.plot(self.losses, self.samples),
-            f"{trainer.step} steps, {speed:.0f} images/s, loss {np.mean(self.losses[-20:]):.3f}. {rest}",
+            f"{trainer.step} steps, {speed:.0f} images/s, "
+            f"loss {np.mean(self.losses[-20:]):.3f}. {rest}",
         )
         self.panel.progress_bar.value = min(1.0, elapsed / self.seconds)
 
