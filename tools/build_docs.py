@@ -392,6 +392,21 @@ def sidebar_lines(s):
     return re.sub(r'(<li class="breadcrumb-item"><a [^>]*>)([^<:]+):[^<]+', r"\1\2", s)
 
 
+SCROLL_BY_KEYBOARD = """<script>
+addEventListener("load", () => setTimeout(() => {
+  for (const box of document.querySelectorAll(".katex-display, main table, main pre"))
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+}));
+</script>
+"""
+
+
+def reachable(html):
+    "A page whose wide formulas and tables can be scrolled by keyboard"
+    head, end, rest = html.rpartition("</body>")
+    return head + SCROLL_BY_KEYBOARD + end + rest
+
+
 def local(site, host, change=lambda s: s):
     "Rewrite what would be loaded from, or points to, a host to what lies in the site"
     # nbdev links to schedules.html, the page is 01_schedules.html
@@ -471,6 +486,8 @@ def finish(site: Path, names: list[str], host: str):
     body = print_page(site, course(names))
     html = whole.sub(lambda m: m[1] + body if m[1] else "", p.read_text(encoding="utf-8"))
     p.write_text(html, encoding="utf-8")
+    for page in site.rglob("*.html"):
+        page.write_text(reachable(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def main():

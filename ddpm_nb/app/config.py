@@ -101,7 +101,7 @@ def parse_text(
         return None
     if setting.types == (str,):
         return text
-    if str in setting.types:  # or a number
+    if set(setting.types) == {int, str}:
         return int(text) if re.fullmatch("-?(0|[1-9][0-9]*)", text) else text
     if list in setting.types and not text.lstrip().startswith("["):
         text = f"[{text}]"
