@@ -21,9 +21,8 @@ from .command_table import uses
 from .config import config_names, load_config, read_config
 from ..core import DDPMError, pick_device, require, seed_everything
 from ..engine.checkpoint import build_model, config_of_checkpoint, read_checkpoint
-from ..engine.kernels import use_fast_kernels
+from ..engine.kernels import use_fast_process
 from ..engine.labels import class_names, label_number
-from ..engine.memory import keep_freed_memory
 from ..errors import DDPMWarning
 from ..pretrained import load_pretrained
 from ..schedules import DDPMSchedules
@@ -162,8 +161,7 @@ def packaged_model(
         "checkpoint" not in request.flags,
         "--pretrained, --checkpoint: both given; expected one of them",
     )
-    use_fast_kernels()
-    keep_freed_memory()
+    use_fast_process()
     name = request.flags["pretrained"]
     model, schedules = load_pretrained(name)
     config = packaged_config(request, model.card, schedules.T)

@@ -19,7 +19,7 @@ from ..core import DDPMError, require
 from .averages import average_of_length
 from .failures import first_line
 from .files import BROKEN_ZIP, intact_checkpoints, verify
-from .kernels import use_fast_kernels
+from .kernels import use_fast_process
 from ..schedules import DDPMSchedules
 from ..sections import plain
 from ..unet import UNetSmall
@@ -161,7 +161,7 @@ def build_model(
     device: str | torch.device = "cpu",  # where to put the model
 ) -> tuple[nn.Module, DDPMSchedules]:  # the model in eval mode
     "The model and schedules that a checkpoint holds; raises `DDPMError` if the weights don't fit"
-    use_fast_kernels()
+    use_fast_process()
     model = UNetSmall(**ck.contents["model_config"])
     try:
         model.load_state_dict(pick_weights(ck.contents, weights, ck.path))

@@ -28,9 +28,8 @@ from ddpm_nb.engine.checkpoint import (
 from .distributed import DistributedContext
 from .failures import LostProcess, compiled, translate_errors
 from .files import append_checksum, atomic_write, file_mark, remove_file
-from .kernels import use_fast_kernels
+from .kernels import use_fast_process
 from .locks import lock_folder
-from .memory import keep_freed_memory
 from .optim import make_optimizer as new_optimizer
 from ddpm_nb.engine.same_run import (
     describe_config,
@@ -68,8 +67,7 @@ class DDPMTrainer(Trainer):
         progress: bool = True,  # show a progress bar
         overwrite: bool = False,  # start anew where another run already is, and remove its files
     ):
-        use_fast_kernels()  # here and not on import, which changes nothing
-        keep_freed_memory()
+        use_fast_process()  # here and not on import, which changes nothing
         self.context = DistributedContext()
         super().__init__(model, schedules, data, val_data, loss, config, seed, device)
         require(
