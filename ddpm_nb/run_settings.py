@@ -219,6 +219,7 @@ class Config(Section):
     logging: LoggingConfig = subsection(default_factory=LoggingConfig)
 
     def validate(self):
+        self.validate_steps()
         data, model = self.dataset, self.model
         own = DATASETS[data.name]
         channels = own or data.channels or 3
@@ -237,3 +238,12 @@ class Config(Section):
             f"model.in_channels: {model.in_channels}, but images of {data.name} have {channels}"
             + ("" if own else " (dataset.channels)"),
         )
+
+    def validate_steps(self):
+        "Raise `DDPMError` for a sampler of more steps than the schedule has"
+        T, grids = self.schedules.timesteps, self.training.sampling
+        steps = {"sampling.num_steps": self.sampling.num_steps}
+        if grids.every_steps:
+            steps["training.sampling.num_steps"] = grids.num_steps
+        for key, value in steps.items():
+            require(value <= T, f"{key}: {value}; expected at most schedules.timesteps, {T}")

@@ -232,6 +232,9 @@ class SchedulerConfig(Section):
         choices=LR_SCHEDULES,
     )
     warmup_steps: int = setting("steps from 0 to the full learning rate", default=500, lo=0)
+    rewarmup_steps: int = setting(
+        "steps from the old rate to the new one where a run goes on at another", default=0, lo=0
+    )
     min_lr_ratio: float = setting(
         "never below this share of the learning rate", default=0.0, lo=0, hi=1
     )

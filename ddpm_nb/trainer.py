@@ -45,7 +45,7 @@ class Callback:
 class Trainer:
     "Trains a network to predict noise: the loop, and callbacks around it"
 
-    rank, world_size = 0, 1  # which of how many processes; see the last section
+    rank, world_size, data_offset = 0, 1, 0  # which of how many processes; see the last section
     keeps_time = False  # whether `training.max_minutes` can be asked for
 
     def __init__(
@@ -86,7 +86,7 @@ class Trainer:
     @property
     def epoch(self) -> int:
         "How many passes over the data are complete"
-        return self.step // self.steps_per_epoch
+        return (self.step + self.data_offset) // self.steps_per_epoch
 
     @property
     def conditional(self) -> bool:
@@ -332,7 +332,7 @@ def loop(self: Trainer):
             self.cfg["batch_size"],
             self.seed,
             self.epoch,
-            start=self.step % self.steps_per_epoch,
+            start=(self.step + self.data_offset) % self.steps_per_epoch,
         )
         mine = [self.shard(indices) for indices in order]
         for x, y in self.data.batches(mine, num_workers=self.cfg["num_workers"]):

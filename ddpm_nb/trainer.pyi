@@ -64,6 +64,7 @@ class Trainer:
 
     rank: int
     world_size: int
+    data_offset: int
     keeps_time: bool
     cfg: Any
     seed: int

@@ -9,16 +9,20 @@ import sys
 import threading
 
 import pytest
+import torch
 
 from ddpm_nb.app.arguments import Request
 from ddpm_nb.cli import stopped_message
 from ddpm_nb.core import DDPMError
+from ddpm_nb.data import ImageData
 from ddpm_nb.engine.callbacks import StopOnSignal
 from ddpm_nb.engine.checkpoint import load_checkpoint
 from ddpm_nb.engine.locks import lock_folder
+from ddpm_nb.engine.trackers import trackers
 from ddpm_nb.errors import DDPMWarning
+from ddpm_nb.loss import DDPMLoss
 from helpers.commands import ENV, cli, one_line, script, train_args
-from helpers.tiny import StopAt, tiny_trainer
+from helpers.tiny import StopAt, pixels, tiny_data, tiny_trainer
 
 # ---- one run, one folder
 
@@ -196,3 +200,112 @@ def test_stopped_before_the_first_checkpoint_there_is_nothing_to_go_on_from(tmp_
     (tmp_path / "ckpts").mkdir()
     (tmp_path / "ckpts" / "latest.pt").touch()
     assert f"--resume latest --output_dir {tmp_path}" in stopped_message(request)
+
+
+# ---- going on
+
+
+def interrupted(out, **kw):
+    t = tiny_trainer(out, **kw)
+    t.callbacks.append(StopAt(6))
+    with pytest.raises(KeyboardInterrupt):
+        t.train()
+    return out / "ckpts" / "latest.pt"
+
+
+def test_a_run_does_not_go_on_with_other_images_or_another_loss(tmp_path):
+    path = interrupted(tmp_path)
+    other = ImageData(pixels(seed=1), tiny_data().labels)
+    with pytest.raises(DDPMError, match="images to train on are not those.*--init_from"):
+        tiny_trainer(tmp_path, other).resume(path)
+    changed = tiny_data()
+    changed.images[3] = 0  # one image of 64
+    with pytest.raises(DDPMError, match="--allow_other_data"):
+        tiny_trainer(tmp_path, changed).resume(path)
+    mirrored = tiny_data()
+    mirrored.flip = True
+    with pytest.raises(DDPMError, match="dataset.flip is True here, but False"):
+        tiny_trainer(tmp_path, mirrored).resume(path)
+    t = tiny_trainer(tmp_path)
+    t.loss = DDPMLoss(t.schedules, type="l1")
+    with pytest.raises(DDPMError, match="the loss is not the one"):
+        t.resume(path)
+    assert tiny_trainer(tmp_path, other).resume(path, allow_other_data=True).step == 6
+
+
+def test_what_may_change_is_said_and_so_is_the_learning_rate(tmp_path, capsys):
+    tiny_trainer(tmp_path).train()
+    path = tmp_path / "ckpts" / "latest.pt"
+    t = tiny_trainer(tmp_path, max_steps=24).resume(path)
+    said = capsys.readouterr().out
+    assert "resume: training.max_steps 12 -> 24" in said
+    assert "the learning rate goes from 0 to" in said
+    assert "rewarmup_steps" in said
+    jump = t.current_lr()
+    slow = dict(warmup_steps=2, rewarmup_steps=4)
+    t = tiny_trainer(tmp_path, max_steps=24, scheduler=slow).resume(path)
+    assert t.current_lr() == pytest.approx(jump / 5)
+    t.callbacks.append(StopAt(14))
+    with pytest.raises(KeyboardInterrupt):
+        t.train()
+    # a second resume stays on the same way up
+    again = tiny_trainer(tmp_path, max_steps=24, scheduler=slow).resume(path)
+    assert again.rewarmup == t.rewarmup
+    capsys.readouterr()
+    tiny_trainer(tmp_path, max_steps=24, scheduler=slow).resume(path)
+    assert capsys.readouterr().out == ""
+
+
+def test_another_batch_size_goes_on_by_images_seen(tmp_path):
+    path = interrupted(tmp_path, max_steps=None, epochs=2)  # 6 of 16 batches of 8
+    t = tiny_trainer(tmp_path, max_steps=None, epochs=2, batch_size=4).resume(path)
+    assert (t.data_offset, t.epoch, t.total_steps) == (6, 0, 26)  # 12 of 32 batches of 4
+    t.train()
+    assert (t.step, t.epoch) == (26, 2)
+    assert tiny_trainer(tmp_path, max_steps=None, epochs=2, batch_size=4).resume(path).step == 26
+
+
+def test_an_older_checkpoint_goes_on_with_a_word(tmp_path, capsys):
+    path = interrupted(tmp_path)
+    ck = torch.load(path, weights_only=True)
+    for k in ("run", "data_offset", "rewarmup"):
+        del ck[k]
+    torch.save(ck, path)
+    assert tiny_trainer(tmp_path).resume(path).step == 6
+    assert "holds no fingerprint of its images" in capsys.readouterr().out
+
+
+def test_each_step_once_in_tensorboard_after_a_roll_back_and_an_overwrite(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def tracked(**kw):
+        keep = dict(every_steps=4, keep=5)
+        t = tiny_trainer(
+            tmp_path, checkpoint=keep, sampling=dict(every_steps=2, num_samples=1), **kw
+        )
+        t.sample_fn = lambda model, n: torch.zeros(n, 1, 8, 8)
+        config = dict(logging=dict(tensorboard=True, wandb=False))
+        t.callbacks += trackers(config, tmp_path)
+        return t
+
+    def steps():
+        events = EventAccumulator(str(tmp_path / "logs" / "tensorboard"))
+        events.Reload()
+        return [e.step for e in events.Scalars("train/loss")]
+
+    def grids():
+        return sorted(p.name for p in (tmp_path / "grids").iterdir())
+
+    tracked().train()
+    t = tracked().resume(tmp_path / "ckpts" / "step_00000004.pt")
+    t.callbacks.append(StopAt(8))
+    with pytest.raises(KeyboardInterrupt):
+        t.train()
+    assert steps() == [2, 4, 6, 8]
+    assert grids() == [f"step_{n:06}.png" for n in (2, 4, 6, 8)]
+    t = tracked(max_steps=4)
+    t.overwrite = True
+    t.train()
+    assert steps() == [2, 4]
+    assert grids() == ["step_000002.png", "step_000004.png"]

@@ -87,7 +87,7 @@ def write_course(
         target = folder / "source" / path.stem / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(notebook, ensure_ascii=False, indent=1), encoding="utf-8")
-        result = api.generate_assignment(path.stem)
+        result: dict = api.generate_assignment(path.stem)  # pyright: ignore
         if not result["success"]:
             sys.exit(f"nbgrader, {path.stem}: {result['log'][-2000:]}")
         written.append(path.stem)

@@ -154,11 +154,17 @@ def run_training(
     device: torch.device,  # this process's
     resume: Path | None = None,  # a checkpoint to go on from
     files=None,  # for folders: what an earlier `scan_folder` found
+    allow_other_data: bool = False,  # with `resume`: other images than it was trained with
 ) -> list:  # the files written; by the first of several processes, for all
     "Train to the end, or until a signal stops it"
     # `train_config` has looked whether a run would be lost
     trainer = build(
-        config, device=device, resume=resume, overwrite=resume is None, files=files
+        config,
+        device=device,
+        resume=resume,
+        overwrite=resume is None,
+        files=files,
+        allow_other_data=allow_other_data,
     ).trainer
     is_main_process = trainer.context.is_main_process
     if is_main_process:
@@ -206,4 +212,5 @@ def train(
             if config["auto"] and resume is None:
                 given = given_keys(request.flags.get("config"), with_network(request).overrides)
                 config, files = fit_own_images(config, given)
-            return run_training(config, device, resume, files)
+            other = "allow_other_data" in request.flags
+            return run_training(config, device, resume, files, allow_other_data=other)

@@ -124,6 +124,7 @@ def build(
     callbacks: list | None = None,  # more callbacks, after the standard ones
     progress: bool = True,  # show a progress bar
     overwrite: bool = False,  # start anew where a run already is
+    allow_other_data: bool = False,  # with `resume`: other images than it was trained with
     files=None,  # for folders: what an earlier `scan_folder` found
     # config keys, by dotted path (`**{"training.max_steps": 50}`) or by section
     # (`training=dict(max_steps=50)`)
@@ -168,5 +169,5 @@ def build(
         overwrite=overwrite,
     )
     if resume is not None:
-        trainer.resume(resume)
+        trainer.resume(resume, allow_other_data)
     return Run(config, model, schedules, loss, train_data, val_data, trainer, sampler)

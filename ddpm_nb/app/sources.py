@@ -9,6 +9,7 @@ __all__ = ['command_config', 'check_writable', 'output_folder', 'checkpoint_path
 
 # %% ../../nbs/lib/sources.ipynb #1eff74f0
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +21,9 @@ from .command_table import uses
 from .config import config_names, load_config, read_config
 from ..core import DDPMError, pick_device, require, seed_everything
 from ..engine.checkpoint import build_model, config_of_checkpoint, read_checkpoint
-from ..engine.kernels import use_fast_kernels
+from ..engine.kernels import use_fast_process
 from ..engine.labels import class_names, label_number
-from ..engine.memory import keep_freed_memory
+from ..errors import DDPMWarning
 from ..pretrained import load_pretrained
 from ..schedules import DDPMSchedules
 from ..unet import UNetSmall
@@ -36,7 +37,11 @@ def command_config(
     "The config that a command line asks for; raises `DDPMError` for a key it would ignore"
     command, flags, overrides = request
     usual = "mnist_demo" if command == "demo" else "mnist_tiny"
-    config = load_config(flags.get("config") or base or usual, overrides)
+    notes = []
+    config = load_config(flags.get("config") or base or usual, overrides, notes)
+    if command != "train" and uses(command, "sampling.num_steps"):
+        for note in notes:
+            warnings.warn(note, DDPMWarning, stacklevel=2)
     for key in overrides:
         if uses(command, key):
             continue
@@ -128,6 +133,7 @@ def with_rules(
 def packaged_config(
     request: Request,  # the command line, with --pretrained
     card: dict,  # the model's; an imported one says how its scheduler samples
+    T: int | None = None,  # steps of its schedule; default: the config's
 ) -> dict:  # complete
     "The config for a packaged model: the one of its name, sampling as its card says"
     same_name = request.flags["pretrained"].replace("-", "_")
@@ -141,6 +147,8 @@ def packaged_config(
     # only that method has a variance to choose
     written["sampling"] = {k: v for k, v in said.items() if k != "variance" or method == "ddpm"}
     written["sampling"] |= sampling
+    if T is not None:
+        written["schedules"] = (written.get("schedules") or {}) | dict(timesteps=T)
     flags = {k: v for k, v in request.flags.items() if k != "config"}
     return command_config(request._replace(flags=flags), written)
 
@@ -153,11 +161,10 @@ def packaged_model(
         "checkpoint" not in request.flags,
         "--pretrained, --checkpoint: both given; expected one of them",
     )
-    use_fast_kernels()
-    keep_freed_memory()
+    use_fast_process()
     name = request.flags["pretrained"]
     model, schedules = load_pretrained(name)
-    config = packaged_config(request, model.card)
+    config = packaged_config(request, model.card, schedules.T)
     seed_everything(config["seed"], config["deterministic"])
     number_label(config, model)
     device = pick_device(config["device"])

@@ -19,7 +19,7 @@ from ..data import stratified_subset
 from .external import load_lpips
 from .features import knows_data, load_features, net_hash, reference_stats
 from .json_files import finite_or_none
-from .kernels import use_fast_kernels
+from .kernels import use_fast_process
 from ddpm_nb.engine.measures import (
     SampleStats,
     check_metrics,
@@ -192,7 +192,7 @@ def evaluate(
     Raises `DDPMError` before the first step for metrics that these features cannot give, and for
     weights that cannot be had.
     """
-    use_fast_kernels()
+    use_fast_process()
     net = net or load_features()
     check_metrics(metrics, net)
     require(num_samples >= 2, f"evaluation.num_samples: {num_samples}; expected 2 or more")

@@ -21,25 +21,31 @@ from .budget import Budget, resume_budget
 from .callbacks import StopOnSignal, standard_callbacks
 from ddpm_nb.engine.checkpoint import (
     load_checkpoint,
-    own_checkpoints,
     portable_config,
     require_no_run,
-    require_same_section,
+    run_files,
 )
 from .distributed import DistributedContext
-from .failures import LostProcess, translate_errors
-from .files import append_checksum, atomic_write, file_mark
-from .kernels import use_fast_kernels
-from .labels import require_same_classes
+from .failures import LostProcess, compiled, translate_errors
+from .files import append_checksum, atomic_write, file_mark, remove_file
+from .kernels import use_fast_process
 from .locks import lock_folder
-from .memory import keep_freed_memory
 from .optim import make_optimizer as new_optimizer
+from ddpm_nb.engine.same_run import (
+    describe_config,
+    describe_run,
+    keep_place,
+    require_same_run,
+    rewarmed,
+)
 from ..schedules import DDPMSchedules
 from ..trainer import Trainer
 
 # %% ../../nbs/lib/run.ipynb #6342a33b
 class DDPMTrainer(Trainer):
     "`Trainer` with checkpoints, an exact resume, signals, curves and several processes"
+
+    rewarmup = None  # `step` and `rate` where it went on at a higher rate
 
     keeps_time = True
 
@@ -61,8 +67,7 @@ class DDPMTrainer(Trainer):
         progress: bool = True,  # show a progress bar
         overwrite: bool = False,  # start anew where another run already is, and remove its files
     ):
-        use_fast_kernels()  # here and not on import, which changes nothing
-        keep_freed_memory()
+        use_fast_process()  # here and not on import, which changes nothing
         self.context = DistributedContext()
         super().__init__(model, schedules, data, val_data, loss, config, seed, device)
         require(
@@ -82,6 +87,7 @@ class DDPMTrainer(Trainer):
         self.loss_buffer = []  # losses since the last point of the curve
         self.is_best = False  # whether the last validation was the best, and is not saved yet
         self.saved_at = None  # the step of the latest checkpoint
+        self._description = None  # see `description`
         self.latest_mark = None  # what that file looked like, see `file_mark`
         if self.context.is_main_process:
             self.callbacks = [*standard_callbacks(progress), *(callbacks or [])]
@@ -110,8 +116,7 @@ def make_optimizer(self: DDPMTrainer) -> torch.optim.Optimizer:
 def wrap(self: DDPMTrainer, model: nn.Module) -> nn.Module:
     "Return the network that shares gradients with other processes, compiled if the config says so"
     model = self.context.wrap(model)
-    # a wrapper: the model keeps its weights' names
-    return torch.compile(model) if self.cfg["compile"] else model
+    return compiled(model, self.device) if self.cfg["compile"] else model
 
 
 @patch
@@ -186,11 +191,14 @@ def claim_folder(self: DDPMTrainer):
             "go on with --resume latest, or choose another --output_dir "
             "(in Python: trainer.resume(path), output_dir)",
         )
+        if self.context.is_main_process:
+            for path in run_files(self.output_dir, after=self.step):
+                remove_file(path)  # of steps that were gone back from
         return
     if not self.overwrite:
         require_no_run(self.output_dir)
     elif self.context.is_main_process:
-        for path in own_checkpoints(self.output_dir):
+        for path in run_files(self.output_dir):
             path.unlink()
     self.owns_folder = True
 
@@ -223,6 +231,8 @@ def train(
     "Train until `total_steps`, from where `resume` or an interrupted call left off"
     with self.folder_lock():
         self.claim_folder()
+        if self.context.is_main_process:
+            self.description()  # now, not in the time of a step
         try:
             with translate_errors(self.world_size):
                 return Trainer.train(self)
@@ -236,6 +246,15 @@ def train(
                 self.data.close()
 
 # %% ../../nbs/lib/run.ipynb #8bcde67a
+@patch
+def description(self: DDPMTrainer) -> dict:
+    "Return what a resumed run is compared by; the images are looked at once"
+    if self._description is None:
+        self._description = describe_run(self)
+    config = portable_config(describe_config(self))
+    return self._description | dict(config=config)
+
+
 @patch
 def state_dict(self: DDPMTrainer) -> dict:
     "Return what a resumed run needs; random numbers are functions of seed and step: no entry"
@@ -264,6 +283,9 @@ def state_dict(self: DDPMTrainer) -> dict:
         class_names=getattr(self.data, "classes", None),
         rules=getattr(self.val_data, "rules", 2),  # of `pick_images`
         config=portable_config(self.full_config),
+        run=self.description(),
+        data_offset=self.data_offset,
+        rewarmup=self.rewarmup,
         history=self.history,
         pending=self.loss_buffer,  # 0.1's name for it
     )
@@ -295,39 +317,10 @@ def save(
 
 # %% ../../nbs/lib/run.ipynb #50a40f10
 @patch
-def require_same_run(
-    self: DDPMTrainer,
-    ck: dict,  # a checkpoint
-    path,  # its name, for messages
-):
-    "Raise `DDPMError` unless a checkpoint is of this very run"
-    require(
-        "optimizer" in ck, f"checkpoint: {path} holds only averaged weights; resume from latest.pt"
-    )
-    require_same_section("model", self.model.config, ck["model_config"], path)
-    require_same_section("schedules", self.schedules.config, ck["schedules_config"], path)
-    fixed = dict(seed=self.seed, batch_size=self.cfg["batch_size"], n_data=len(self.data))
-    for k, ours in fixed.items():
-        require(
-            ck[k] == ours,
-            f"--resume: {k} is {ours} here, but {ck[k]} in {path}; "
-            "with another one the data order would not continue",
-        )
-    if self.conditional:
-        require_same_classes(self.data, ck.get("class_names"), path)
-    ours = self.cfg["optimizer"]["name"]
-    theirs = ck.get("optimizer_name", ours)
-    require(
-        ours == theirs,
-        f"--resume: training.optimizer.name is {ours} here, but {theirs} in {path}; "
-        "their memories do not mix",
-    )
-    missing = [k for k in self.extra_emas if k not in ck.get("extra_ema", {})]
-    require(
-        not missing,
-        f"--resume: training.ema.extra_decays or lengths has {', '.join(missing)}, "
-        f"which {path} does not hold; an average cannot begin late",
-    )
+def current_lr(self: DDPMTrainer) -> float:
+    "Return the learning rate of the step that is due"
+    rate, steps = Trainer.current_lr(self), self.cfg["scheduler"]["rewarmup_steps"]
+    return rewarmed(rate, self.step, self.rewarmup, steps)
 
 # %% ../../nbs/lib/run.ipynb #same0002
 @patch
@@ -374,16 +367,18 @@ def load_state_dict(
 def resume(
     self: DDPMTrainer,
     path: str | Path,  # a checkpoint with optimizer state: `latest.pt`, `best.pt` or `step_….pt`
+    allow_other_data: bool = False,  # go on with other images than it was trained with
 ) -> Trainer:  # itself
     "Go on exactly where a checkpoint was written; raises `DDPMError` if it is of another run"
     ck = load_checkpoint(path)
-    self.require_same_run(ck, path)
+    require_same_run(self, ck, path, allow_other_data)
     resume_budget(self, ck, path)
     try:
         self.load_state_dict(ck)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as e:
         why = str(e).splitlines()[-1].strip()
         raise DDPMError(f"checkpoint: {path} does not fit this run: {why}") from e
+    keep_place(self, ck)
     self.saved_at = self.step
     folder = self.output_dir / "ckpts"
     self.owns_folder = Path(path).resolve().parent == folder.resolve()
