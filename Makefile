@@ -11,7 +11,7 @@ TORCH = $(shell grep '^torch==' constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-quick train train-cifar sample traj eval report export docs docs-preview playground pictures readme bench clean
+.PHONY: help setup setup-dev demo test test-quick train train-cifar sample traj eval report export docs docs-preview playground pictures starter readme bench bench-compare clean
 help:                       ## this list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
@@ -68,14 +68,18 @@ docs: .venv/.dev            ## the site, into _docs
 docs-preview: docs          ## serve the site on 127.0.0.1, port 8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _docs
 playground: .venv/.dev      ## the playground as an app, on 127.0.0.1, port 8866
-	$(BIN)/python -m voila nbs/playground.ipynb --Voila.ip=127.0.0.1
+	$(BIN)/python -m voila nbs/playground.ipynb --Voila.ip=127.0.0.1 --config tools/voila_config.py
 pictures: .venv/.dev        ## remake the site's animation and the playground's pictures from the pretrained models
 	$(BIN)/python tools/make_pictures.py
+starter: .venv/.dev         ## the course for a class, with nbgrader's grader, into OUT/starter
+	@$(BIN)/python tools/make_starter.py $(OUT)/starter
 readme: .venv/.dev          ## README.md from nbs/index.ipynb
 	@$(BIN)/python tools/build_readme.py
 bench: .venv/.dev           ## speed, as ratios to diffusers in one run
-	$(BIN)/python benchmarks/sampling.py
-	$(BIN)/python benchmarks/train_step.py
-	$(BIN)/python benchmarks/trainer_overhead.py
+	$(BIN)/python benchmarks/sampling.py --json $(OUT)/bench/sampling.json
+	$(BIN)/python benchmarks/train_step.py --json $(OUT)/bench/train_step.json
+	$(BIN)/python benchmarks/trainer_overhead.py --json $(OUT)/bench/trainer_overhead.json
+bench-compare: .venv/.dev   ## what make bench measured last beside what it measured before, or beside OLD=folder
+	@$(BIN)/python benchmarks/records.py $(OUT)/bench $(if $(OLD),--old $(OLD))
 clean:                      ## remove what was built; .venv and outputs stay
 	rm -rf _proc _docs build dist *.egg-info .pytest_cache

@@ -13,6 +13,7 @@ import tempfile
 import time
 import warnings
 
+import records
 import torch
 import train_step
 
@@ -74,6 +75,7 @@ def main():
     for flag, default in defaults.items():
         p.add_argument(f"--{flag}", type=int, default=default)
     p.add_argument("--cpu-time", action="store_true")
+    p.add_argument("--json", help="also write what was measured to this file")
     a = p.parse_args()
     warnings.filterwarnings("ignore")
     if a.cpu_time:
@@ -85,10 +87,14 @@ def main():
     print(train_step.machine())
     print(f"{'CPU' if a.cpu_time else 'clock'} seconds, {n} images, {a.rounds} rounds")
     print(f"\n{'':36}{'seconds':>9}{'images/s':>10}{'× diffusers':>13}")
+    rows = {}
     for name, t in times.items():
         seconds = statistics.median(t)
         ratio = train_step.ratio(base, t)
+        rows[name] = dict(seconds=seconds, images_per_s=n / seconds, ratio=ratio)
         print(f"{name:36}{seconds:9.2f}{n / seconds:10.1f}{ratio:13.2f}")
+    if a.json:
+        records.save(a.json, rows, f"× diffusers, {'CPU' if a.cpu_time else 'clock'} seconds")
 
 
 if __name__ == "__main__":

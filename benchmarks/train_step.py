@@ -13,15 +13,14 @@ of the ratios within each round. Asserts nothing about time.
 """
 
 import argparse
-import platform
 import statistics
 import subprocess
 import sys
 import time
 import warnings
 from importlib.metadata import version
-from pathlib import Path
 
+import records
 import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
@@ -152,12 +151,9 @@ def flops(batch):
 
 def machine():
     "Processor, threads and versions, for the first line of a table"
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    cpu = names[0] if names else platform.processor() or platform.machine()
     threads = torch.get_num_threads()
-    return f"{cpu}, {threads} threads, torch {torch.__version__}, diffusers {version('diffusers')}"
+    versions = f"torch {torch.__version__}, diffusers {version('diffusers')}"
+    return f"{records.cpu_name()}, {threads} threads, {versions}"
 
 
 CLOCK = time.perf_counter  # or time.process_time, with --cpu-time
@@ -243,6 +239,17 @@ def compare(a):
     rate = [carried_out / t for t in times["ours"]]
     work = f"{statistics.median(rate) / 1e9:9.0f}{ratio(rate, peak):11.0%}"
     print(f"{'  by FLOPs carried out':48}{work}")
+    if a.json:
+        rows = {
+            name: dict(
+                seconds=statistics.median(t),
+                images_per_s=a.batch / statistics.median(t),
+                ratio=ratio(times["diffusers"], t),
+            )
+            for name, t in times.items()
+        }
+        rows["ours, of the matrix product"] = dict(ratio=ratio(rate, peak))
+        records.save(a.json, rows, f"× diffusers, {'CPU' if a.cpu_time else 'clock'} seconds")
     if a.memory:
         for who in ("our_step", "their_step"):
             most, before = peak_memory(who, a.batch)
@@ -399,6 +406,7 @@ def main():
         p.add_argument(f"--{flag}", type=int, default=default)
     for flag in ("bf16", "compile", "profile", "ablate", "memory"):
         p.add_argument(f"--{flag}", action="store_true")
+    p.add_argument("--json", help="also write what was measured to this file")
     p.add_argument(
         "--keep-memory",
         action="store_true",

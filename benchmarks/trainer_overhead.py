@@ -12,6 +12,7 @@ import tempfile
 import time
 
 import numpy as np
+import records
 import torch
 
 from ddpm_nb.app.config import load_config
@@ -92,6 +93,7 @@ def main():
     p.add_argument("--config", default="mnist_tiny")
     p.add_argument("--slices", type=int, default=20)
     p.add_argument("--steps", type=int, default=5)
+    p.add_argument("--json", help="also write what was measured to this file")
     a = p.parse_args()
     config = load_config(a.config)
     data = load_data(**{**config["dataset"], "limit": 4096})
@@ -100,14 +102,19 @@ def main():
         f"{a.config}, batch {config['training']['batch_size']}, {torch.get_num_threads()} threads, "
         f"{len(ours)} slices of {a.steps} steps; ms a step"
     )
+    rows = {}
     for k, name in enumerate(("wall time", "processor time")):
         trainer_ms, bare_ms = (seconds[:, k] / a.steps * 1e3 for seconds in (ours, bare))
         median = 100 * (np.median(trainer_ms / bare_ms) - 1)
+        ratio = float(np.median(trainer_ms / bare_ms))
+        rows[name] = dict(seconds=float(np.median(trainer_ms)) / 1e3, ratio=ratio)
         fastest = 100 * (trainer_ms.min() / bare_ms.min() - 1)
         print(
             f"{name:16}bare {np.median(bare_ms):8.2f}  trainer {np.median(trainer_ms):8.2f}  "
             f"overhead {median:6.2f} % (median of pairs), {fastest:.2f} % (fastest slices)"
         )
+    if a.json:
+        records.save(a.json, rows, "× the bare loop, seconds a step")
 
 
 if __name__ == "__main__":

@@ -11,32 +11,29 @@ import signal
 import sys
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 
 from .app.arguments import Request, help_text, parse
 from .app.command_table import COMMANDS
-from .errors import DDPMError, DDPMWarning
+from .engine.streams import ENDING_SIGNALS, leave, safe_streams
+from .errors import DDPMError, DDPMWarning, printable
 
 # %% ../nbs/lib/cli.ipynb #b207cf31
 @contextmanager
 def terminated():
-    "Inside the block, SIGTERM raises `SystemExit(143)` instead of killing the process at once"
-    is_default = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    )
-
-    def stop(signum, frame):
-        raise SystemExit(143)
-
-    if is_default:
-        signal.signal(signal.SIGTERM, stop)
+    "Inside the block, SIGTERM and SIGHUP raise `SystemExit` instead of killing the process at once"
+    taken = []
+    if threading.current_thread() is threading.main_thread():
+        numbers = [getattr(signal, name) for name in ENDING_SIGNALS if hasattr(signal, name)]
+        taken = [n for n in numbers if signal.getsignal(n) is signal.SIG_DFL]
+    for n in taken:
+        signal.signal(n, leave)
     try:
         yield
     finally:
-        if is_default:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for n in taken:
+            signal.signal(n, signal.SIG_DFL)
 
 # %% ../nbs/lib/cli.ipynb #cliwarn2
 @contextmanager
@@ -70,11 +67,22 @@ def dispatch(
     return function(request)
 
 # %% ../nbs/lib/cli.ipynb #cli00003
+def _has_run(request: Request) -> bool:
+    "Whether a checkpoint lies where the command would have written one"
+    folder = request.overrides.get("output.dir")
+    if folder is None and "config" in request.flags:
+        from ddpm_nb.app.config import load_config
+
+        with suppress(DDPMError):
+            folder = load_config(request.flags["config"], request.overrides)["output"]["dir"]
+    return os.path.isfile(os.path.join(folder or "outputs", "ckpts", "latest.pt"))
+
+
 def stopped_message(
     request: Request,  # the command line that was stopped
 ) -> str:
     "What to say after Ctrl-C"
-    if request.command not in ("train", "demo"):
+    if request.command not in ("train", "demo") or not _has_run(request):
         return "stopped"
     message = "stopped; go on with: ddpm-nb train --resume latest"
     if "output.dir" in request.overrides:
@@ -94,29 +102,44 @@ def _answer(request):
         with terminated(), one_line_warnings():
             files = dispatch(request)
         for file in files:
-            print(f"wrote {file}")
+            print(f"wrote {printable(file)}")
     sys.stdout.flush()
+
+
+def _prints_only(request):
+    "Whether what a command prints is all that it is for"
+    words = ("help", "version", "complete", "completion")
+    return request.command in words or "print_config" in request.flags
+
+
+def _run(argv, out):
+    "The exit code of a command line whose output goes to `out`"
+    request = Request("help")
+    try:
+        request = parse(argv)
+        out.raise_broken_pipe = _prints_only(request)
+        _answer(request)
+    except BrokenPipeError:
+        return 141  # the reader, e.g. head, stopped reading
+    except KeyboardInterrupt:
+        print(f"ddpm-nb: {stopped_message(request)}", file=sys.stderr)
+        return 130
+    except DDPMError as e:
+        print(f"ddpm-nb: error: {printable(' '.join(str(e).split()))}", file=sys.stderr)
+        return 2
+    if out.error is not None and not isinstance(out.error, BrokenPipeError):
+        kind = "error" if _prints_only(request) else "warning"
+        print(f"ddpm-nb: {kind}: standard output: {out.error}", file=sys.stderr)
+        return 2 if kind == "error" else 0
+    return 0
 
 
 def main(
     argv: list | None = None,  # default: the process's
 ) -> int:  # exit code: 0; 2 for an error of the user's, 130 after Ctrl-C, 141 for a closed pipe
     "The `ddpm-nb` command"
-    request = Request("help")
-    try:
-        request = parse(sys.argv[1:] if argv is None else argv)
-        _answer(request)
-    except BrokenPipeError:
-        # the reader, e.g. head, stopped reading; what is left must not fail at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except KeyboardInterrupt:
-        print(f"ddpm-nb: {stopped_message(request)}", file=sys.stderr)
-        return 130
-    except DDPMError as e:
-        print(f"ddpm-nb: error: {' '.join(str(e).split())}", file=sys.stderr)
-        return 2
-    return 0
+    with safe_streams() as (out, _):
+        return _run(sys.argv[1:] if argv is None else argv, out)
 
 # %% ../nbs/lib/cli.ipynb #9ce85138
 if __name__ == "__main__" and "__file__" in globals():

@@ -13,7 +13,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .core import DDPMError, Stream, eval_mode, fold_seed, require, to_float, to_uint8
+from ddpm_nb.core import (
+    DDPMError,
+    Stream,
+    eval_mode,
+    fold_seed,
+    require,
+    to_float,
+    to_uint8,
+    warn_of_unit_range,
+)
 from .data import ImageData, load_mnist
 from .pretrained import FeatureNet, load_feature_net
 
@@ -48,7 +57,8 @@ def validate_images(
 ) -> Tensor:  # float `(N,C,H,W)` in [-1,1]
     """Images as floats, clipped to [-1,1] as they would be shown
 
-    Raises `DDPMError` for an empty set, another shape, NaN or infinite values.
+    Raises `DDPMError` for an empty set, another shape, NaN or infinite values; warns of floats that
+    are in [0,1].
     """
     require(
         x.ndim == 4 and len(x) and x.shape[1] in (1, 3),
@@ -60,6 +70,7 @@ def validate_images(
         torch.isfinite(x).all(),
         f"{what}: found NaN or infinite values; the model that made them has diverged",
     )
+    warn_of_unit_range(x, what)
     return x.float().clamp(-1, 1)
 
 
@@ -165,6 +176,9 @@ def distance_result(
             "is singular and the value mostly bias; "
             f"ask for --num_samples {net.dim + 1} or more, or look at kid, which has no such bias"
         )
+    channels = getattr(held_out, "image_shape", (None,))[0]
+    if channels == 3 and getattr(net, "in_channels", 3) == 1:
+        notes.append(f"{net.name} sees the colour images in grey")
     if num_real < n:
         notes.append(f"no floor: {num_real} held-out real images are fewer than the {n} samples")
     else:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .core import DDPMError, require
+from .errors import did_you_mean
 from .schedules import DDPMSchedules
 from .unet import UNetSmall
 
@@ -67,7 +68,8 @@ def load_pretrained(
     path = _packaged(name) if name in names else Path(name)
     require(
         path.is_file(),
-        f"pretrained: {str(name)!r}; expected one of {', '.join(names)}, or a .safetensors file",
+        f"pretrained: {str(name)!r}; expected one of {', '.join(names)}, or a .safetensors file"
+        + did_you_mean(name, names),
     )
     try:
         with safe_open(path, "pt") as f:

@@ -57,7 +57,7 @@ class DatasetConfig(Section):
     )
     limit: int | None = setting("keep only so many images, of all classes", default=None, lo=1)
     val_fraction: float = setting(
-        "for folders: the share held out as split 'test'", default=0.05, above=0, below=1
+        "for folders: the share held out as split 'test'; 0: none", default=0.05, lo=0, below=1
     )
     rules: int = setting(
         "how files, classes, split and limit are chosen; 1: as in 0.1, for its checkpoints",
@@ -100,7 +100,9 @@ class SamplingConfig(Section):
         hi=1,
         paper="2305.08891",
     )
-    label: int | None = setting("class to sample; null: all in turn", default=None, lo=0)
+    label: int | str | None = setting(
+        "class to sample, its number or its name; null: all in turn", default=None, lo=0
+    )
     spacing: str | None = setting(
         "which steps are taken; null: the method's own", default=None, choices=SPACINGS
     )
@@ -201,6 +203,11 @@ class Config(Section):
         "null: random",
         default=None,
     )
+    auto: bool = setting(
+        "fit batch size, image size, network and length to the folder's images and the machine, "
+        "where train begins a run; what is given beside it stays",
+        default=False,
+    )
     output: OutputConfig = subsection(default_factory=OutputConfig)
     dataset: DatasetConfig = subsection(default_factory=DatasetConfig)
     model: ModelConfig = subsection(default_factory=ModelConfig)
@@ -212,6 +219,7 @@ class Config(Section):
     logging: LoggingConfig = subsection(default_factory=LoggingConfig)
 
     def validate(self):
+        self.validate_steps()
         data, model = self.dataset, self.model
         own = DATASETS[data.name]
         channels = own or data.channels or 3
@@ -230,3 +238,12 @@ class Config(Section):
             f"model.in_channels: {model.in_channels}, but images of {data.name} have {channels}"
             + ("" if own else " (dataset.channels)"),
         )
+
+    def validate_steps(self):
+        "Raise `DDPMError` for a sampler of more steps than the schedule has"
+        T, grids = self.schedules.timesteps, self.training.sampling
+        steps = {"sampling.num_steps": self.sampling.num_steps}
+        if grids.every_steps:
+            steps["training.sampling.num_steps"] = grids.num_steps
+        for key, value in steps.items():
+            require(value <= T, f"{key}: {value}; expected at most schedules.timesteps, {T}")

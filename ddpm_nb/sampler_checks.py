@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from .core import DDPMError, model_attribute, require, unwrap
+from .core import DDPMError, model_attribute, require, unwrap, warn_of_unit_range
 
 # %% ../nbs/lib/sampler_checks.ipynb #schk0006
 def first_parameter(
@@ -54,10 +54,12 @@ def require_float_images(
     x: Tensor | None,  # images or noise
     device: torch.device,  # where the model is
 ) -> None:
-    "Raise `DDPMError` for images or noise of whole numbers, or on another device"
+    "Raise `DDPMError` for images or noise of whole numbers, or on another device; warn of [0,1]"
     if x is not None and not x.is_floating_point():
         raise DDPMError(f"{name}: {x.dtype}; expected floats; to_float makes them of uint8 images")
     require_same_device(name, x, device)
+    if x is not None:
+        warn_of_unit_range(x, name)
 
 # %% ../nbs/lib/sampler_checks.ipynb #schk0012
 def check_sampler_labels(

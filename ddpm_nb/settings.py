@@ -232,6 +232,9 @@ class SchedulerConfig(Section):
         choices=LR_SCHEDULES,
     )
     warmup_steps: int = setting("steps from 0 to the full learning rate", default=500, lo=0)
+    rewarmup_steps: int = setting(
+        "steps from the old rate to the new one where a run goes on at another", default=0, lo=0
+    )
     min_lr_ratio: float = setting(
         "never below this share of the learning rate", default=0.0, lo=0, hi=1
     )
@@ -370,7 +373,8 @@ def require_fit(
     batch_size, parts = config["batch_size"], config["accumulate"] * processes
     require(
         batch_size <= len(data),
-        f"training.batch_size: {batch_size} is more than the {len(data)} images of the data set",
+        f"training.batch_size: {batch_size} is more than the {len(data)} images of the data set "
+        f"that are not held out; use --batch_size {len(data)}",
     )
     require(
         batch_size >= parts,

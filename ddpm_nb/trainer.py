@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .core import Stream, eval_mode, fold_seed, pick_device, require, seeded
-from .data import epoch_order, random_flip
+from .data import epoch_order, pick_images, random_flip
 from .errors import DDPMWarning
 from .loop import EMA, amp_policy, lr_at, warmup_warning
 from .loss import DDPMLoss
@@ -45,7 +45,7 @@ class Callback:
 class Trainer:
     "Trains a network to predict noise: the loop, and callbacks around it"
 
-    rank, world_size = 0, 1  # which of how many processes; see the last section
+    rank, world_size, data_offset = 0, 1, 0  # which of how many processes; see the last section
     keeps_time = False  # whether `training.max_minutes` can be asked for
 
     def __init__(
@@ -86,7 +86,7 @@ class Trainer:
     @property
     def epoch(self) -> int:
         "How many passes over the data are complete"
-        return self.step // self.steps_per_epoch
+        return (self.step + self.data_offset) // self.steps_per_epoch
 
     @property
     def conditional(self) -> bool:
@@ -332,7 +332,7 @@ def loop(self: Trainer):
             self.cfg["batch_size"],
             self.seed,
             self.epoch,
-            start=self.step % self.steps_per_epoch,
+            start=(self.step + self.data_offset) % self.steps_per_epoch,
         )
         mine = [self.shard(indices) for indices in order]
         for x, y in self.data.batches(mine, num_workers=self.cfg["num_workers"]):
@@ -372,10 +372,11 @@ def train(
 @patch
 def val_loss(
     self: Trainer,
-    n: int = 512,  # how many of the validation images, from the first on
+    n: int = 512,  # how many of the validation images, of all classes
 ) -> float:  # mean over the images
     "Return the loss on held-out images with fixed noise and evenly spread timesteps"
-    n = min(n, len(self.val_data))
+    chosen = pick_images(self.val_data, n)
+    n = len(chosen)
     t = torch.arange(n) * self.schedules.T // n
     noise = torch.randn(
         (n, *self.val_data.image_shape), generator=fold_seed(self.seed, Stream.VALIDATION)
@@ -385,7 +386,7 @@ def val_loss(
     total = 0.0
     with eval_mode(self.model):
         for i in torch.arange(n).split(self.cfg["batch_size"]):
-            x, y = self.val_data.batch(i)
+            x, y = self.val_data.batch(chosen[i])
             x = x.to(self.device)
             y = y.to(self.device) if self.conditional else None
             with self.autocast():

@@ -64,6 +64,7 @@ class Trainer:
 
     rank: int
     world_size: int
+    data_offset: int
     keeps_time: bool
     cfg: Any
     seed: int
@@ -232,7 +233,7 @@ class Trainer:
         """Return the loss on held-out images with fixed noise and evenly spread timesteps
 
         Args:
-            n: how many of the validation images, from the first on
+            n: how many of the validation images, of all classes
 
         Returns:
             mean over the images

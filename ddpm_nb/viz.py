@@ -34,7 +34,7 @@ def denoising_strip(
     pick = np.linspace(0, len(x0s) - 1, min(columns, len(x0s))).round().astype(int)
     n = len(pick)
     if ax is None:
-        _, ax = plt.subplots(figsize=(n, 2.3))
+        _, ax = plt.subplots(figsize=(1.1 * n, 2.6))
     images = torch.cat([xts[:-1][pick, index], x0s[pick, index]])
     ax.imshow(make_grid(images, n).numpy(), interpolation="nearest")
     # of one image with its margin

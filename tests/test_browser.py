@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+import urllib.request
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -74,10 +75,40 @@ def serving(where, *args):
                 proc.wait()
 
 
+VOILA = ("voila", "nbs/playground.ipynb", "--Voila.ip=127.0.0.1")
+VOILA += ("--config", "tools/voila_config.py")  # as `make playground` does
+
+
+def kernels():
+    "The kernels that servers of this process run"
+    import psutil  # ipykernel brings it along
+
+    found = set()
+    for p in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it ended, or is about to
+            if any("ipykernel" in word for word in p.cmdline()):
+                found.add(p.pid)
+    return found
+
+
+def test_kernels_that_nobody_uses_end():
+    "The config is read: without it a kernel stays for ever"
+    soon = [f"--MappingKernelManager.cull_{name}" for name in ("idle_timeout=3", "interval=1")]
+    before = kernels()
+    with serving(root, *VOILA, *soon) as url:
+        with urllib.request.urlopen(url, timeout=120) as page:
+            page.read()  # a reader who leaves without a word
+        assert kernels() - before
+        end = time.monotonic() + 60
+        while kernels() - before and time.monotonic() < end:
+            time.sleep(0.5)
+        assert not kernels() - before
+
+
 @pytest.fixture(scope="module")
 def served():
     "The address of a voila that serves the playground"
-    with serving(root, "voila", "nbs/playground.ipynb", "--Voila.ip=127.0.0.1") as url:
+    with serving(root, *VOILA) as url:
         yield url
 
 

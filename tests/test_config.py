@@ -262,3 +262,13 @@ def test_keys_do_something(tmp_path, path, a, b):
     assert torch.equal(w, weights(a))
     other = weights(b)
     assert w.shape != other.shape or not torch.equal(w, other)
+
+
+def test_a_section_is_no_key(capsys):
+    from ddpm_nb.cli import main
+
+    assert main(["train", "--training.optimizer", "adamm"]) == 2
+    said = capsys.readouterr().err
+    assert "a section" in said and "--training.optimizer.name" in said
+    assert main(["sample.grid", "--pretrained", "minst"]) == 2
+    assert "did you mean mnist?" in capsys.readouterr().err

@@ -45,10 +45,7 @@ def test_no_notebook_exports_the_package_when_a_reader_runs_it(path):
 # ---- figures
 
 # chapters with figures that are too small, or that nothing describes; a shorter list every time
-TO_MEND = {
-    "05_loop",
-    "05_trainer",
-}
+TO_MEND: set[str] = set()
 ANIMATIONS = 4  # in all chapters together, at least
 
 
@@ -107,3 +104,55 @@ def test_a_notebook_installs_the_package_where_it_is_missing(path):
     )
     installs = [i for i, s in enumerate(code) if 'find_spec("ddpm_nb")' in s or '"ddpm_nb", "' in s]
     assert uses is None or installs and installs[0] < uses
+
+
+# ---- language
+
+# words of a private dialect that readers stumbled over, and what to write in their place
+RETIRED = {
+    r"\bdice\b": "noise, fresh noise",
+    r"\bthe way back\b": "the reverse process, or the backward pass",
+    r"\ba training(?=[.,;:!?)]|\s(?:that|is|was|has|can|of|with|in|on|to|and|or|for)\b)": "a run",
+    r"\btrainings\b": "training runs",
+    r"\bheaps?\b": "set",
+    r"\bnetworks? says?\b": "predicts",
+    r"\bnetworks? (?:is|are) asked for\b": "is trained to predict",
+    r"\bdeaf\b|\bhears? the time\b": "is (not) conditioned on",
+    r"\bguests?\b": "skip connections",
+    r"\bat hand\b|\bone door\b|\bat the door\b|\bof today\b": "plain words",
+    r"\bproject that this one replaces\b": "a common bug",
+}
+ALLOWED = {("memory", r"\bheaps?\b")}  # the C library's
+
+
+def retired(name, text):
+    "`(file, word that was found, what to write)`"
+    for pattern, better in RETIRED.items():
+        if (name, pattern) not in ALLOWED:
+            for found in re.finditer(pattern, text, re.I):
+                yield name, found[0], better
+
+
+@pytest.mark.parametrize("path", [*NOTEBOOKS, ROOT / "README.md"], ids=lambda p: p.stem)
+def test_plain_words(path):
+    "Prose, docstrings and comments of every notebook"
+    text = source(path) if path.suffix == ".ipynb" else path.read_text("utf-8")
+    assert not list(retired(path.stem, text))
+
+
+def test_a_retired_word_is_found():
+    text = "A training is a heap of dice.\nThe network says x0, and hears the time on the way back."
+    found = [word for _, word, _ in retired("text", text)]
+    assert found == ["dice", "the way back", "A training", "heap", "network says", "hears the time"]
+
+
+# ---- numbers
+
+
+def test_the_ablations_of_chapter_5_are_those_of_their_record():
+    measured = re.search(r"measured = \{(.*?)\}", source(ROOT / "nbs" / "05_loop.ipynb"), re.S)[1]
+    shown = set(re.findall(r": ([\d.]+)", measured))
+    record = (ROOT / "benchmarks" / "quality.md").read_text("utf-8")
+    table = record.split("## What the recipe is made of")[1].split("Nothing did better")[0]
+    last_column = set(re.findall(r"\| \**([\d.]+)\** \|$", table, re.M))
+    assert len(shown) == 6 and shown <= last_column

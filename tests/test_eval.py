@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ddpm_nb.app.report_tables import results_text
 from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError, to_float, to_uint8
 from ddpm_nb.data import ImageData, load_mnist
@@ -26,6 +27,7 @@ from ddpm_nb.engine.evaluate import check_metrics, evaluate
 from ddpm_nb.engine.external import InceptionFeatures, load_lpips, lpips_distance
 from ddpm_nb.engine.features import load_features, reference_stats
 from ddpm_nb.engine.folders import FolderData
+from ddpm_nb.errors import DDPMWarning
 from ddpm_nb.eval import (
     FeatureStats,
     distance_name,
@@ -724,3 +726,44 @@ def test_metrics_of_later_checkpoints_become_a_curve(tmp_path):
     assert len(j["results"]) == 1
     assert main(["viz.curves", "--output_dir", str(tmp_path)]) == 0
     assert (tmp_path / "curves" / "speed_quality.png").is_file()
+
+
+# Numbers that mean what they say
+
+
+def test_floats_in_0_to_1_are_noticed():
+    x = load_mnist("test").batch(torch.arange(100))[0]
+    wrong = "samples.*\\[0,1\\]|images.*\\[0,1\\]"
+    with pytest.warns(DDPMWarning, match=wrong):
+        fid_proxy((x + 1) / 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fid_proxy(x)
+    sampler = DDPMSampler(DDPMSchedules("cosine", 20))
+    with pytest.warns(DDPMWarning, match="image: all values are in \\[0,1\\]"):
+        sampler.edit(lambda a, t: a * 0, (x[:2] + 1) / 2, 0.2, num_steps=4, parameterization="eps")
+
+
+def test_features_of_other_images_say_so(tmp_path):
+    "In the JSON of the result, at the terminal, in the report"
+    g = G(3)
+    images = (torch.rand(40, 3, 1, 1, generator=g) * 255).byte().expand(-1, -1, 32, 32).contiguous()
+    data = ImageData(images, name="colours")
+    net = load_features()
+    s = DDPMSchedules("cosine", 20)
+    model = lambda x, t: x
+    r = evaluate(
+        model, s, data, "ddim", 2, 8, ["fid_proxy", "kid"], net=net, parameterization="eps"
+    )
+    for name in ("fid_proxy", "kid"):
+        note = r["metrics"][name]["note"]
+        assert "features of mnist-cnn are for mnist, not for colours" in note
+        assert "features.train" in note
+    assert "colour images in grey" in r["metrics"]["fid_proxy"]["note"]
+    text = results_text([r | dict(how={})])
+    assert "not for colours" in text
+    mnist = load_mnist("test")
+    r = evaluate(
+        lambda x, t: x[:, :1], s, mnist, "ddim", 2, 70, ["kid"], net=net, parameterization="eps"
+    )
+    assert "note" not in r["metrics"]["kid"]

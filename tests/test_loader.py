@@ -160,3 +160,12 @@ def test_sets_of_any_size_are_read(tmp_path):
     Image.new("L", (9, 9), 7).save(tmp_path / "a.png")
     data = FolderData(tmp_path, 8, 1)
     assert [len(x) for x, _ in data.batches([torch.tensor([0])] * 3, num_workers=2)] == [1, 1, 1]
+
+
+@pytest.mark.slow
+def test_a_missing_compiler_is_said_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", str(tmp_path / "no-compiler"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (str(tmp_path / "no-compiler"),))
+    with pytest.raises(DDPMError, match="training.compile: nothing can be compiled for cpu"):
+        tiny_trainer(tmp_path / "t", compile=True)

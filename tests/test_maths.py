@@ -38,22 +38,19 @@ def test_tables_in_both_precisions(T, name, zero):
     infinite = {"log_snr", "sigmas"} if zero else set()
     for k, v in d.named_buffers():
         w = dict(s.named_buffers())[k]
-        assert (
-            not v.isnan().any()
-            and not w.isnan().any()
-            and (k in infinite or v.isfinite().all() and w.isfinite().all())
-        ), k
+        assert not v.isnan().any(), k
+        assert not w.isnan().any(), k
+        assert k in infinite or (v.isfinite().all() and w.isfinite().all()), k
         # computed in float64, rounded once
         torch.testing.assert_close(w, v.float(), atol=0, rtol=0)
     abar = np.cumprod(1 - d.betas.numpy())
     np.testing.assert_allclose(d.alphas_cumprod.numpy(), abar, rtol=1e-12, atol=0)
-    assert (
-        (np.diff(abar) < 0).all()
-        and abar[-1] < 1e-3
-        and (abar[-1] == 0) == zero
-        and ((d.betas > 0) & (d.betas <= 1)).all()
-    )
-    assert (s.posterior_variance[1:] > 0).all() and (s.posterior_variance <= s.betas).all()
+    assert (np.diff(abar) < 0).all()
+    assert abar[-1] < 1e-3
+    assert (abar[-1] == 0) == zero
+    assert ((d.betas > 0) & (d.betas <= 1)).all()
+    assert (s.posterior_variance[1:] > 0).all()
+    assert (s.posterior_variance <= s.betas).all()
 
 
 @pytest.mark.parametrize("par", ["x0", "v"])
@@ -72,10 +69,8 @@ def test_zero_terminal_snr_reaches_nothing_that_is_not_finite(method, par):
             for g in torch.autograd.grad(out.loss, list(m.parameters()), allow_unused=True)
             if g is not None
         )
-    assert (
-        bits_per_dim(m, s, x[:2])["total"].isfinite().all()
-        and (bits_per_dim(m, s, x[:2])["L_T"] == 0).all()
-    )
+    assert bits_per_dim(m, s, x[:2])["total"].isfinite().all()
+    assert (bits_per_dim(m, s, x[:2])["L_T"] == 0).all()
     assert DDPMSampler(s).sample(m, (2, 1, 8, 8), method, 10).isfinite().all()
 
 
@@ -145,10 +140,12 @@ def test_weights_leave_the_learned_variance_alone():
         rtol=1e-4,
     )
     g = torch.autograd.grad(parts["uniform"].sum(), out, retain_graph=True)[0]
-    assert g[:, :1].abs().max() < 1e-6 and g[:, 1:].abs().min() > 0
+    assert g[:, :1].abs().max() < 1e-6
+    assert g[:, 1:].abs().min() > 0
     # vlb: both
     g = torch.autograd.grad(DDPMLoss(s, "vlb")(f, x, **kw).loss, out)[0]
-    assert g[:, :1].abs().max() > 0 and g[:, 1:].abs().min() > 0
+    assert g[:, :1].abs().max() > 0
+    assert g[:, 1:].abs().min() > 0
 
 
 @pytest.mark.parametrize("par", PARAMETERIZATIONS)
@@ -162,7 +159,8 @@ def test_the_bound_goes_down_when_trained(par):
         DDPMLoss(s, "vlb")(m, x).loss.backward()
         torch.nn.utils.clip_grad_norm_(m.parameters(), 1.0)
         opt.step()
-    assert bits_per_dim(m, s, x)["total"].mean() < 0.7 * before and m.training
+    assert bits_per_dim(m, s, x)["total"].mean() < 0.7 * before
+    assert m.training
 
 
 # --- samplers on Gaussian data with correlated channels: the exact law of the samples, without
@@ -262,7 +260,8 @@ def test_mean_and_covariance(method, kw, tol, order, par, unit_dice):
         mu, cov = law(method, T, T, unit_dice, par, **kw)
         assert (mu - MU).abs().max() < 5e-5
         errs.append((cov - COV).abs().max().item())
-    assert errs[0] < tol and (not order or abs(math.log2(errs[0] / errs[1]) - order) < 0.12), errs
+    assert errs[0] < tol, errs
+    assert not order or abs(math.log2(errs[0] / errs[1]) - order) < 0.12, errs
 
 
 @pytest.mark.parametrize("spacing", SPACINGS[:3])
@@ -400,22 +399,21 @@ def test_seed_split_and_guidance(call, par):
     )
     sm, y = DDPMSampler(s), torch.arange(6) % 3
     ref = f(sm, m, 6, generator=3)
-    assert torch.equal(ref, f(sm, m, 6, generator=3)) and not torch.equal(
-        ref, f(sm, m, 6, generator=4)
-    )
+    assert torch.equal(ref, f(sm, m, 6, generator=3))
+    assert not torch.equal(ref, f(sm, m, 6, generator=4))
     torch.testing.assert_close(f(sm, m, 6, generator=3, batch_size=4), ref, **near)
     g = lambda: torch.Generator().manual_seed(9)
     assert torch.equal(f(sm, m, 6, generator=g()), f(sm, m, 6, generator=g()))
     cond = f(sm, m, 6, generator=3, y=y)
-    assert torch.equal(f(sm, m, 6, generator=3, y=y, guidance_scale=1.0), cond) and not torch.equal(
-        cond, ref
-    )
+    assert torch.equal(f(sm, m, 6, generator=3, y=y, guidance_scale=1.0), cond)
+    assert not torch.equal(cond, ref)
     torch.testing.assert_close(f(sm, m, 6, generator=3, y=y, guidance_scale=0.0), ref, **near)
     strong = dict(generator=3, y=y, guidance_scale=3.0, guidance_rescale=0.5)
     torch.testing.assert_close(f(sm, m, 6, **strong, batch_size=5), f(sm, m, 6, **strong), **near)
     seen = []
     f(sm, m, 6, generator=3, callback=seen.append)
-    assert [st.i for st in seen] == list(range(1, seen[-1].n + 1)) and seen[-1].x.shape == ref.shape
+    assert [st.i for st in seen] == list(range(1, seen[-1].n + 1))
+    assert seen[-1].x.shape == ref.shape
     assert not m.training
 
 
@@ -430,7 +428,8 @@ def test_the_noise_follows_the_clipped_picture(par, clip):
         __call__ = staticmethod(lambda x, t: 2 * x)
 
     d, raw = sm.denoise(Loud(), x, 60, clip=clip), sm.denoise(Loud(), x, 60)
-    assert d.x0.abs().max() <= 1 < raw.x0.abs().max() and torch.equal(d.x0, clip_x0(raw.x0, clip))
+    assert d.x0.abs().max() <= 1 < raw.x0.abs().max()
+    assert torch.equal(d.x0, clip_x0(raw.x0, clip))
     torch.testing.assert_close(sm.a[60] * d.x0 + sm.s[60] * d.eps, x, atol=1e-12, rtol=1e-12)
 
 
@@ -441,11 +440,9 @@ def test_inversion_returns_a_real_digit():
     x = sm.ddim_sample(m, (1, 1, 32, 32), 25, generator=0)
     z, plain = (sm.ddim_invert(m, x, 25, iters=k) for k in (20, 1))
     back, rough = (sm.ddim_sample(m, x.shape, 25, x_T=v, clip=None) for v in (z, plain))
-    assert (
-        (back - x).abs().mean() < 5e-3
-        and (back - x).norm() < 0.2 * (rough - x).norm()
-        and abs(z.std() - 1) < 0.1
-    )
+    assert (back - x).abs().mean() < 5e-3
+    assert (back - x).norm() < 0.2 * (rough - x).norm()
+    assert abs(z.std() - 1) < 0.1
     usual = sm.ddim_sample(m, x.shape, 25, x_T=sm.ddim_invert(m, x, 25), clip=None)
     assert (usual - x).abs().mean() < 5e-3
 
@@ -455,7 +452,8 @@ def test_inversion_does_not_depend_on_the_split():
     sm, kw = DDPMSampler(s), dict(num_steps=6, y=torch.tensor([0, 1, 2, 0, 1]))
     seen = []
     z = sm.ddim_invert(m, x, **kw, callback=seen.append)
-    assert [st.i for st in seen] == [1, 2, 3, 4, 5, 6] and torch.equal(seen[-1].x, z)
+    assert [st.i for st in seen] == [1, 2, 3, 4, 5, 6]
+    assert torch.equal(seen[-1].x, z)
     torch.testing.assert_close(sm.ddim_invert(m, x, **kw, batch_size=2), z, atol=1e-5, rtol=1e-4)
 
 
@@ -474,7 +472,9 @@ def test_trajectory_of_the_predicted_picture():
         torch.testing.assert_close(
             x0s[k], sm.denoise(m.eval(), xts[k], t).x0.detach(), atol=1e-6, rtol=1e-6
         )
-    assert torch.equal(xts[-1], x) and len(x0s) == 5 and ts == timesteps(20, 5)
+    assert torch.equal(xts[-1], x)
+    assert len(x0s) == 5
+    assert ts == timesteps(20, 5)
 
 
 def test_pictures_from_numpy():
@@ -490,7 +490,8 @@ def test_pictures_from_numpy():
     ):
         out = f(x.double())
         assert out.dtype == torch.float64
-        assert f(x).dtype == torch.float32 and out.isfinite().all()
+        assert f(x).dtype == torch.float32
+        assert out.isfinite().all()
     torch.testing.assert_close(
         sm.ddim_sample(m, SHAPE, 4, x_T=x.double()).float(),
         sm.ddim_sample(m, SHAPE, 4, x_T=x),
@@ -600,7 +601,8 @@ BAD = {
 def test_bad_input(says):
     with pytest.raises(ValueError) as e:
         BAD[says](DDPMSampler(S20))
-    assert says in str(e.value) and "\n" not in str(e.value), e.value
+    assert says in str(e.value), e.value
+    assert "\n" not in str(e.value), e.value
 
 
 # --- what a model predicts is never guessed
@@ -748,24 +750,19 @@ def test_own_picture_and_mask(run, tmp_path, capsys, monkeypatch):
             "a",
         )
         == 0
-        and (run / "grids" / "a.png").is_file()
     )
+    assert (run / "grids" / "a.png").is_file()
     given, hole, done = made[0]
     known = torch.from_numpy(mask > 0).expand_as(given)
     # the picture, three times
-    assert torch.equal(given[0, 0], torch.from_numpy(pic) / 127.5 - 1) and torch.equal(
-        given[0], given[2]
-    )
+    assert torch.equal(given[0, 0], torch.from_numpy(pic) / 127.5 - 1)
+    assert torch.equal(given[0], given[2])
     # known exactly; filled differently
-    assert (
-        torch.equal(done[known], given[known])
-        and (hole[~known] == -1).all()
-        and (done[0] - done[1]).abs().max() > 0.1
-    )
-    assert (
-        go("sample.edit", "--image", tmp_path / "own.png", "--strength", ".5") == 0
-        and go("sample.inpaint", "--mask", tmp_path / "mask.png", "--resample", "1") == 0
-    )
+    assert torch.equal(done[known], given[known])
+    assert (hole[~known] == -1).all()
+    assert (done[0] - done[1]).abs().max() > 0.1
+    assert go("sample.edit", "--image", tmp_path / "own.png", "--strength", ".5") == 0
+    assert go("sample.inpaint", "--mask", tmp_path / "mask.png", "--resample", "1") == 0
     Image.fromarray(pic[:20]).save(tmp_path / "flat.png")
     Image.fromarray(pic).save(tmp_path / "grey.png")
     (tmp_path / "no.png").write_text("no")
@@ -826,11 +823,9 @@ def test_walk_between_two_own_pictures(run, tmp_path, capsys, monkeypatch):
 
     own = ["--images", f"{tmp_path}/0.png,{tmp_path}/1.png"]
     assert go(*own) == 0
-    assert (
-        (made[0][0] - x[0]).abs().mean() < 0.02
-        and (made[0][2] - x[1]).abs().mean() < 0.02
-        and (made[0][1] - x[0]).abs().mean() > 0.05
-    )
+    assert (made[0][0] - x[0]).abs().mean() < 0.02
+    assert (made[0][2] - x[1]).abs().mean() < 0.02
+    assert (made[0][1] - x[0]).abs().mean() > 0.05
     for says, a in (
         ("expected two files", ["--images", "a.png"]),
         ("is not a file", ["--images", "a.png,b.png"]),
@@ -848,7 +843,8 @@ def test_film_of_the_predicted_picture(run):
             ["sample.traj", "--output_dir", str(run), "--num_samples", "2", "--num_steps", "4", *a]
         )
 
-    assert go("--output_name", "x", "--predicted") == 0 and go("--output_name", "y") == 0
+    assert go("--output_name", "x", "--predicted") == 0
+    assert go("--output_name", "y") == 0
     assert (run / "animations" / "x.gif").read_bytes() != (
         run / "animations" / "y.gif"
     ).read_bytes()

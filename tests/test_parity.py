@@ -440,9 +440,11 @@ def test_where_they_deviate():
     d = diffusers.DDIMScheduler(1000, timestep_spacing="linspace")
     d.set_timesteps(10)
     # strides of 100 between steps 111 apart
-    assert d.timesteps[0] - d.timesteps[1] == 111 and 1000 // d.num_inference_steps == 100
+    assert d.timesteps[0] - d.timesteps[1] == 111
+    assert 1000 // d.num_inference_steps == 100
     src = inspect.getsource(module_of("DPMSolverMultistepScheduler"))
-    assert "self.alphas_cumprod[-1] = 2**-24" in src and "sample = sample.to(torch.float32)" in src
+    assert "self.alphas_cumprod[-1] = 2**-24" in src
+    assert "sample = sample.to(torch.float32)" in src
     # dynamic thresholding that is a plain clip
     kw = dict(thresholding=True)
     assert diffusers.DDIMScheduler(**kw).config.sample_max_value == 1.0
@@ -456,10 +458,12 @@ def test_where_they_deviate():
     )
     # dice in the last step
     d.set_timesteps(10)
-    assert d.timesteps[-1] == 9 and d._get_variance(9) > 1e-3
+    assert d.timesteps[-1] == 9
+    assert d._get_variance(9) > 1e-3
     n = diffusers.HeunDiscreteScheduler(1000, timestep_spacing="linspace")
     n.set_timesteps(7)
-    assert n.timesteps[-1] == 0 and n.timesteps[1] % 1 > 0.4
+    assert n.timesteps[-1] == 0
+    assert n.timesteps[1] % 1 > 0.4
 
 
 # --- networks and folders
@@ -528,17 +532,13 @@ def test_folder_round_trip_is_exact(tmp_path, par, kw):
     m, s = small(**kw, parameterization=par).eval(), DDPMSchedules("cosine", 50)
     to_diffusers(m, s, tmp_path / "d")
     back, s2 = from_diffusers(tmp_path / "d")
-    assert [p.name for p in tmp_path.iterdir()] == ["d"] and list(
-        (tmp_path / "d" / "unet").glob("*.safetensors")
-    )
-    assert (
-        back.parameterization == par
-        and back.num_classes == m.num_classes
-        and torch.equal(s2.betas, s.betas)
-    )
-    assert all(torch.equal(v, back.state_dict()[k]) for k, v in m.state_dict().items()) and len(
-        back.state_dict()
-    ) == len(m.state_dict())
+    assert [p.name for p in tmp_path.iterdir()] == ["d"]
+    assert list((tmp_path / "d" / "unet").glob("*.safetensors"))
+    assert back.parameterization == par
+    assert back.num_classes == m.num_classes
+    assert torch.equal(s2.betas, s.betas)
+    assert all(torch.equal(v, back.state_dict()[k]) for k, v in m.state_dict().items())
+    assert len(back.state_dict()) == len(m.state_dict())
     x, t = torch.randn(2, 3, 8, 8), torch.tensor([1, 40])
     y = torch.tensor([0, 2]) if m.num_classes else None
     with torch.no_grad():
@@ -653,12 +653,10 @@ def old_folder(d, config, form="bin"):
 def test_ddpm_cifar10_32(tmp_path):
     u = old_folder(tmp_path / "c", CIFAR)
     m, s = from_diffusers(tmp_path / "c")
-    assert (
-        m.num_params == 35_746_307
-        and m.conv_norm_out.eps == 1e-6
-        and m.parameterization == "eps"
-        and s.T == 1000
-    )
+    assert m.num_params == 35_746_307
+    assert m.conv_norm_out.eps == 1e-6
+    assert m.parameterization == "eps"
+    assert s.T == 1000
     assert m.card["scheduler"]["variance_type"] == "fixed_large"
     torch.testing.assert_close(
         s.alphas_cumprod, DDPMSchedules("linear", 1000).alphas_cumprod, atol=1e-6, rtol=1e-4
@@ -667,7 +665,8 @@ def test_ddpm_cifar10_32(tmp_path):
     with torch.no_grad():
         torch.testing.assert_close(m(x, t), u(x, t).sample, atol=1e-5, rtol=1e-5)
     y = DDPMSampler(s).ddim_sample(m, (1, 3, 32, 32), 2)
-    assert y.shape == (1, 3, 32, 32) and y.abs().max() <= 1
+    assert y.shape == (1, 3, 32, 32)
+    assert y.abs().max() <= 1
 
 
 @pytest.mark.parametrize("form", ["bin", "safetensors"])

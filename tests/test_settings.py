@@ -171,7 +171,7 @@ def test_what_one_takes_all_take(path, value, capsys):
         ("loss.huber_delta", 0, "loss.huber_delta: 0.0; expected more than 0"),
         ("dataset.name", "minst", "did you mean mnist?"),
         ("dataset.limit", 0, "dataset.limit: 0; expected null, or 1 or more"),
-        ("dataset.val_fraction", 1, "dataset.val_fraction: 1.0; expected 0 < val_fraction < 1"),
+        ("dataset.val_fraction", 1, "dataset.val_fraction: 1.0; expected 0 <= val_fraction < 1"),
         ("training.batch_size", 0, "training.batch_size: 0; expected 1 or more"),
         ("training.learning_rate", "fast", "training.learning_rate: 'fast' is of type str"),
         ("training.learning_rate", 0, "training.learning_rate: 0.0; expected more than 0"),

@@ -1,7 +1,21 @@
-"""Build the docs site into _docs: notebooks → _proc (nbdev) → HTML (smalldocs).
+"""Build the docs site into _docs: notebooks → _proc (nbdev) → HTML.
 
-Shows the source that is exported, loads nothing from elsewhere. Beside the notebooks' pages it
-makes two: api.html, every public name with its parameters, and print.html, the course on one page.
+Quarto renders it where `quarto` is on the PATH, else smalldocs, both from `_quarto.yml`. Shows the
+source that is exported, loads nothing from elsewhere. Beside the notebooks' pages it makes two:
+api.html, every public name with its parameters, and print.html, the course on one page.
+
+What is done to nbdev's and the renderer's work, and why it can't be left out:
+
+- `only_imports`: nbdev would run cells that mix imports with work, some of which take minutes.
+- `weave`: nbdev shows signatures instead of exported source, which is what a course is about, and
+  drops what follows the tagline in a title's cell.
+- `describe`: figures without a text of their own need one for those who hear the page.
+- `add_buttons`: neither offers the notebook itself for download.
+- `complete_sidebar`: the notebooks in nbs/lib stand in order of storeys, which no glob gives.
+- `api_page`, `lead`, `print_page`: pages nobody else makes; their links need places that exist.
+- `local`, `without_fonts_from_elsewhere`: pages must work without another host; and nbdev links to
+  schedules.html where the page is 01_schedules.html.
+- `sidebar_lines`: a chapter's question stands smaller under its name.
 """
 
 import ast
@@ -378,6 +392,21 @@ def sidebar_lines(s):
     return re.sub(r'(<li class="breadcrumb-item"><a [^>]*>)([^<:]+):[^<]+', r"\1\2", s)
 
 
+SCROLL_BY_KEYBOARD = """<script>
+addEventListener("load", () => setTimeout(() => {
+  for (const box of document.querySelectorAll(".katex-display, main table, main pre"))
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+}));
+</script>
+"""
+
+
+def reachable(html):
+    "A page whose wide formulas and tables can be scrolled by keyboard"
+    head, end, rest = html.rpartition("</body>")
+    return head + SCROLL_BY_KEYBOARD + end + rest
+
+
 def local(site, host, change=lambda s: s):
     "Rewrite what would be loaded from, or points to, a host to what lies in the site"
     # nbdev links to schedules.html, the page is 01_schedules.html
@@ -410,10 +439,22 @@ def prepare(proc: Path, names: list[str], git: str):
     complete_sidebar(proc / "_quarto.yml", names)
 
 
-def render(proc: Path, site: Path):
-    "The site from what was prepared; a broken link or another warning is an error"
+def render_command(proc: Path) -> list[str]:
+    "Quarto's own renderer where it is on the PATH, else smalldocs; both read proc/_quarto.yml"
+    if quarto := shutil.which("quarto"):
+        # the notebooks have their outputs; formulas by KaTeX, which the site brings along
+        options = ["--no-execute", "-M", "html-math-method:katex", "--quiet"]
+        return [quarto, "render", proc.name, *options]
     smalldocs = Path(sys.executable).parent / "smalldocs"
-    subprocess.run([str(smalldocs), "render", "--quiet", "--strict", proc.name], check=True)
+    # a broken link or another warning is an error
+    return [str(smalldocs), "render", "--quiet", "--strict", proc.name]
+
+
+def render(proc: Path, site: Path):
+    "The site from what was prepared"
+    command = render_command(proc)
+    print(f"rendered by {Path(command[0]).name}", flush=True)
+    subprocess.run(command, check=True, cwd=proc.parent)
     out = next(p for p in (proc / "_docs", site) if p.is_dir())
     if out != site:
         shutil.move(out, site)
@@ -445,6 +486,8 @@ def finish(site: Path, names: list[str], host: str):
     body = print_page(site, course(names))
     html = whole.sub(lambda m: m[1] + body if m[1] else "", p.read_text(encoding="utf-8"))
     p.write_text(html, encoding="utf-8")
+    for page in site.rglob("*.html"):
+        page.write_text(reachable(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def main():

@@ -24,7 +24,6 @@ COMMON = """
 import os, struct, sys, torch
 from pathlib import Path
 from ddpm_nb.cli import main
-from ddpm_nb.errors import DDPMError
 
 def cli(line):
     if code := main(line.split()):
@@ -34,7 +33,7 @@ def ask(feature):
     "As the command line shows an error"
     try:
         return feature()
-    except DDPMError as e:
+    except ValueError as e:  # a DDPMError, or what is wrong with an image
         print(e, file=sys.stderr)
         sys.exit(2)
 
@@ -97,6 +96,20 @@ DDIMPipeline.from_pretrained("diffusers")(num_inference_steps=1)
     "onnx": """
 cli("export --format onnx --pretrained mnist --output_name m.onnx --device cpu")
 cli(f"sample.grid {few} --backend onnx")
+""",
+    # a picture as iPhones write it, made by the extra itself
+    "heic": """
+from importlib.util import find_spec
+file = Path("a.heic")
+if find_spec("pillow_heif"):
+    import pillow_heif
+    from PIL import Image
+    pillow_heif.register_heif_opener()
+    Image.new("RGB", (32, 32), "red").save(file)
+else:
+    file.write_bytes(bytes.fromhex("0000001c66747970686569630000000068656963") + bytes(99))
+from ddpm_nb.engine.images import read_image
+assert ask(lambda: read_image(file, 32, 3)).shape == (3, 32, 32)
 """,
     "video": """cli(f"sample.traj {few} --output_name film.mp4")""",
     "track": """

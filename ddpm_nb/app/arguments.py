@@ -221,6 +221,10 @@ def key_error(
             return f"{path}: unknown key; {'.'.join(outer[: i + 1])} is not a section"
     if key not in section.settings:
         return unknown_key(section, key)
+    found = section.settings[key]
+    if isinstance(found, type):
+        keys = ", ".join(f"--{path}.{k}" for k in found.settings)
+        return f"--{path}: a section, which has no value; expected one of its keys: {keys}"
     return None
 
 

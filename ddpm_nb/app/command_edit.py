@@ -15,8 +15,10 @@ from .arguments import Request
 from .command_sample import image_path, image_scale, num_images, read_user_image
 from .sources import Source, null_label, sampler_args, sampling_model
 from ..core import DDPMError, require
+from ..data import pick_images
 from ..engine.animation import save_grid
-from ..engine.datasets import load_split
+from ..engine.datasets import held_out_split, load_split
+from ..engine.labels import class_names, require_same_classes
 from ..sampler import DDPMSampler
 from ..unet import UNetSmall
 
@@ -25,14 +27,26 @@ def data_for(
     config: dict,  # complete
     model: UNetSmall,  # whose images they are to be like
     split: str,  # 'train' or 'test'
+    files=None,  # for folders: what an earlier `scan_folder` found
 ) -> object:  # `ImageData` or `FolderData`
     "The data set that the config names; raises `DDPMError` where its images are not the model's"
-    data = load_split(config, split)
+    if split == "train" or config["dataset"]["val_fraction"]:
+        data = load_split(config, split, files)
+    else:
+        train_data = load_split(config, "train", files)
+        data = held_out_split(config, split, train_data)
+        if data is None:
+            print("dataset: nothing is held out (val_fraction 0), so training images stand in")
+            data = train_data
     shape = (model.in_channels, model.image_size, model.image_size)
     require(
         tuple(data.image_shape) == shape,
         f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}",
     )
+    if model.num_classes:
+        require_same_classes(data, class_names(model), "the model")
+    if model.num_classes:
+        require_same_classes(data, class_names(model), "the model")
     return data
 
 
@@ -50,7 +64,7 @@ def _source_images(request, config, model, n):
         n <= len(data),
         f"sampling.num_samples: {n} is more than the {len(data)} held-out images of the data set",
     )
-    return data.batch(torch.arange(n))
+    return data.batch(pick_images(data, n))
 
 
 def source_images(

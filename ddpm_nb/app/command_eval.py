@@ -81,11 +81,15 @@ def eval_setup(
     varying = ("methods", "steps", "cache")
     shared = {k: v for k, v in evaluation.items() if k not in varying}
     shared |= dict(seed=config["seed"], dataset=config["dataset"], features_hash=net_hash(net))
+    train_data = data_for(config, model, "train")
+    # a folder is searched once, for both
+    files = getattr(train_data, "scan", None)
+    test_data = data_for(config, model, "test", files)
     return Setup(
         source,
         net,
-        data_for(config, model, "train"),
-        data_for(config, model, "test"),
+        train_data,
+        test_data,
         evaluation["cache"] or folder / "features",
         shared,
     )

@@ -23,6 +23,9 @@ FLAGS = {
         "default: the one in the checkpoint, else mnist_tiny; for demo, mnist_demo"
     ),
     "resume": Flag("go on from latest, best, or the path of a checkpoint"),
+    "allow_other_data": Flag(
+        "with --resume: go on with other images than the run was trained with", is_switch=True
+    ),
     "overwrite": Flag("start anew where a run already is", is_switch=True),
     "checkpoint": Flag("ema, best, latest, or a path; default: ema"),
     "pretrained": Flag("use a packaged model instead, mnist or mnist-cond, or a .safetensors file"),
@@ -80,7 +83,7 @@ class Command(NamedTuple):
 
 # used by every command, so that one set of flags can serve a whole script
 EVERYWHERE = ("seed", "deterministic", "device", "output")
-_TRAINING = ("init_from", "dataset", "model", "schedules", "loss", "training")
+_TRAINING = ("auto", "init_from", "dataset", "model", "schedules", "loss", "training")
 _RUN = (*_TRAINING, "sampling", "evaluation", "logging")
 _SAMPLER = (
     "sampling.num_steps",
@@ -101,7 +104,7 @@ COMMANDS = {
         "several processes: torchrun … -m ddpm_nb.cli train …",
         "command_train.train",
         _RUN,
-        ("resume", "overwrite"),
+        ("resume", "allow_other_data", "overwrite"),
     ),
     "sample.grid": Command(
         "sample a grid of images; writes grids/",

@@ -9,6 +9,7 @@ __all__ = ['restarted', 'check_resume_flags', 'checkpoint_to_resume', 'with_netw
 # %% ../../nbs/lib/command_train.ipynb #ad8b096a
 import math
 import os
+import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch
 from .arguments import Request
 from .config import config_yaml, read_config
 from .fine_tuning import inherited
+from .fitting import fit_own_images, given_keys
 from .recipes import build
 from ddpm_nb.app.sources import (
     check_writable,
@@ -25,6 +27,7 @@ from ddpm_nb.app.sources import (
     command_config,
     in_folder,
     output_folder,
+    with_rules,
 )
 from ..core import require
 from ddpm_nb.engine.checkpoint import (
@@ -38,6 +41,7 @@ from ..engine.files import atomic_write, find_corruption, optional_file
 from ..engine.locks import lock_folder
 from ..engine.run import DDPMTrainer
 from ..engine.trackers import trackers
+from ..errors import printable
 from ..trainer import Callback
 
 # %% ../../nbs/lib/command_train.ipynb #c69f6f7d
@@ -109,7 +113,7 @@ def train_config(
     if is_here and base and written.is_file():
         # a run keeps its trackers where it is
         base["logging"] = read_config(written).get("logging")
-    return command_config(in_folder(request, folder), base), path
+    return command_config(with_rules(in_folder(request, folder), base), base), path
 
 # %% ../../nbs/lib/command_train.ipynb #4d7c2522
 def describe(
@@ -130,7 +134,7 @@ def describe(
     ]
     if trainer.context.world_size > 1:
         parts.append(f"{trainer.context.world_size} processes")
-    return f"{', '.join(parts)}; writing to {trainer.output_dir}"
+    return f"{', '.join(parts)}; writing to {printable(trainer.output_dir)}"
 
 
 class ConfigFile(Callback):
@@ -149,10 +153,19 @@ def run_training(
     config: dict,  # complete
     device: torch.device,  # this process's
     resume: Path | None = None,  # a checkpoint to go on from
+    files=None,  # for folders: what an earlier `scan_folder` found
+    allow_other_data: bool = False,  # with `resume`: other images than it was trained with
 ) -> list:  # the files written; by the first of several processes, for all
     "Train to the end, or until a signal stops it"
     # `train_config` has looked whether a run would be lost
-    trainer = build(config, device=device, resume=resume, overwrite=resume is None).trainer
+    trainer = build(
+        config,
+        device=device,
+        resume=resume,
+        overwrite=resume is None,
+        files=files,
+        allow_other_data=allow_other_data,
+    ).trainer
     is_main_process = trainer.context.is_main_process
     if is_main_process:
         trainer.callbacks += trackers(config, trainer.output_dir)
@@ -162,7 +175,7 @@ def run_training(
         trainer.train()
     except (KeyboardInterrupt, SystemExit) as e:
         if is_main_process:
-            name = "SIGTERM" if isinstance(e, SystemExit) else "Ctrl-C"
+            name = signal.Signals(e.code - 128).name if isinstance(e, SystemExit) else "Ctrl-C"
             of = f" of {trainer.total_steps}" if math.isfinite(trainer.total_steps) else ""
             progress = f"after step {trainer.step}{of}"
             hint = trainer.resume_hint()
@@ -195,4 +208,9 @@ def train(
         if not resume and "overwrite" not in request.flags:
             require_no_run(folder)  # one may have begun and ended since the first look
         with distributed(config["device"]) as device:
-            return run_training(config, device, resume)
+            files = None
+            if config["auto"] and resume is None:
+                given = given_keys(request.flags.get("config"), with_network(request).overrides)
+                config, files = fit_own_images(config, given)
+            other = "allow_other_data" in request.flags
+            return run_training(config, device, resume, files, allow_other_data=other)

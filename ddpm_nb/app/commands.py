@@ -47,6 +47,7 @@ from ..engine.checkpoint import config_of_checkpoint, load_checkpoint
 from ..engine.datasets import load_split
 from ..engine.features import save_features, train_feature_net
 from ..engine.files import atomic_write
+from ..engine.labels import class_names
 from ..engine.locks import lock_folder
 from ..pretrained import load_pretrained
 from ..sampler import DDPMSampler
@@ -157,7 +158,8 @@ def export(
     path = Path(request.flags.get("output_name") or Path(config["output"]["dir"]) / default)
     if form == "onnx":
         check_writable(path.parent)
-        return [to_onnx(model, schedules, path, half)]
+        names = class_names(model) if model.num_classes else None
+        return [to_onnx(model, schedules, path, half, names)]
     return [to_diffusers(model, schedules, check_writable(path))]
 
 

@@ -27,6 +27,7 @@ from ddpm_nb.app.diffusers_folder import (
 from ..core import DDPMError, require
 from ..engine.compat import import_torchvision
 from ..engine.files import atomic_write
+from ..engine.labels import class_names
 from ..schedules import DDPMSchedules
 from ..unet import UNetSmall
 
@@ -41,12 +42,14 @@ def save_pretrained(
     "Write a model, its schedule and its card into one file, for `load_pretrained`"
     from safetensors.torch import save
 
+    names = class_names(model)
+    card = (dict(class_names=names) if names else {}) | (card or {})
     weights = {k: v.detach().cpu().to(dtype).contiguous() for k, v in model.state_dict().items()}
     metadata = dict(
         format="ddpm_nb",
         model=json.dumps(model.config),
         schedules=json.dumps(schedules.config),
-        card=json.dumps(card or {}),
+        card=json.dumps(card),
     )
     with atomic_write(path) as t:
         t.write_bytes(save(weights, metadata=metadata))

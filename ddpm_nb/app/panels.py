@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ..core import DDPMError, make_grid
 from ..data import load_mnist
-from ..engine.kernels import use_fast_kernels
+from ..engine.kernels import use_fast_process
 from ..pretrained import load_pretrained
 from ..sampler import METHODS_WITH_ETA, DDPMSampler
 
@@ -61,7 +61,7 @@ def figure_png(
     draw,  # called with the Axes
     ncols: int = 1,  # how many Axes, side by side
     size: tuple = (9.0, 2.6),  # of the whole figure, in inches
-    dpi: int = 80,  # pixels per inch
+    dpi: int = 100,  # pixels per inch
 ) -> bytes:  # a PNG file
     "A matplotlib figure as a PNG file in memory, drawn by `draw`"
     from matplotlib.figure import Figure
@@ -233,7 +233,7 @@ def _load(
     name: str,  # of packaged weights
 ) -> tuple:  # `(model, sampler)`
     "A packaged model with a sampler, read once"
-    use_fast_kernels()
+    use_fast_process()
     model, schedules = load_pretrained(name)
     return model, DDPMSampler(schedules)
 

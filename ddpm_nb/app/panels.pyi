@@ -50,7 +50,7 @@ def grid_png(x: Tensor, scale: int = 3, ncols: int | None = None) -> bytes:
     """
     ...
 
-def figure_png(draw, ncols: int = 1, size: tuple = (9.0, 2.6), dpi: int = 80) -> bytes:
+def figure_png(draw, ncols: int = 1, size: tuple = (9.0, 2.6), dpi: int = 100) -> bytes:
     """A matplotlib figure as a PNG file in memory, drawn by `draw`
 
     Args:

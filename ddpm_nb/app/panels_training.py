@@ -38,53 +38,54 @@ class _Watch(Callback):
 
     def before_train(
         self,
-        tr,  # the trainer
+        trainer,  # at work
     ):
         "Look at the clock"
         self.started = self.drawn_at = self.sampled_at = time.monotonic()
 
     def after_step(
         self,
-        tr,  # the trainer
+        trainer,  # at work
     ):
         "Draw every second, sample now and then, stop in time"
-        self.losses.append(tr.last_loss)
+        self.losses.append(trainer.last_loss)
         now = time.monotonic()
         elapsed = now - self.started
         is_over = elapsed > self.seconds
         if is_over or self.panel.stop_requested.is_set():
-            tr.stop = Stopped()
+            trainer.stop = Stopped()
         if is_over or now - self.sampled_at > self.panel.sample_every:
-            self.sample(tr)
+            self.sample(trainer)
             self.sampled_at = time.monotonic()
-        if now - self.drawn_at >= 1 or tr.stop:
+        if now - self.drawn_at >= 1 or trainer.stop:
             self.drawn_at = now
-            self.show(tr, elapsed)
+            self.show(trainer, elapsed)
 
     def show(
         self,
-        tr,  # the trainer
+        trainer,  # at work
         elapsed: float,  # seconds since the start
     ):
         "Draw losses and samples, with how fast it goes and how long it still takes"
-        speed = tr.step * tr.cfg["batch_size"] / elapsed
-        rest = "Done." if tr.stop else f"{self.seconds - elapsed:.0f} s to go."
+        speed = trainer.step * trainer.cfg["batch_size"] / elapsed
+        rest = "Done." if trainer.stop else f"{self.seconds - elapsed:.0f} s to go."
         self.panel.show(
             self.panel.plot(self.losses, self.samples),
-            f"{tr.step} steps, {speed:.0f} images/s, loss {np.mean(self.losses[-20:]):.3f}. {rest}",
+            f"{trainer.step} steps, {speed:.0f} images/s, "
+            f"loss {np.mean(self.losses[-20:]):.3f}. {rest}",
         )
         self.panel.progress_bar.value = min(1.0, elapsed / self.seconds)
 
     def sample(
         self,
-        tr,  # the trainer
+        trainer,  # at work
     ):
         "Sixteen digits from the averaged weights"
-        sampler = DDPMSampler(tr.schedules)
-        with tr.ema.applied(tr.model):
-            x = sampler.sample(tr.model, (16, 1, 32, 32), "dpmpp_2m", num_steps=8, generator=0)
+        sampler = DDPMSampler(trainer.schedules)
+        with trainer.ema.applied(trainer.model):
+            x = sampler.sample(trainer.model, (16, 1, 32, 32), "dpmpp_2m", num_steps=8, generator=0)
         self.samples = x.cpu()
-        tr.model.train()
+        trainer.model.train()
 
 
 @cache

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from .config import load_config
 from .fine_tuning import inherited, start_from
+from .fitting import fit_own_images, given_keys
 from ..core import require, seed_everything
-from ..engine.datasets import load_split
+from ..engine.datasets import held_out_split, load_split
 from ..engine.distributed import main_process_first
 from ..engine.run import DDPMTrainer
 from ..loss import DDPMLoss
@@ -47,13 +48,12 @@ def require_compatible(
 # %% ../../nbs/lib/recipes.ipynb #rcp00009
 def load_splits(
     config: dict,  # complete
-) -> tuple:  # `(training images, held-out images)`, each `ImageData` or `FolderData`
+    files=None,  # for folders: what an earlier `scan_folder` found
+) -> tuple:  # `(training images, held-out images or None)`: `ImageData` or `FolderData`
     "The images that the section `dataset` names; several processes download them once"
     with main_process_first():
-        train_data = load_split(config, "train")
-        # a folder is searched once, for both
-        files = getattr(train_data, "scan", None)
-        val_data = load_split(config, "val", files)
+        train_data = load_split(config, "train", files)
+        val_data = held_out_split(config, "val", train_data)
     return train_data, val_data
 
 
@@ -124,6 +124,8 @@ def build(
     callbacks: list | None = None,  # more callbacks, after the standard ones
     progress: bool = True,  # show a progress bar
     overwrite: bool = False,  # start anew where a run already is
+    allow_other_data: bool = False,  # with `resume`: other images than it was trained with
+    files=None,  # for folders: what an earlier `scan_folder` found
     # config keys, by dotted path (`**{"training.max_steps": 50}`) or by section
     # (`training=dict(max_steps=50)`)
     **overrides,
@@ -136,7 +138,10 @@ def build(
         changes["device"] = device
     if resume is None:
         changes = inherited(config, changes) | changes
+    given = given_keys(config, changes)
     config = load_config(config, changes)
+    if config["auto"] and train_data is None and resume is None:
+        config, files = fit_own_images(config, given)
     seed_everything(config["seed"], config["deterministic"])
     model = UNetSmall(**config["model"])
     schedules = DDPMSchedules(**config["schedules"])
@@ -145,7 +150,7 @@ def build(
     if config["init_from"] and resume is None:
         start_from(model, config["init_from"])
     if train_data is None:
-        train_data, val_data = load_splits(config)
+        train_data, val_data = load_splits(config, files)
     sampler = DDPMSampler(schedules)
     trainer = DDPMTrainer(
         model,
@@ -164,5 +169,5 @@ def build(
         overwrite=overwrite,
     )
     if resume is not None:
-        trainer.resume(resume)
+        trainer.resume(resume, allow_other_data)
     return Run(config, model, schedules, loss, train_data, val_data, trainer, sampler)

@@ -6,6 +6,7 @@
 __all__ = ['ReportImage', 'RunFolder', 'Samplers', 'Section', 'Result', 'Report', 'read_report', 'report_markdown', 'make_report']
 
 # %% ../../nbs/lib/report.ipynb #b89714cb
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,7 @@ class RunFolder:
         image = ReportImage(alt, self.command(command))
         if path is not None and path.is_file():
             image.path = path
-            image.link = quote("../" + path.relative_to(self.path).as_posix())
+            image.link = quote(b"../" + os.fsencode(path.relative_to(self.path).as_posix()))
             image.is_stale = self.is_stale(path)
         return image
 
@@ -172,6 +173,9 @@ def _training(
         ["resumed at", ", ".join(map(str, log.get("resumes") or [])) or "never"],
         ["skipped steps", str(len(log.get("skipped") or []))],
     ]
+    names = log.get("class_names") or []
+    if names:
+        rows.append(["classes", ", ".join(f"{i} {name}" for i, name in enumerate(names))])
     validations = log.get("val") or []
     # a loss that was not finite is null
     validations = [v for v in validations if v.get("loss_ema") is not None]
@@ -379,5 +383,5 @@ def make_report(
     (path / "reports").mkdir(parents=True, exist_ok=True)
     for page, text in pages.items():
         with atomic_write(page) as unfinished:
-            unfinished.write_text(text, encoding="utf-8")
+            unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
     return tuple(pages)

@@ -133,12 +133,12 @@ def result_notes(
     results: list,  # from logs/evaluation_results.json
 ) -> list:  # sentences, each once
     "The notes that evaluation made beside its numbers"
-    notes = []
+    notes: dict = {}  # each with the metrics that it is of
     for result in results:
         for name, metric in result["metrics"].items():
             if isinstance(metric, dict) and metric.get("note"):
-                notes.append(f"{name}: {metric['note']}")
-    return list(dict.fromkeys(notes))
+                notes.setdefault(metric["note"], {})[name] = True
+    return [f"{', '.join(names)}: {note}" for note, names in notes.items()]
 
 
 def _align(

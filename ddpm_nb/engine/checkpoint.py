@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['CKPT_KEYS', 'MACHINE_KEYS', 'Checkpoint', 'read_checkpoint', 'load_checkpoint', 'pick_weights', 'build_model',
-           'load_model', 'portable_config', 'config_of_checkpoint', 'own_checkpoints', 'require_no_run']
+           'load_model', 'portable_config', 'config_of_checkpoint', 'require_same_section', 'own_checkpoints',
+           'run_files', 'require_no_run']
 
 # %% ../../nbs/lib/checkpoint.ipynb #a7124a66
 import pickle
@@ -18,7 +19,7 @@ from ..core import DDPMError, require
 from .averages import average_of_length
 from .failures import first_line
 from .files import BROKEN_ZIP, intact_checkpoints, verify
-from .kernels import use_fast_kernels
+from .kernels import use_fast_process
 from ..schedules import DDPMSchedules
 from ..sections import plain
 from ..unet import UNetSmall
@@ -113,7 +114,7 @@ def _extra_average(contents: dict, decay: str) -> dict | None:
 def _average_afterwards(contents: dict, length: str, name: str | Path) -> dict | None:
     "An average put together from the snapshots beside a checkpoint, or None"
     try:
-        return average_of_length(Path(name).parent, float(length), contents["step"])
+        return average_of_length(Path(name).parent, float(length), contents.get("step", 0))
     except ValueError:
         return None
 
@@ -160,7 +161,7 @@ def build_model(
     device: str | torch.device = "cpu",  # where to put the model
 ) -> tuple[nn.Module, DDPMSchedules]:  # the model in eval mode
     "The model and schedules that a checkpoint holds; raises `DDPMError` if the weights don't fit"
-    use_fast_kernels()
+    use_fast_process()
     model = UNetSmall(**ck.contents["model_config"])
     try:
         model.load_state_dict(pick_weights(ck.contents, weights, ck.path))
@@ -169,6 +170,7 @@ def build_model(
             f"checkpoint: {ck.path} does not fit its own model_config: "
             f"{str(e).splitlines()[-1].strip()}"
         ) from e
+    model.class_names = ck.contents.get("class_names")
     schedules = DDPMSchedules(**ck.contents["schedules_config"])
     return model.to(device).eval(), schedules.to(device)
 
@@ -207,6 +209,22 @@ def config_of_checkpoint(
         config["dataset"] = dict(rules=1) | config["dataset"]
     return config or None
 
+# %% ../../nbs/lib/checkpoint.ipynb #ckptsame
+def require_same_section(
+    section: str,  # 'model' or 'schedules'
+    ours: dict,  # its settings here
+    theirs: dict,  # its settings in the checkpoint; a missing one is as it is here
+    path,  # the checkpoint's name, for messages
+):
+    "Raise `DDPMError` on the first setting that differs, but for `gradient_checkpointing`"
+    for k in sorted({*ours, *theirs}):
+        a, b = ours.get(k), theirs.get(k, ours.get(k))
+        require(
+            a == b or k == "gradient_checkpointing",
+            f"--resume: {section}.{k} is {a!r} here, but {b!r} in {path}; "
+            "resume with the same config, or start anew in another --output_dir",
+        )
+
 # %% ../../nbs/lib/checkpoint.ipynb #ckptdir2
 def own_checkpoints(
     folder: Path,  # an output folder
@@ -214,6 +232,21 @@ def own_checkpoints(
     "The checkpoints of a run; those with the optimizer's state first, `ema.pt` last"
     patterns = ("latest.pt", "best.pt", "step_*.pt", "ema.pt")
     return [p for pattern in patterns for p in sorted((Path(folder) / "ckpts").glob(pattern))]
+
+
+def run_files(
+    folder: Path,  # an output folder
+    after: int | None = None,  # only what shows later steps and is drawn anew
+) -> list[Path]:
+    "What a training run has written: checkpoints, curves, grids; or its grids of later steps"
+    folder = Path(folder)
+    grids = sorted((folder / "grids").glob("step_*.png"))
+    if after is not None:
+        digits = [(p, p.stem.removeprefix("step_")) for p in grids]
+        return [p for p, step in digits if step.isdigit() and int(step) > after]
+    logs = [folder / "logs" / name for name in ("config.yaml", "training_metrics.json")]
+    events = sorted((folder / "logs" / "tensorboard").glob("events.out.tfevents.*"))
+    return [*own_checkpoints(folder), *grids, *(p for p in logs if p.is_file()), *events]
 
 
 def require_no_run(

@@ -9,6 +9,7 @@ __all__ = ['MNIST_TRAIN_HASH', 'classifier_accuracy', 'train_feature_net', 'data
 # %% ../../nbs/lib/features.ipynb #fc192831
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import torch
@@ -102,12 +103,15 @@ def data_hash(
     Of its pixels, or for a folder of its files' names, sizes and times, and how they are read.
     """
     h = hashlib.sha256(str((len(data), *data.image_shape)).encode())
+    if getattr(data, "fit", "crop") != "crop":
+        h.update(data.fit.encode())
     if hasattr(data, "images"):
         h.update(data.images.cpu().contiguous().numpy().data)
     else:
         for p in data.files:
             s = p.stat()
-            h.update(f"{p.relative_to(data.root)} {s.st_size} {s.st_mtime_ns}\n".encode())
+            h.update(os.fsencode(p.relative_to(data.root)))  # a name need be no text
+            h.update(f" {s.st_size} {s.st_mtime_ns}\n".encode())
     return h.hexdigest()
 
 # %% ../../nbs/lib/features.ipynb #b0e5642e

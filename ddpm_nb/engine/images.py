@@ -87,6 +87,14 @@ def _translated() -> Iterator[None]:
         raise UnreadableImage(_reason(e)) from e
 
 
+def _is_heic(source: str | Path | bytes) -> bool:
+    "Whether a file's first bytes say that it holds a HEIC image"
+    if not isinstance(source, bytes):
+        with open(source, "rb") as f:
+            source = f.read(12)
+    return source[4:8] == b"ftyp" and source[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+
+
 _LOCK = threading.Lock()  # filters of warnings belong to the process, not to a thread
 
 
@@ -98,7 +106,13 @@ def _opened(
     formats = _formats()
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of half that limit, and of odd metadata
-        return Image.open(file, formats=formats)
+        try:
+            return Image.open(file, formats=formats)
+        except UnidentifiedImageError as e:
+            if _is_heic(source) and "HEIF" not in formats:
+                why = "a HEIC image, which can be read after: pip install 'ddpm_nb[heic]'"
+                raise UnreadableImage(why) from e
+            raise
 
 # %% ../../nbs/lib/images.ipynb #e6834d76
 _MODES = (

@@ -11,7 +11,7 @@ from ..engine.distributed import DistributedContext as DistributedContext
 from ..schedules import DDPMSchedules as DDPMSchedules
 from ..trainer import Trainer as Trainer
 
-__all__ = ["DDPMTrainer", "require_same_section"]
+__all__ = ["DDPMTrainer"]
 
 class DDPMTrainer(Trainer):
     """`Trainer` with checkpoints, an exact resume, signals, curves and several processes
@@ -34,6 +34,7 @@ class DDPMTrainer(Trainer):
         overwrite: start anew where another run already is, and remove its files
     """
 
+    rewarmup: Any
     keeps_time: bool
     context: DistributedContext
     total_steps: Any
@@ -46,6 +47,7 @@ class DDPMTrainer(Trainer):
     loss_buffer: Any
     is_best: bool
     saved_at: Any
+    _description: Any
     latest_mark: Any
     callbacks: list
     stop: Any
@@ -146,6 +148,9 @@ class DDPMTrainer(Trainer):
             the history: steps, validation losses, resumes, skipped steps
         """
         ...
+    def description(self) -> dict:
+        """Return what a resumed run is compared by; the images are looked at once"""
+        ...
     def state_dict(self) -> dict:
         """Return what a resumed run needs; random numbers are functions of seed and step: no entry"""
         ...
@@ -158,13 +163,8 @@ class DDPMTrainer(Trainer):
             ema_only: only the averaged weights: smaller, for sampling
         """
         ...
-    def require_same_run(self, ck: dict, path) -> None:
-        """Raise `DDPMError` unless a checkpoint is of this very run
-
-        Args:
-            ck: a checkpoint
-            path: its name, for messages
-        """
+    def current_lr(self) -> float:
+        """Return the learning rate of the step that is due"""
         ...
     def load_optimizer_state(self, state: dict) -> None:
         """Restore the optimizer's memory, in the weights' memory format; its settings are the
@@ -181,24 +181,14 @@ class DDPMTrainer(Trainer):
             state: from `state_dict`, of this very run: see `require_same_run`
         """
         ...
-    def resume(self, path: str | Path) -> Trainer:
+    def resume(self, path: str | Path, allow_other_data: bool = False) -> Trainer:
         """Go on exactly where a checkpoint was written; raises `DDPMError` if it is of another run
 
         Args:
             path: a checkpoint with optimizer state: `latest.pt`, `best.pt` or `step_….pt`
+            allow_other_data: go on with other images than it was trained with
 
         Returns:
             itself
         """
         ...
-
-def require_same_section(section: str, ours: dict, theirs: dict, path) -> None:
-    """Raise `DDPMError` on the first setting that differs, but for `gradient_checkpointing`
-
-    Args:
-        section: 'model' or 'schedules'
-        ours: its settings here
-        theirs: its settings in the checkpoint; a missing one is as it is here
-        path: the checkpoint's name, for messages
-    """
-    ...

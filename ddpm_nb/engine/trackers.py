@@ -20,13 +20,17 @@ class Track(Callback):
         self,
         send: Callable,  # `send(values: dict, step: int)`
         close: Callable,  # called without arguments, once, at the end
+        start: Callable | None = None,  # `start(trainer)`, called before the first step
     ):
+        self.start = start
         self.send = send
         self.close = close
         self.sent = dict(steps=0, val=0)  # how many points of each curve
 
     def before_train(self, trainer) -> None:  # a `DDPMTrainer`
         "Leave out the points of the run that is resumed"
+        if self.start:
+            self.start(trainer)
         self.sent = {curve: len(trainer.history[curve]) for curve in self.sent}
 
     def after_step(self, trainer) -> None:  # a `DDPMTrainer`
@@ -56,13 +60,18 @@ def _tensorboard(folder: Path) -> Track:
         from torch.utils.tensorboard import SummaryWriter
     except ModuleNotFoundError as e:
         raise _missing_package("tensorboard") from e
-    writer = SummaryWriter(str(folder / "tensorboard"))
+    opened = []
+
+    def start(trainer) -> None:
+        # what was written after the step that a run goes on from is not shown any more
+        purge = dict(purge_step=trainer.step + 1) if trainer.step else {}
+        opened[:] = [SummaryWriter(str(folder / "tensorboard"), **purge)]
 
     def send(values: dict, step: int) -> None:
         for name, value in values.items():
-            writer.add_scalar(name, value, step)
+            opened[0].add_scalar(name, value, step)
 
-    return Track(send, writer.close)
+    return Track(send, lambda: opened[0].close(), start)
 
 
 def _wandb(config: dict, folder: Path) -> Track:
