@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -553,7 +554,9 @@ def test_an_exploding_loss_stops_the_run(tmp_path, capsys):
 def test_a_data_worker_that_dies(tmp_path, how, capfd):
     "Really: it reads a certain image, and is gone"
 
-    class Trap(type(FolderData(image_folder(tmp_path / "im"), 8, 1).ds)):
+    images: Any = type(FolderData(image_folder(tmp_path / "im"), 8, 1).ds)
+
+    class Trap(images):
         def __getitem__(self, i):
             if self.files[i].name == "17.png":
                 os._exit(1) if how == "exit" else os.kill(os.getpid(), signal.SIGKILL)

@@ -14,8 +14,8 @@ from ddpm_nb.errors import DDPMError
 from ddpm_nb.likelihood import bits_per_dim
 from ddpm_nb.loss import DDPMLoss, loss_weights
 from ddpm_nb.pretrained import load_pretrained
-from ddpm_nb.sampler import METHODS, DDPMSampler, added_variance
-from ddpm_nb.schedules import DDPMSchedules
+from ddpm_nb.sampler import METHODS, DDPMSampler
+from ddpm_nb.schedules import DDPMSchedules, added_variance
 from ddpm_nb.settings import PARAMETERIZATIONS
 from ddpm_nb.toy import Mixture, cluster_spread, ring_means
 from helpers.commands import train

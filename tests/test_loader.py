@@ -3,6 +3,7 @@
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -138,7 +139,7 @@ def test_workers_persist_over_epochs_and_end_with_the_run(images, tmp_path):
 def test_a_run_stops_in_an_epoch_and_its_workers_go_on_with_the_next_pass(images):
     data = FolderData(images, 8, 1)
     data.cache_bytes = 0
-    first = data.batches(torch.arange(48).split(8), num_workers=1)
+    first: Any = data.batches(torch.arange(48).split(8), num_workers=1)
     next(first)
     first.close()
     order = torch.arange(48).flip(0).split(8)

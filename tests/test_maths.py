@@ -20,7 +20,8 @@ from ddpm_nb.likelihood import bits_per_dim, mean_bits_per_dim
 from ddpm_nb.loss import DDPMLoss, loss_weights
 from ddpm_nb.pretrained import load_pretrained
 from ddpm_nb.sampler import METHODS, METHODS_WITH_ETA, DDPMSampler, clip_x0
-from ddpm_nb.schedules import PARAMETERIZATIONS, DDPMSchedules
+from ddpm_nb.schedules import DDPMSchedules
+from ddpm_nb.settings import PARAMETERIZATIONS
 from ddpm_nb.spacing import SPACINGS, timesteps
 from helpers.tiny import tiny_model
 

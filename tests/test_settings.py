@@ -38,7 +38,6 @@ from ddpm_nb.run_settings import (
 )
 from ddpm_nb.sections import Section, all_settings
 from ddpm_nb.settings import (
-    PARAMETERIZATIONS,
     SAMPLING_METHODS,
     EMAConfig,
     LossConfig,
@@ -79,7 +78,6 @@ def test_a_signature_says_what_its_section_says(section, function):
 def test_names_that_settings_repeat_are_the_same():
     assert ddpm_nb.sampler.METHODS == SAMPLING_METHODS
     assert ddpm_nb.spacing.SPACINGS == SPACINGS
-    assert tuple(ddpm_nb.schedules.PARAMETERIZATIONS) == PARAMETERIZATIONS
     assert measures.METRICS is METRICS
 
 
