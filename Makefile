@@ -43,7 +43,7 @@ setup-dev: .venv/.dev       ## .venv with JupyterLab and the tools for tests and
 demo: .venv/.runtime        ## train on MNIST for 4 minutes, sample, film, evaluate and report: 6 minutes in all on two CPU cores
 	$(BIN)/ddpm-nb demo --config mnist_demo --output_dir $(OUT)
 
-test: .venv/.dev            ## everything CI runs; STEPS="docs wheel" runs only those
+test: .venv/.dev            ## what CI runs; STEPS="docs wheel" runs only those, CI=1 adds extras and course in a clean environment
 	@$(BIN)/python tools/run_all.py $(STEPS)
 test-quick: .venv/.dev      ## what takes a minute or so: rules, types and the quick tests
 	@$(BIN)/python tools/run_all.py --quick
