@@ -279,9 +279,7 @@ def wheel():
         if os.environ.get("CI"):
             anywhere(venv, away, env)
         else:
-            say(
-                "   each extra, and the course with the wheel alone: with CI=1, as they take minutes"
-            )
+            say("   extras and the course in a clean environment: with CI=1, they take minutes")
 
 
 # lanes run beside each other, the steps of a lane one after the other
