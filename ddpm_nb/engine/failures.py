@@ -76,7 +76,8 @@ def translate_worker_death() -> Iterator[None]:
         yield
     except RuntimeError as e:
         text = str(e)
-        if not any(w in text for w in ("DataLoader worker", "DataLoader timed", "of ancdata")):
+        signs = ("DataLoader worker", "DataLoader timed", "of ancdata", "Too many open files")
+        if not any(sign in text for sign in signs):
             raise
         message = f"dataset: a process that reads images died: {_why_dead(text)}"
         raise LostProcess(message) from e

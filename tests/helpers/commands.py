@@ -68,6 +68,8 @@ class Child:
             sys.stdout, sys.stderr = (open(fd, "w", buffering=1) for fd in (1, 2))
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            if hasattr(signal, "SIGHUP"):  # ignored under nohup
+                signal.signal(signal.SIGHUP, signal.SIG_DFL)
             if before:
                 before()
             code = action()
