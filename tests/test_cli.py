@@ -448,8 +448,11 @@ def test_training_starts_from_trained_weights(tmp_path, run, capsys):
     assert main(train_args(out, "--init_from", src, "--training.max_steps", 2)) == 0
     ck = load_checkpoint(out / "ckpts" / "latest.pt")
     assert ck["config"]["init_from"] == str(src) and ck["step"] == 2
+
     # two steps away, not elsewhere
-    moved = lambda k: (ck["model"][k] - theirs[k]).abs().max()
+    def moved(k):
+        return (ck["model"][k] - theirs[k]).abs().max()
+
     assert 0 < max(map(moved, theirs)) < 0.05
     refused(
         capsys,

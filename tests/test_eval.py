@@ -447,7 +447,10 @@ def test_statistics_of_folders_are_never_stale(tmp_path):
         Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(
             tmp_path / "im" / f"{i}.png"
         )
-    load = lambda **k: load_data("folder", root=str(tmp_path / "im"), image_size=32, **k)
+
+    def load(**k):
+        return load_data("folder", root=str(tmp_path / "im"), image_size=32, **k)
+
     net = load_features()
     c = tmp_path / "cache"
     first = reference_stats(load(), net, c)
@@ -751,7 +754,10 @@ def test_features_of_other_images_say_so(tmp_path):
     data = ImageData(images, name="colours")
     net = load_features()
     s = DDPMSchedules("cosine", 20)
-    model = lambda x, t: x
+
+    def model(x, t):
+        return x
+
     r = evaluate(
         model, s, data, "ddim", 2, 8, ["fid_proxy", "kid"], net=net, parameterization="eps"
     )

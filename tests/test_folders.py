@@ -257,7 +257,10 @@ def test_a_stray_image_is_named_and_takes_no_labels_away(tmp_path, capsys):
 def test_folders_called_train_and_test_are_splits(tmp_path, capsys):
     for split, n in (("train", 4), ("Val", 2), ("test", 3)):
         put(tmp_path, *(f"{split}/{c}/{i}.png" for c in ("cat", "dog") for i in range(n)))
-    load = lambda split: load_data("folder", split, 32, root=tmp_path)
+
+    def load(split):
+        return load_data("folder", split, 32, root=tmp_path)
+
     sizes = {split: len(load(split)) for split in ("train", "val", "test")}
     assert sizes == dict(train=8, val=4, test=6)
     assert load("train").classes == ["cat", "dog"]
@@ -292,7 +295,10 @@ def test_names_of_classes_in_natural_order(tmp_path):
 
 def test_a_limit_a_split_and_a_validation_see_all_classes(tmp_path):
     put(tmp_path, *(f"{c}/{i:03}.png" for c in "abc" for i in range(40)), size=(8, 8))
-    load = lambda **k: load_data("folder", image_size=8, root=tmp_path, **k)
+
+    def load(**k):
+        return load_data("folder", image_size=8, root=tmp_path, **k)
+
     limited = load(limit=30)
     assert limited.labels.bincount().tolist() == [10, 10, 10]
     held_out = load(split="test", val_fraction=0.1)
@@ -307,7 +313,10 @@ def test_the_validation_loss_is_of_all_classes(tmp_path):
     val = ImageData(pixels, torch.arange(60) // 20)
     seen = []
     batch = val.batch
-    watched = lambda i: (seen.extend(val.labels[i].tolist()), batch(i))[1]
+
+    def watched(i):
+        return (seen.extend(val.labels[i].tolist()), batch(i))[1]
+
     setattr(val, "batch", watched)  # noqa: B010, the type checker knows no such attribute
     trainer = tiny_trainer(tmp_path, val=val)
     trainer.val_loss(9)

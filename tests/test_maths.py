@@ -126,7 +126,10 @@ def test_weights_leave_the_learned_variance_alone():
     s, x = DDPMSchedules("cosine", 20), (torch.rand(20, 1, 8, 8) * 255).round() / 127.5 - 1
     out = torch.randn(20, 2, 8, 8, requires_grad=True)
     kw = dict(t=torch.arange(20), noise=torch.ones_like(x))
-    f = lambda x, t: out
+
+    def f(x, t):
+        return out
+
     f.parameterization = "eps"
     parts = {
         w: DDPMLoss(s, "l2", w, lambda_vlb=0.5)(f, x, **kw).per_sample
@@ -290,7 +293,9 @@ def test_order(method, order):
         return (sm.a[t] ** 2 * lam + sm.s[t] ** 2).sqrt()
 
     z = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-0.7, 1.2]]).double()
-    at = lambda t: sm.a[t] * MU + (z * std(t)) @ Q.T
+
+    def at(t):
+        return sm.a[t] * MU + (z * std(t)) @ Q.T
 
     def err(n):
         seen = {}
@@ -403,7 +408,10 @@ def test_seed_split_and_guidance(call, par):
     assert torch.equal(ref, f(sm, m, 6, generator=3))
     assert not torch.equal(ref, f(sm, m, 6, generator=4))
     torch.testing.assert_close(f(sm, m, 6, generator=3, batch_size=4), ref, **near)
-    g = lambda: torch.Generator().manual_seed(9)
+
+    def g():
+        return torch.Generator().manual_seed(9)
+
     assert torch.equal(f(sm, m, 6, generator=g()), f(sm, m, 6, generator=g()))
     cond = f(sm, m, 6, generator=3, y=y)
     assert torch.equal(f(sm, m, 6, generator=3, y=y, guidance_scale=1.0), cond)

@@ -544,7 +544,10 @@ def test_folder_round_trip_is_exact(tmp_path, par, kw):
     with torch.no_grad():
         assert torch.equal(back(x, t, y), m(x, t, y))
     to_diffusers(back, s2, tmp_path / "e")
-    read = lambda d, p: json.loads((tmp_path / d / p).read_text())
+
+    def read(d, p):
+        return json.loads((tmp_path / d / p).read_text())
+
     for p in ("unet/config.json", "scheduler/scheduler_config.json"):
         assert read("d", p) == read("e", p)
 
