@@ -30,7 +30,8 @@ if not browser.find():
     why = "no Chromium here; on Debian: apt-get install chromium"
 pytestmark = pytest.mark.skipif(not browser.find() or bool(missing), reason=why)
 # voila asks a font of icons from elsewhere, which no panel uses; the tests run without network
-HARMLESS = ("fontawesome", "favicon")
+# and tries extensions of JupyterLab that other packages bring (nbgrader, notebook), in vain
+HARMLESS = ("fontawesome", "favicon", "nbgrader", "@jupyter-notebook/lab-extension")
 SECONDS = 1000  # playwright counts milliseconds
 
 
