@@ -893,25 +893,50 @@ def test_export_and_import(run, tmp_path):
     assert abs(a - b).max() <= 1
 
 
+def records_of(log: bytes):
+    "The records of a log as LevelDB writes it, which W&B's offline files are, behind 7 bytes"
+    block, at, parts = 32768, 7, []
+    while at + 7 <= len(log):
+        if block - at % block < 7:  # no room for another head
+            at += block - at % block
+            continue
+        length, kind = int.from_bytes(log[at + 4 : at + 6], "little"), log[at + 6]
+        parts.append(log[at + 7 : at + 7 + length])
+        at += 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            yield b"".join(parts)
+            parts = []
+
+
+def steps_in_wandb(run):
+    "The steps of the points that an offline run of W&B holds"
+    from wandb.proto import wandb_internal_pb2
+
+    (path,) = run.glob("*.wandb")
+    records = [wandb_internal_pb2.Record.FromString(r) for r in records_of(path.read_bytes())]
+    return [r.history.step.num for r in records if r.WhichOneof("record_type") == "history"]
+
+
 def test_wandb_offline(tmp_path, monkeypatch):
+    "A resumed run goes on under the same id, each step once; a new one in its place gets another"
     pytest.importorskip("wandb", reason="extra `track` is not installed")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    assert (
-        main(
-            train_args(
-                tmp_path,
-                "--logging.wandb",
-                "true",
-                "--logging.wandb_mode",
-                "offline",
-                "--training.max_steps",
-                2,
-            )
-        )
-        == 0
-    )
-    (run,) = (tmp_path / "logs" / "wandb").glob("offline-run-*")
-    assert next(run.glob("*.wandb")).stat().st_size > 500
+    wandb = ["--logging.wandb", "true", "--logging.wandb_mode", "offline"]
+
+    def train(*flags):
+        before = {*(tmp_path / "logs").glob("wandb/offline-run-*")}
+        flags = ["--training.log_every", 1, *flags]
+        assert main(train_args(tmp_path, *wandb, *flags)) == 0
+        (run,) = {*(tmp_path / "logs").glob("wandb/offline-run-*")} - before
+        return run.name.split("-")[-1], steps_in_wandb(run)
+
+    first, steps = train("--training.max_steps", 2)
+    assert steps == [1, 2]
+    again, steps = train("--training.max_steps", 4, "--resume", "latest")
+    assert (again, steps) == (first, [3, 4])
+    other, steps = train("--training.max_steps", 1, "--overwrite")
+    assert other != first
+    assert steps == [1]
 
 
 def test_a_machine_does_not_travel_in_a_checkpoint(run, tmp_path, capsys):

@@ -168,7 +168,7 @@ def run_training(
     ).trainer
     is_main_process = trainer.context.is_main_process
     if is_main_process:
-        trainer.callbacks += trackers(config, trainer.output_dir)
+        trainer.callbacks += trackers(config, trainer.output_dir, resume is not None)
         trainer.callbacks.append(ConfigFile())
         print(describe(trainer), flush=True)
     try:

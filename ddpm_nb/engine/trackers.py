@@ -6,10 +6,12 @@
 __all__ = ['Track', 'trackers']
 
 # %% ../../nbs/lib/trackers.ipynb #dc64ed0a
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 from ..core import DDPMError
+from .files import atomic_write
 from ..trainer import Callback
 
 # %% ../../nbs/lib/trackers.ipynb #9d363eb6
@@ -74,7 +76,18 @@ def _tensorboard(folder: Path) -> Track:
     return Track(send, lambda: opened[0].close(), start)
 
 
-def _wandb(config: dict, folder: Path) -> Track:
+def _wandb_id(folder: Path, goes_on: bool) -> str:
+    "The name under which W&B knows this run: kept in a file, a new one for a new run"
+    path = folder / "wandb_id.txt"
+    if goes_on and path.is_file():
+        return path.read_text(encoding="utf-8").strip()
+    name = secrets.token_hex(4)
+    with atomic_write(path) as file:
+        file.write_text(name, encoding="utf-8")
+    return name
+
+
+def _wandb(config: dict, folder: Path, goes_on: bool) -> Track:
     "A tracker that sends to Weights & Biases, or keeps a run to send later"
     try:
         import wandb
@@ -89,6 +102,9 @@ def _wandb(config: dict, folder: Path) -> Track:
             config=config,
             dir=str(folder),
             mode=logging["wandb_mode"],
+            id=_wandb_id(folder, goes_on),
+            # offline there is nothing to ask; the parts are joined by their id when they are sent
+            resume="allow" if goes_on and logging["wandb_mode"] == "online" else None,
         )
     except Exception as e:
         if type(e).__module__.split(".")[0] != "wandb":
@@ -102,6 +118,7 @@ def _wandb(config: dict, folder: Path) -> Track:
 def trackers(
     config: dict,  # the whole config
     output_dir: Path,  # gets logs/tensorboard, logs/wandb
+    goes_on: bool = False,  # whether the run continues an earlier one, in W&B, too
 ) -> list[Track]:  # callbacks for `DDPMTrainer`
     "The trackers of the section `logging`; raises `DDPMError` without package or login"
     folder = Path(output_dir) / "logs"
@@ -109,5 +126,5 @@ def trackers(
     if config["logging"]["tensorboard"]:
         found.append(_tensorboard(folder))
     if config["logging"]["wandb"]:
-        found.append(_wandb(config, folder))
+        found.append(_wandb(config, folder, goes_on))
     return found
