@@ -913,7 +913,8 @@ def steps_in_wandb(run):
     from wandb.proto import wandb_internal_pb2
 
     (path,) = run.glob("*.wandb")
-    records = [wandb_internal_pb2.Record.FromString(r) for r in records_of(path.read_bytes())]
+    parse = getattr(wandb_internal_pb2, "Record").FromString
+    records = [parse(r) for r in records_of(path.read_bytes())]
     return [r.history.step.num for r in records if r.WhichOneof("record_type") == "history"]
 
 
