@@ -45,7 +45,7 @@ demo: .venv/.runtime        ## train on MNIST for 4 minutes, sample, film, evalu
 
 test: .venv/.dev            ## what CI runs; STEPS="docs wheel" runs only those, CI=1 adds extras and course in a clean environment
 	@$(BIN)/python tools/run_all.py $(STEPS)
-test-quick: .venv/.dev      ## what takes a minute or so: rules, types and the quick tests
+test-quick: .venv/.dev      ## what takes two minutes or so: rules, types and the quick tests
 	@$(BIN)/python tools/run_all.py --quick
 
 train: .venv/.runtime       ## train CONFIG (default mnist_tiny) into OUT (default outputs)
