@@ -59,21 +59,10 @@ worker?.register("{up}{offline}").catch((error) => console.info(String(error)));
 """
 
 
-def examples() -> bytes:  # 10 * 32 * 32 of them
-    "The first test digit of each class"
-    import torch
-
-    from ddpm_nb.data import load_mnist
-
-    data = load_mnist("test")
-    first = [int((data.labels == label).nonzero()[0]) for label in range(10)]
-    pixels = (data.batch(torch.tensor(first))[0] + 1) * 127.5
-    return bytes(pixels.round().to(torch.uint8).flatten().tolist())
-
-
 def write_files(folder: Path) -> str:
     "Put scripts, runtimes, example digits and model into the site's folder; the model's SHA-256"
     from ddpm_nb.app.onnx import to_onnx
+    from ddpm_nb.app.panels_live import example_digits
     from ddpm_nb.pretrained import load_pretrained
 
     runtime = onnxruntime_web.fetch()
@@ -83,7 +72,7 @@ def write_files(folder: Path) -> str:
         shutil.copy(runtime / name, folder / names.get(name, name))
     for script in SCRIPTS.glob("*.js"):
         shutil.copy(script, folder / script.name)
-    (folder / EXAMPLES).write_bytes(examples())
+    (folder / EXAMPLES).write_bytes(example_digits().numpy().tobytes())
     model, schedules = load_pretrained(MODEL)
     path = to_onnx(model, schedules, folder / f"{MODEL}.onnx", half=True)
     return hashlib.sha256(path.read_bytes()).hexdigest()

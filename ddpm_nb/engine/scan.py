@@ -235,6 +235,14 @@ def _check_all(files: list, image_size: int) -> list:
         return list(pool.map(lambda p: check_image(p, image_size, decode), files, chunksize=16))
 
 
+def _readable(root: Path, found: list, image_size: int, *left_out) -> FolderScan:
+    "The files that can be read, with those that cannot and why"
+    whys = _check_all(found, image_size)
+    scan = FolderScan(root, [p for p, why in zip(found, whys) if not why], *left_out)
+    scan.broken = [(p, why) for p, why in zip(found, whys) if why]
+    return scan
+
+
 def _say(scan: FolderScan) -> None:
     "Print the broken files and the summary; one process of several does"
     if int(os.environ.get("RANK", 0)) > 0:
@@ -254,10 +262,7 @@ def scan_folder(
     root = Path(root)
     require(root.is_dir(), f"dataset.root: {printable(root)!r} is not a folder")
     walk = Walk(root)
-    found = sorted(walk.files)
-    whys = _check_all(found, image_size)
-    scan = FolderScan(root, [p for p, why in zip(found, whys) if not why], walk.left_out)
-    scan.broken = [(p, why) for p, why in zip(found, whys) if why]
+    scan = _readable(root, sorted(walk.files), image_size, walk.left_out)
     if scan.broken:
         scan.left_out["unreadable", ""] += len(scan.broken)
     arrange(scan)
@@ -285,10 +290,7 @@ def scan_folder_0_1(
     root = Path(root)
     require(root.is_dir(), f"dataset.root: {printable(root)!r} is not a folder")
     found = [p for p in root.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file()]
-    found = sorted(found)
-    whys = _check_all(found, image_size)
-    scan = FolderScan(root, [p for p, why in zip(found, whys) if not why])
-    scan.broken = [(p, why) for p, why in zip(found, whys) if why]
+    scan = _readable(root, sorted(found), image_size)
     require(scan.files, f"dataset.root: no readable images under {printable(root)!r}")
     if not any(p.parent == root for p in scan.files):
         tops = [p.relative_to(root).parts[0] for p in scan.files]
