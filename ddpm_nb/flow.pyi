@@ -8,7 +8,7 @@ from torch import Tensor
 from .sampler import SamplingBatch as SamplingBatch
 from .schedules import Prediction as Prediction
 
-__all__ = ["flow_tables", "flow_time", "euler_step", "flow_heun_step"]
+__all__ = ["flow_tables", "flow_time", "along_flow", "euler_step", "flow_heun_step"]
 
 def flow_tables(T: int) -> dict:
     """Every table of the straight path, where (1-u) x0 + u eps is the image at time u
@@ -35,6 +35,21 @@ def flow_time(batch: SamplingBatch, t: int) -> tuple:
 
     Returns:
         `(u, scale)`
+    """
+    ...
+
+def along_flow(x: Tensor, velocity: Tensor, t: int, t_prev: int, batch: SamplingBatch) -> Tensor:
+    """The state moved along a straight line in the path's own time
+
+    Args:
+        x: the state at level `t`, `(B,C,H,W)`
+        velocity: eps - x0, like `x`
+        t: in [0,T)
+        t_prev: the next level
+        batch: for the levels' numbers
+
+    Returns:
+        the state at `t_prev`
     """
     ...
 
