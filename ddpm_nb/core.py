@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['pick_device', 'seed_everything', 'Stream', 'fold_seed', 'seeded', 'to_float', 'warn_of_unit_range', 'to_uint8',
-           'make_grid', 'show_images', 'show_rows', 'show_animation', 'unwrap', 'model_attribute', 'eval_mode',
-           'LaterMethod', 'add_later_methods', 'DDPMError', 'require']
+           'checker', 'without_alpha', 'make_grid', 'show_images', 'show_rows', 'show_animation', 'unwrap',
+           'model_attribute', 'eval_mode', 'LaterMethod', 'add_later_methods', 'DDPMError', 'require']
 
 # %% ../nbs/lib/core.ipynb #0048111a
 import io
@@ -158,22 +158,52 @@ def to_uint8(
     )
     return ((x.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
+# %% ../nbs/lib/core.ipynb #d892dcb1
+def checker(
+    height: int,  # pixels
+    width: int,  # pixels
+) -> Tensor:  # uint8 `(height,width)`
+    "Squares of 4 × 4 pixels, white and light grey, which stand for transparency"
+    y, x = torch.arange(height)[:, None], torch.arange(width)
+    return torch.where((y // 4 + x // 4) % 2 == 0, 255, 204).to(torch.uint8)
+
+
+def without_alpha(
+    x: Tensor,  # images `(B,C,H,W)`, float in [-1,1] or uint8
+    background: Tensor | None = None,  # uint8, broadcastable to `x`; default: white
+) -> Tensor:  # `(B,1,H,W)` or `(B,3,H,W)`, like `x`
+    "Images whose last of 2 or 4 channels is alpha, laid over a background; others as they are"
+    if x.shape[1] not in (2, 4):
+        return x
+    values = to_float(x) if x.dtype == torch.uint8 else x
+    alpha = (values[:, -1:] + 1) / 2
+    behind = 1.0 if background is None else to_float(background.to(x.device))
+    out = alpha * values[:, :-1] + (1 - alpha) * behind
+    return to_uint8(out) if x.dtype == torch.uint8 else out
+
 # %% ../nbs/lib/core.ipynb #ffbccfe0
 def make_grid(
-    x: Tensor,  # images `(B,C,H,W)`, C 1 or 3, float in [-1,1] or uint8
+    x: Tensor,  # images `(B,C,H,W)`, C 1 or 3, or 2 or 4 with alpha, float in [-1,1] or uint8
     ncols: int | None = None,  # images per row; default: the square that holds them
     pad: int = 2,  # white pixels between images
-) -> Tensor:  # one image, uint8 `(H',W',3)`
+    keep_alpha: bool = False,  # default: alpha is shown as a checker that shines through
+) -> Tensor:  # one image, uint8 `(H',W',3)`; `(H',W',4)` with alpha that is kept
     "A batch of images tiled row by row into one; raises `DDPMError` for other shapes"
     require(
-        x.ndim == 4 and x.shape[1] in (1, 3),
-        f"images: shape {tuple(x.shape)}; expected (B,1,H,W) or (B,3,H,W)",
+        x.ndim == 4 and 1 <= x.shape[1] <= 4,
+        f"images: shape {tuple(x.shape)}; expected (B,C,H,W) of 1 to 4 channels",
     )
-    x = to_uint8(x.detach().cpu()).expand(-1, 3, -1, -1)
+    x = to_uint8(x.detach().cpu())
+    if x.shape[1] in (1, 3):
+        x = x.expand(-1, 3, -1, -1)
+    elif keep_alpha:
+        x = torch.cat([x[:, :-1].expand(-1, 3, -1, -1), x[:, -1:]], 1)
+    else:
+        x = without_alpha(x, checker(*x.shape[-2:])).expand(-1, 3, -1, -1)
     b, c, h, w = x.shape
     ncols = min(b, ncols or int(np.ceil(b**0.5)))
     nrows = -(-b // ncols)
-    out = torch.full((nrows * (h + pad) + pad, ncols * (w + pad) + pad, 3), 255, dtype=torch.uint8)
+    out = torch.full((nrows * (h + pad) + pad, ncols * (w + pad) + pad, c), 255, dtype=torch.uint8)
     for i in range(b):
         row, col = divmod(i, ncols)
         top = pad + row * (h + pad)
@@ -183,7 +213,7 @@ def make_grid(
 
 # %% ../nbs/lib/core.ipynb #88cb542d
 def show_images(
-    x: Tensor,  # images `(B,C,H,W)`, float in [-1,1] or uint8
+    x: Tensor,  # images `(B,C,H,W)`, C from 1 to 4, see `make_grid`
     ncols: int | None = None,  # images per row; default: a square
     titles: list | None = None,  # one caption per image; each image then gets its own axes
     size: float = 1.0,  # inches per image

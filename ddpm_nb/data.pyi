@@ -3,7 +3,7 @@
 the seed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 __all__ = [
     "read_idx",
     "ImageData",
+    "on_black",
     "fit_image",
     "load_mnist",
     "stratified_subset",
@@ -100,25 +101,37 @@ class ImageData:
         """
         ...
 
-def fit_image(img: Tensor, image_size: int) -> Tensor:
-    """A square image: padded with black if a little too small, else resized and centre-cropped
+def on_black(img: Tensor, image_size: int | Sequence) -> Tensor:
+    """An image in the middle of black
 
     Args:
-        img: uint8 `(C,H,W)` or `(N,C,H,W)`
-        image_size: wanted height and width
+        img: `(…,H,W)`, no larger than wanted
+        image_size: wanted: a square's side, or height and width
 
     Returns:
-        uint8, `(…,C,image_size,image_size)`
+        `(…,height,width)`
     """
     ...
 
-def load_mnist(split: str = "train", image_size: int = 32) -> ImageData:
+def fit_image(img: Tensor, image_size: int | Sequence) -> Tensor:
+    """An image of that size: on black if a little too small, else resized and centre-cropped
+
+    Args:
+        img: uint8 `(C,H,W)` or `(N,C,H,W)`
+        image_size: wanted: a square's side, or height and width
+
+    Returns:
+        uint8, `(…,C,height,width)`
+    """
+    ...
+
+def load_mnist(split: str = "train", image_size: int | Sequence = 32) -> ImageData:
     """MNIST from the package itself, no download; raises `DDPMError` for an unknown split
 
     Args:
         split: 'train' (60,000) or 'test' (10,000)
-        image_size: height and width; from 28 to 41 digits are padded with black, at
-            other sizes resized
+        image_size: a square's side, or height and width: the smaller one counts; from
+            28 to 41 digits are padded with black, at other sizes resized
     """
     ...
 

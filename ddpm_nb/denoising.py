@@ -36,7 +36,7 @@ SSIM_WINDOW = 7  # pixels on a side
 
 
 def ssim(
-    a: Tensor,  # images `(B,C,H,W)` of 7 pixels or more, C 1 or 3, float in [-1,1] or uint8
+    a: Tensor,  # images `(B,C,H,W)` of 7 pixels or more on a side, float in [-1,1] or uint8
     b: Tensor,  # likewise
 ) -> Tensor:  # `(B,)`, in [-1,1]
     """Structural similarity of each pair of images (Wang et al. 2004, eq. 13), window 7 by 7

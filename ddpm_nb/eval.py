@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['frechet_distance', 'validate_images', 'require_same_shape', 'extract_features', 'FeatureStats', 'image_stats',
-           'distance_name', 'distance_result', 'fid_proxy', 'kid', 'precision_recall', 'diversity', 'perceptual_proxy',
-           'nearest_neighbours']
+           'distance_name', 'seen_as', 'distance_result', 'fid_proxy', 'kid', 'precision_recall', 'diversity',
+           'perceptual_proxy', 'nearest_neighbours']
 
 # %% ../nbs/07_eval.ipynb #e41132e9
 import numpy as np
@@ -52,7 +52,7 @@ def frechet_distance(
 
 # %% ../nbs/07_eval.ipynb #faf319a6
 def validate_images(
-    x: Tensor,  # images `(N,C,H,W)`, C 1 or 3, float in [-1,1] or uint8
+    x: Tensor,  # images `(N,C,H,W)`, C from 1 to 4, float in [-1,1] or uint8
     what: str = "images",  # what to call them in messages
 ) -> Tensor:  # float `(N,C,H,W)` in [-1,1]
     """Images as floats, clipped to [-1,1] as they would be shown
@@ -61,8 +61,8 @@ def validate_images(
     are in [0,1].
     """
     require(
-        x.ndim == 4 and len(x) and x.shape[1] in (1, 3),
-        f"{what}: shape {tuple(x.shape)}; expected a non-empty (N,1,H,W) or (N,3,H,W)",
+        x.ndim == 4 and len(x) and 1 <= x.shape[1] <= 4,
+        f"{what}: shape {tuple(x.shape)}; expected a non-empty (N,C,H,W) of 1 to 4 channels",
     )
     if x.dtype == torch.uint8:
         return to_float(x)
@@ -149,6 +149,24 @@ def distance_name(
     return "fid" if net.name == "inception" else "fid_proxy"
 
 
+def seen_as(
+    net: nn.Module,  # a `FeatureNet` or `InceptionFeatures`
+    image_shape: tuple,  # `(C,H,W)`
+) -> str:  # '' where it sees all of them
+    "What a feature net does not see of images of this shape, for a note beside its numbers"
+    channels, height, width = image_shape
+    sees = getattr(net, "in_channels", 3)
+    how = []
+    if channels in (2, 4) and channels != sees:
+        how.append("on white, without their alpha")
+    if channels > 2 and sees < 3:
+        how.append("in grey")
+    if height != width:
+        how.append("squeezed to squares")
+    kind = "colour images" if channels == 3 else "images"
+    return f"{net.name} sees the {kind} {', '.join(how)}" if how else ""
+
+
 def _distance_floor(n, net, ref, held_out, draws):
     "Mean Fréchet distance of at most `draws` disjoint sets of `n` held-out images from `ref`"
     order = torch.randperm(len(held_out), generator=fold_seed(0, Stream.FLOOR))
@@ -176,9 +194,8 @@ def distance_result(
             "is singular and the value mostly bias; "
             f"ask for --num_samples {net.dim + 1} or more, or look at kid, which has no such bias"
         )
-    channels = getattr(held_out, "image_shape", (None,))[0]
-    if channels == 3 and getattr(net, "in_channels", 3) == 1:
-        notes.append(f"{net.name} sees the colour images in grey")
+    if held_out is not None and (seen := seen_as(net, held_out.image_shape)):
+        notes.append(seen)
     if num_real < n:
         notes.append(f"no floor: {num_real} held-out real images are fewer than the {n} samples")
     else:

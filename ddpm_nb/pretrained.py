@@ -14,7 +14,7 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .core import DDPMError, require
+from .core import DDPMError, require, without_alpha
 from .errors import did_you_mean
 from .schedules import DDPMSchedules
 from .unet import UNetSmall
@@ -107,7 +107,7 @@ class FeatureNet(nn.Module):
         self,
         num_classes: int = 10,  # classes to tell apart
         dim: int = 64,  # features
-        in_channels: int = 1,  # 1 for grey, 3 for colour
+        in_channels: int = 1,  # 1 for grey, 3 for colour; 2 and 4 for these with alpha
     ):
         super().__init__()
         self.body = nn.Sequential(
@@ -126,10 +126,13 @@ class FeatureNet(nn.Module):
 
     def features(
         self,
-        # images `(B,C,H,W)` in [-1,1]; grey and colour are converted, other sizes resized to 32
+        # images `(B,C,H,W)` in [-1,1]; grey and colour are converted, alpha is laid on white,
+        # other sizes are resized to 32 × 32
         x: Tensor,
     ) -> Tensor:  # `(B,dim)`, ≥ 0
         "Activations of the last hidden layer"
+        if x.shape[1] != self.in_channels:
+            x = without_alpha(x)
         if x.shape[1] != self.in_channels:
             x = x.mean(1, keepdim=True).expand(-1, self.in_channels, -1, -1)
         if x.shape[-2:] != (32, 32):

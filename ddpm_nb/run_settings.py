@@ -18,6 +18,7 @@ from ddpm_nb.settings import (
     SchedulesConfig,
     TrainingConfig,
 )
+from .shapes import IMAGE_SIZE
 
 # %% ../nbs/lib/run_settings.ipynb #rset0006
 # data set: its channels; None where a folder's images decide
@@ -40,9 +41,13 @@ class DatasetConfig(Section):
         default="mnist",
         choices=tuple(DATASETS),
     )
-    image_size: int = setting("height and width", default=32, lo=8)
+    image_size: int | list[int] = setting(
+        "a square's side, or height,width", default=32, lo=8, **IMAGE_SIZE
+    )
     channels: int | None = setting(
-        "for folders: 3, or 1 for grey; the other sets know theirs", default=None, choices=(1, 3)
+        "for folders: 3, or 1 for grey; 4 and 2 keep alpha; the other sets know theirs",
+        default=None,
+        choices=(1, 2, 3, 4),
     )
     root: str | None = setting(
         "the folder of images, or where torchvision keeps its files ('data')", default=None

@@ -35,12 +35,15 @@ class Setting:
     below: float | None = None  # every value must be smaller
     null: bool = False  # whether null is allowed
     items: tuple = (str,)  # for lists: the types of an item; bounds and choices hold for each
+    form: str = ""  # what a value looks like, in words; '' where the types say it
+    # `f(path, value)`: brings a value of the right type into the one form that is kept
+    convert: Callable | None = None
     paper: str = ""  # where it comes from
 
     @property
     def type_text(self) -> str:
         "The types in words, as messages name them"
-        return " or ".join(t.__name__ for t in self.types)
+        return self.form or " or ".join(t.__name__ for t in self.types)
 
     @property
     def range_text(self) -> str:
@@ -133,8 +136,9 @@ def check_value(
         )
     value = fitting[0]
     if isinstance(value, list):
-        item = dataclasses.replace(setting, types=setting.items, null=False)
-        return [check_value(f"{path}[{i}]", v, item) for i, v in enumerate(value)]
+        item = dataclasses.replace(setting, types=setting.items, null=False, form="", convert=None)
+        value = [check_value(f"{path}[{i}]", v, item) for i, v in enumerate(value)]
+        return setting.convert(path, value) if setting.convert else value
     if isinstance(value, float) and not math.isfinite(value):
         raise DDPMError(f"{path}: {value}; expected a finite number")
     if setting.choices is not None and value not in setting.choices:
@@ -170,9 +174,10 @@ def _as_setting(field):
     lists = [t for t in kinds if isinstance(t, types.GenericAlias)]
     rules = dict(field.metadata)
     if lists:
-        rules["default"] = list(rules["default"])
         rules["items"] = _args(lists[0].__args__[0])
-        kinds = [list]
+        kinds = [list if t in lists else t for t in kinds]
+    if isinstance(rules["default"], tuple):
+        rules["default"] = list(rules["default"])
     null = types.NoneType in alternatives
     return Setting(types=tuple(kinds), name=field.name, null=null, **rules)
 

@@ -10,6 +10,7 @@ __all__ = ['PARAMETERIZATIONS', 'SCHEDULES', 'LR_SCHEDULES', 'SAMPLING_METHODS',
 # %% ../nbs/lib/settings.ipynb #10515f74
 from .errors import require
 from .sections import Section, section, setting, subsection
+from .shapes import IMAGE_SIZE, image_shape
 
 # %% ../nbs/lib/settings.ipynb #set00001
 PARAMETERIZATIONS = ("eps", "x0", "v", "flow")
@@ -21,8 +22,10 @@ SCHEDULES = ("linear", "cosine", "sigmoid", "flow")
 class ModelConfig(Section):
     "The arguments of `UNetSmall`"
 
-    image_size: int = setting("height and width; fixes where attention sits", default=32, lo=1)
-    in_channels: int = setting("1 grey, 3 RGB", default=3, lo=1)
+    image_size: int | list[int] = setting(
+        "a square's side, or height,width; fixes attention", default=32, lo=1, **IMAGE_SIZE
+    )
+    in_channels: int = setting("1 grey, 3 RGB; 2 and 4 with alpha", default=3, lo=1)
     base_channels: int = setting("width at full resolution", default=64, lo=1)
     channel_mults: list[int | float] = setting(
         "width of each stage over the base; one stage per halving", default=[1, 2, 4], above=0
@@ -31,7 +34,7 @@ class ModelConfig(Section):
         "residual blocks per stage of the encoder; the decoder has one more", default=2, lo=1
     )
     attention_resolutions: list[int] = setting(
-        "self-attention follows each block where the height is one of these", default=[16], lo=1
+        "self-attention follows blocks whose smaller side is one of these", default=[16], lo=1
     )
     attention_head_dim: int | None = setting(
         "channels per attention head; null: a single head", default=32, lo=1
@@ -352,9 +355,7 @@ def require_fit(
     processes: int = 1,  # how many share a batch
 ):
     "Raise `DDPMError` unless model, data and settings fit together"
-    channels, height, width = data.image_shape
-    size = getattr(model, "image_size", None)
-    expected = (getattr(model, "in_channels", channels), size or height, size or height)
+    expected = image_shape(model, data.image_shape)
     require(
         tuple(data.image_shape) == expected,
         f"dataset: images are {data.image_shape}; the model expects {expected} "

@@ -253,12 +253,12 @@ class UNetSmall(nn.Module):
     @checks_arguments(ModelConfig)
     def __init__(
         self,
-        image_size: int = 32,  # height and width it is made for; fixes where attention sits
-        in_channels: int = 3,  # 1 grey, 3 RGB
+        image_size: int | list = 32,  # a square's side, or height and width
+        in_channels: int = 3,  # 1 grey, 3 RGB; 2 and 4 with alpha
         base_channels: int = 64,  # width at full resolution
         channel_mults=(1, 2, 4),  # width of each stage over the base; one stage per resolution
         num_res_blocks: int = 2,  # residual blocks per stage; one more in the decoder
-        attention_resolutions=(16,),  # attention follows each block where height is one of these
+        attention_resolutions=(16,),  # attention follows blocks whose smaller side is one of these
         attention_head_dim: int | None = 32,  # channels per head; None for a single head
         num_groups: int = 32,  # of GroupNorm
         dropout: float = 0.0,  # in the residual blocks, in [0,1)

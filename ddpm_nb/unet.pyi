@@ -228,12 +228,13 @@ class UNetSmall(nn.Module):
     `UNet2DModel`
 
     Args:
-        image_size: height and width it is made for; fixes where attention sits
-        in_channels: 1 grey, 3 RGB
+        image_size: a square's side, or height and width
+        in_channels: 1 grey, 3 RGB; 2 and 4 with alpha
         base_channels: width at full resolution
         channel_mults: width of each stage over the base; one stage per resolution
         num_res_blocks: residual blocks per stage; one more in the decoder
-        attention_resolutions: attention follows each block where height is one of these
+        attention_resolutions: attention follows blocks whose smaller side is one of
+            these
         attention_head_dim: channels per head; None for a single head
         num_groups: of GroupNorm
         dropout: in the residual blocks, in [0,1)
@@ -253,7 +254,7 @@ class UNetSmall(nn.Module):
     config: dict
     parameterization: str
     gradient_checkpointing: bool
-    image_size: int
+    image_size: int | list
     in_channels: int
     num_classes: int | None
     learn_sigma: bool
@@ -267,7 +268,7 @@ class UNetSmall(nn.Module):
     conv_out: nn.Conv2d
     def __init__(
         self,
-        image_size: int = 32,
+        image_size: int | list = 32,
         in_channels: int = 3,
         base_channels: int = 64,
         channel_mults=(1, 2, 4),

@@ -6,29 +6,35 @@
 __all__ = ['unet_stages', 'check_unet_input', 'check_labels']
 
 # %% ../nbs/lib/unet_checks.ipynb #uchk0003
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from .core import DDPMError, require
+from .shapes import image_shape, sides
 
 # %% ../nbs/lib/unet_checks.ipynb #64530ef2
 def unet_stages(
-    image_size: int,  # height and width of the images
+    image_size: int | Sequence,  # a square's side, or height and width
     base_channels: int,  # width at full resolution
     channel_mults: list,  # width of each stage over the base, finest first
     attention_resolutions: list,  # resolutions at which there is attention
     num_groups: int,  # of GroupNorm
-) -> list:  # `(width, resolution, attention?)` of each stage, finest first
+) -> list:  # `(width, smaller side of its images, attention?)` of each stage, finest first
     "What each stage of a UNet looks like; raises `DDPMError` where it can't be built"
     mults, n = list(channel_mults), len(channel_mults)
     require(n, f"model.channel_mults: {mults}; expected one number per level")
-    if image_size <= 0 or image_size % 2 ** (n - 1) != 0:
-        raise DDPMError(
-            f"model.image_size: {image_size} cannot be halved {n - 1} times "
-            f"({n} levels in model.channel_mults); expected a multiple of {2 ** (n - 1)}"
-        )
+    height, width = sides(image_size)
+    for name, side in (("height ", height), ("width ", width)):
+        if side <= 0 or side % 2 ** (n - 1) != 0:
+            raise DDPMError(
+                f"model.image_size: {name if height != width else ''}{side} cannot be halved "
+                f"{n - 1} times ({n} levels in model.channel_mults); "
+                f"expected a multiple of {2 ** (n - 1)}"
+            )
     widths = [base_channels * m for m in mults]
-    sizes = [image_size >> i for i in range(n)]
+    sizes = [min(height, width) >> i for i in range(n)]
     for w in widths:
         if w <= 0 or w != int(w) or w % num_groups != 0:
             raise DDPMError(
@@ -39,21 +45,22 @@ def unet_stages(
         if r not in sizes:
             raise DDPMError(
                 f"model.attention_resolutions: {r} is none of this network's resolutions {sizes}"
+                + ("" if height == width else ", the smaller sides")
             )
     return [(int(w), s, s in attention_resolutions) for w, s in zip(widths, sizes)]
 
 # %% ../nbs/lib/unet_checks.ipynb #uchk0010
 def check_unet_input(
     model: nn.Module,  # a `UNetSmall`
-    x: Tensor,  # noisy images `(B,in_channels,image_size,image_size)`
+    x: Tensor,  # noisy images `(B,in_channels,H,W)` of the model's size
     t: Tensor,  # step index `(B,)`
     y: Tensor | None = None,  # class labels int64 `(B,)`
 ) -> None:
     "Raise `DDPMError` unless a forward pass can work with these"
-    c, size = model.in_channels, model.image_size
+    shape = image_shape(model)
     require(
-        x.ndim == 4 and x.shape[1:] == (c, size, size),
-        f"x: shape {tuple(x.shape)}; this model takes (B,{c},{size},{size}); "
+        x.ndim == 4 and x.shape[1:] == shape,
+        f"x: shape {tuple(x.shape)}; this model takes (B,{','.join(map(str, shape))}); "
         "for another size set model.image_size",
     )
     require(x.is_floating_point(), f"x: {x.dtype}; expected floats in [-1,1], see `to_float`")

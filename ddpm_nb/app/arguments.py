@@ -82,9 +82,9 @@ def _default_text(value):
 
 def _metavar(setting):
     "What an option takes, in its help"
-    names = {bool: "BOOL", int: "INT", float: "FLOAT", str: "TEXT"}
+    names: dict[type, str] = {bool: "BOOL", int: "INT", float: "FLOAT", str: "TEXT"}
     if list in setting.types:
-        return f"{names[setting.items[-1]]},…"
+        names[list] = f"{names[setting.items[-1]]},…"
     return "|".join(names[t] for t in setting.types)
 
 

@@ -6,6 +6,7 @@
 __all__ = ['data_for', 'source_images', 'read_mask', 'sample_inpainting', 'sample_edit']
 
 # %% ../../nbs/lib/command_edit.ipynb #edt00003
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from ..engine.animation import save_grid
 from ..engine.datasets import held_out_split, load_split
 from ..engine.labels import class_names, require_same_classes
 from ..sampler import DDPMSampler
+from ..shapes import image_shape, sides
 from ..unet import UNetSmall
 
 # %% ../../nbs/lib/command_edit.ipynb #466d4697
@@ -38,7 +40,7 @@ def data_for(
         if data is None:
             print("dataset: nothing is held out (val_fraction 0), so training images stand in")
             data = train_data
-    shape = (model.in_channels, model.image_size, model.image_size)
+    shape = image_shape(model)
     require(
         tuple(data.image_shape) == shape,
         f"dataset: images are {tuple(data.image_shape)}; the model expects {shape}",
@@ -57,7 +59,7 @@ def _source_images(request, config, model, n):
         if unused:
             raise DDPMError(f"--{unused}: {request.command} has no use for it beside --image")
         path = request.flags["image"]
-        image = read_user_image("image", path, model.in_channels, model.image_size)
+        image = read_user_image("image", path, image_shape(model))
         return image.expand(n, -1, -1, -1), None
     data = data_for(config, model, "test")
     require(
@@ -86,10 +88,10 @@ def source_images(
 # %% ../../nbs/lib/command_edit.ipynb #edt00007
 def read_mask(
     path: str | Path,  # a black and white image
-    size: int,  # height and width that it must have
-) -> Tensor:  # `(1,1,size,size)`: 1 where it is white, 0 where it is black
+    image_size: int | Sequence,  # that it must have: a square's side, or height and width
+) -> Tensor:  # `(1,1,H,W)`: 1 where it is white, 0 where it is black
     "Which pixels are known; raises `DDPMError` for greys"
-    mask = (read_user_image("mask", path, 1, size) + 1) / 2
+    mask = (read_user_image("mask", path, (1, *sides(image_size))) + 1) / 2
     require(
         ((mask == 0) | (mask == 1)).all(),
         f"--mask: {path} has greys; "
@@ -115,7 +117,7 @@ def sample_inpainting(
         mask = read_mask(request.flags["mask"], model.image_size).to(x.device)
     else:
         mask = torch.ones_like(x[:1, :1])
-        mask[..., model.image_size // 2 :] = 0
+        mask[..., mask.shape[-1] // 2 :] = 0
     sampler = DDPMSampler(source.schedules)
     completed = sampler.inpaint(model, x, mask, resample=int(resample), **args)
     # what is to be filled is shown black

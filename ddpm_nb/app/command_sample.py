@@ -9,7 +9,6 @@ __all__ = ['GUIDANCE_ROWS', 'image_path', 'chosen', 'image_scale', 'num_images',
 # %% ../../nbs/lib/command_sample.ipynb #cfba8358
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,10 +29,11 @@ from ddpm_nb.engine.animation import (
     save_mp4,
     trajectory_frames,
 )
-from ..engine.images import UNREADABLE, on_white, open_image
+from ..engine.images import UNREADABLE, read_image
 from ..errors import printable
 from ..noise import PerImageNoise
 from ..sampler import DDPMSampler
+from ..shapes import image_shape, sides
 from ..unet import UNetSmall
 
 # %% ../../nbs/lib/command_sample.ipynb #f1424a9a
@@ -74,7 +74,7 @@ def image_scale(
     model: UNetSmall,  # for the size of its images
 ) -> int:
     "By how much to enlarge images in a grid: to 64 pixels about"
-    return max(1, 64 // model.image_size)
+    return max(1, 64 // max(sides(model.image_size)))
 
 
 def num_images(
@@ -97,7 +97,7 @@ def sample_grid(
     path = image_path(request, Path(config["output"]["dir"]) / "grids", "samples", ".png")
     n = config["sampling"]["num_samples"]
     args = sampler_args(config, model, n, "method", "eta", "variance", "batch_size")
-    shape = (n, model.in_channels, model.image_size, model.image_size)
+    shape = (n, *image_shape(model))
     if backend == "onnx":
         model = onnx_backend(model, schedules)
     images = DDPMSampler(schedules).sample(model, shape, **args)
@@ -115,7 +115,7 @@ def sample_trajectory(
         require_ffmpeg()
     n = num_images(request, config, 16)
     args = sampler_args(config, model, n, "method", "eta", "variance")
-    shape = (n, model.in_channels, model.image_size, model.image_size)
+    shape = (n, *image_shape(model))
     _, states, predicted, _ = DDPMSampler(schedules).trajectory(model, shape, **args)
     if "predicted" in request.flags:
         frames = trajectory_frames(predicted.cpu(), 60)
@@ -137,7 +137,7 @@ def sample_guidance(
     path = image_path(request, Path(config["output"]["dir"]) / "grids", "guidance", ".png")
     n = min(model.num_classes, 10)
     args = sampler_args(config, model, n, "method", "eta", "variance")
-    shape = (n, model.in_channels, model.image_size, model.image_size)
+    shape = (n, *image_shape(model))
     rows = []
     for scale in GUIDANCE_ROWS:
         args["guidance_scale"] = scale
@@ -163,7 +163,7 @@ def sample_interpolation(
         args["clip"] = None
     else:
         noise = PerImageNoise(config["seed"], 0, 2, next(model.parameters()).device)
-        ends = noise((model.in_channels, model.image_size, model.image_size))
+        ends = noise(image_shape(model))
     images = DDPMSampler(schedules).interpolate(model, ends[:1], ends[1:], n, **args)
     return [save_grid(images, path, n, image_scale(model))]
 
@@ -189,7 +189,7 @@ def invert_images(
         "an inverted image is not clipped",
     )
     model = source.model
-    images = [read_user_image("images", n, model.in_channels, model.image_size) for n in names]
+    images = [read_user_image("images", n, image_shape(model)) for n in names]
     x = torch.cat(images).to(next(model.parameters()).device)
     same = {k: args[k] for k in ("num_steps", "guidance_scale", "spacing") if k in args}
     labels = args["y"][:2] if "y" in args else None
@@ -199,19 +199,18 @@ def invert_images(
 def read_user_image(
     flag: str,  # 'image', 'images' or 'mask', for messages
     path: str | Path,  # the file
-    channels: int,  # 1 or 3; a file of another kind is converted
-    size: int,  # height and width that it must have
-) -> Tensor:  # `(1,channels,size,size)`, in [-1,1]
+    shape: tuple,  # `(C,H,W)`: a file of other channels is converted, one of another size refused
+) -> Tensor:  # `(1,C,H,W)`, in [-1,1]
     "An image given on the command line; raises `DDPMError` if unreadable or of another size"
     require(Path(path).is_file(), f"--{flag}: {printable(path)!r} is not a file")
     try:
-        image = open_image(path)
+        image = read_image(path, None, shape[0])
     except UNREADABLE as e:
         raise DDPMError(f"--{flag}: {printable(path)}: {e}") from e
-    w, h = image.size
+    (h, w), (height, width) = image.shape[1:], shape[1:]
     require(
-        (w, h) == (size, size),
-        f"--{flag}: {printable(path)} is {w}x{h} pixels; the model makes {size}x{size}; resize it",
+        (h, w) == (height, width),
+        f"--{flag}: {printable(path)} is {w}x{h} pixels; the model makes {width}x{height}"
+        f"{'' if width == height else ' (width x height)'}; resize it",
     )
-    pixels = torch.from_numpy(np.array(on_white(image, channels)))
-    return to_float(pixels.view(size, size, channels).permute(2, 0, 1))[None]
+    return to_float(image)[None]

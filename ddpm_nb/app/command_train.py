@@ -42,6 +42,7 @@ from ..engine.locks import lock_folder
 from ..engine.run import DDPMTrainer
 from ..engine.trackers import trackers
 from ..errors import printable
+from ..shapes import shape_text
 from ..trainer import Callback
 
 # %% ../../nbs/lib/command_train.ipynb #c69f6f7d
@@ -124,9 +125,11 @@ def describe(
     if not math.isfinite(trainer.total_steps):
         length = f"{trainer.cfg['max_minutes']:g} minutes from step {trainer.step} on"
     precision = str(trainer.amp_dtype or torch.float32).replace("torch.", "")
+    channels, height, width = shape = trainer.data.image_shape
+    usual = height == width and channels in (1, 3)
     parts = [
         f"{trainer.model.num_params:,} parameters",
-        f"{len(trainer.data):,} images",
+        f"{len(trainer.data):,} images" + ("" if usual else f" of {shape_text(shape)}"),
         f"{trainer.model.parameterization} on the {trainer.schedules.config['schedule']} schedule",
         length,
         str(trainer.device),

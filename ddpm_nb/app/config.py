@@ -103,7 +103,8 @@ def parse_text(
         return text
     if set(setting.types) == {int, str}:
         return int(text) if re.fullmatch("-?(0|[1-9][0-9]*)", text) else text
-    if list in setting.types and not text.lstrip().startswith("["):
+    is_list = list in setting.types and (len(setting.types) == 1 or "," in text)
+    if is_list and not text.lstrip().startswith("["):
         text = f"[{text}]"
     return read_yaml(text, f"--{path}") if text.strip() else text
 

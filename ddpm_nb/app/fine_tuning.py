@@ -12,12 +12,14 @@ from pathlib import Path
 
 import torch
 
-from .config import config_names, read_config
+from .config import config_names, parse_text, read_config
 from ..core import DDPMError
 from ..engine.checkpoint import load_model
 from ..pretrained import load_pretrained
-from ..run_settings import DATASETS, Config
+from ..run_settings import DATASETS, Config, DatasetConfig
 from ..schedules import DDPMSchedules
+from ..sections import check_value
+from ..shapes import sides
 from ..unet import UNetSmall
 
 # %% ../../nbs/lib/fine_tuning.ipynb #96b1cc96
@@ -69,6 +71,16 @@ def _chosen(name, written, overrides) -> set:
     return chosen
 
 
+def _wanted_size(written, overrides) -> int | list:
+    "The image size that the user has set in one of four places; raises `DDPMError` for no size"
+    inner = [(written.get(section) or {}).get("image_size") for section in ("dataset", "model")]
+    keys = ("dataset.image_size", "model.image_size")
+    value = next(v for v in (*(overrides.get(k) for k in keys), *inner) if v is not None)
+    rule = DatasetConfig.settings["image_size"]
+    value = parse_text(value, rule, keys[0]) if isinstance(value, str) else value
+    return check_value(keys[0], value, rule)
+
+
 def inherited(
     name: str | Path | Mapping,  # a packaged config, a YAML file, or a config as a mapping
     overrides: Mapping,  # dotted path -> value, what the user asks for beside it
@@ -87,10 +99,8 @@ def inherited(
     model, schedules = trained_network(str(source))
     network = {k: v for k, v in model.config.items() if k not in (*_FREE, "in_channels")}
     if chosen & {"model.image_size", "dataset.image_size"}:
-        size = network.pop("image_size")
-        data = written.get("dataset") or {}
-        wanted = overrides.get("dataset.image_size", overrides.get("model.image_size"))
-        wanted = int(wanted or data.get("image_size") or written["model"]["image_size"])
+        size = min(sides(network.pop("image_size")))
+        wanted = min(sides(_wanted_size(written, overrides)))
         levels = network["attention_resolutions"]
         network["attention_resolutions"] = [r * wanted // size for r in levels]
     found = {f"model.{k}": v for k, v in network.items()}
@@ -137,7 +147,7 @@ def require_same_weights(
 ) -> None:
     "Raise `DDPMError` naming all settings by which two networks cannot share weights"
     may_differ = {*_FREE, "in_channels", "image_size"}
-    scale = model.image_size / trained.image_size
+    scale = min(sides(model.image_size)) / min(sides(trained.image_size))
     theirs = trained.config | dict(
         attention_resolutions=[int(r * scale) for r in trained.config["attention_resolutions"]]
     )

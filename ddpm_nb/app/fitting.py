@@ -18,6 +18,7 @@ from ..core import pick_device
 from ..engine.datasets import load_split
 from ..engine.distributed import DistributedContext, main_process_first
 from ..run_settings import Config
+from ..shapes import sides, size_text
 
 # %% ../../nbs/lib/fitting.ipynb #56ed8925
 class Machine(NamedTuple):
@@ -141,7 +142,12 @@ def fit_to(
     machine: Machine,  # what there is to train with
 ) -> Config:  # complete, with `auto` false
     "The config that fits so many images and such a machine"
-    return load_config(config, _choices(n, machine, given) | dict(auto=False))
+    values = _choices(n, machine, given)
+    if "model.image_size" in given and "model.attention_resolutions" in values:
+        lowest = len(values["model.channel_mults"]) - 1
+        smaller = min(sides(config["model"]["image_size"]))
+        values["model.attention_resolutions"] = [max(1, smaller >> lowest)]
+    return load_config(config, values | dict(auto=False))
 
 
 def describe_fit(
@@ -152,9 +158,10 @@ def describe_fit(
     "What was chosen, for what, and how to choose otherwise"
     training = config["training"]
     length = f"{training['max_minutes']:g} minutes" if training["max_minutes"] else "as long as set"
+    pixels = size_text(config["dataset"]["image_size"])
     return (
-        f"auto: for {n:,} image{'s' * (n > 1)} on {machine}: {config['dataset']['image_size']} "
-        f"pixels, base_channels {config['model']['base_channels']}, "
+        f"auto: for {n:,} image{'s' * (n > 1)} on {machine}: "
+        f"{pixels} pixels, base_channels {config['model']['base_channels']}, "
         f"batch_size {training['batch_size']}, {length}; choose otherwise with "
         "--dataset.image_size, --model.base_channels, --batch_size, --training.max_minutes"
     )

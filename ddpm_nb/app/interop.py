@@ -29,6 +29,7 @@ from ..engine.compat import import_torchvision
 from ..engine.files import atomic_write
 from ..engine.labels import class_names
 from ..schedules import DDPMSchedules
+from ..shapes import as_image_size, sides
 from ..unet import UNetSmall
 
 # %% ../../nbs/lib/interop.ipynb #53dc983f
@@ -86,7 +87,8 @@ def unet2d_config(
     "The architecture of `model` as arguments of `UNet2DModel`"
     c = model.config
     channels, groups, classes = c["in_channels"], c["num_groups"], c["num_classes"]
-    sizes = [c["image_size"] >> i for i in range(len(c["channel_mults"]))]
+    smaller = min(sides(c["image_size"]))
+    sizes = [smaller >> i for i in range(len(c["channel_mults"]))]
     attends = [size in c["attention_resolutions"] for size in sizes]
     return {k: c[k] for k in _SAME_NAME} | dict(
         sample_size=c["image_size"],
@@ -120,6 +122,20 @@ def _diffusers(
 
 # %% ../../nbs/lib/interop.ipynb #45a922a0
 _OWN_WORDS = "ddpm_nb.json"  # in an exported folder: what its other files cannot say
+
+
+def _write_own_words(
+    model: UNetSmall,
+    folder: Path,  # being exported
+) -> None:
+    "Say what the last class is, and that two or four channels are no latents"
+    own: dict = {}
+    if model.num_classes:
+        own["null_label"] = "none" if model.null_label is None else "last"
+    if model.in_channels in (2, 4):
+        own["alpha"] = True
+    if own:
+        (folder / _OWN_WORDS).write_text(json.dumps(own) + "\n")
 
 
 def to_diffusers(
@@ -158,10 +174,7 @@ def to_diffusers(
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         diffusers.DDPMPipeline(unet, scheduler).save_pretrained(unfinished)
-        if model.num_classes:
-            # their configuration does not say what the last class is
-            which = "none" if model.null_label is None else "last"
-            (unfinished / _OWN_WORDS).write_text(json.dumps(dict(null_label=which)) + "\n")
+        _write_own_words(model, unfinished)
         if folder.is_dir():
             folder.rmdir()
         unfinished.rename(folder)
@@ -192,6 +205,7 @@ def _no_equivalent(key, given, expected):
 
 def check_unet2d(
     c: dict,  # complete arguments of `UNet2DModel`
+    has_alpha: bool = False,  # whether 2 or 4 channels are known to be images with alpha
 ) -> None:
     "Raise `DDPMError` naming the first part of the architecture that has no equivalent here"
     class_name = c.get("_class_name", "UNet2DModel")
@@ -204,15 +218,16 @@ def check_unet2d(
     for key, value in _ONE_FORM.items():
         if c.get(key, value) != value:
             raise _no_equivalent(key, repr(c[key]), repr(value))
-    for key, ok, expected in _structure_needed(c):
+    for key, ok, expected in _structure_needed(c, has_alpha):
         if not ok:
             raise _no_equivalent(key, repr(c[key]), expected)
 
 
-def _structure_needed(c):
+def _structure_needed(c, has_alpha):
     "Triples of an argument, whether its value has an equivalent here, and what is expected"
     expected = "1 or 3; other models make latents, of which an autoencoder would make images"
-    yield "in_channels", c["in_channels"] in (1, 3), expected
+    known = (1, 2, 3, 4) if has_alpha else (1, 3)
+    yield "in_channels", c["in_channels"] in known, expected
     down, up = (["Attn" in name for name in c[key]] for key in _BLOCKS)
     expected = "attention on the way up where it is on the way down"
     yield "up_block_types", up == down[::-1], expected
@@ -229,8 +244,8 @@ def _structure_needed(c):
     expected = f"{c['norm_num_groups']}, as norm_num_groups"
     yield "attn_norm_num_groups", same_groups, expected
     size = c["sample_size"]
-    square = isinstance(size, int) or (size and len(set(size)) == 1)
-    yield "sample_size", square, "one number, or two equal ones"
+    is_size = isinstance(size, int) or (size and len(size) == 2)
+    yield "sample_size", is_size, "one number, or height and width"
     fits = c["out_channels"] in (c["in_channels"], 2 * c["in_channels"])
     yield "out_channels", fits, "in_channels, or twice that"
 
@@ -243,8 +258,8 @@ def unetsmall_config(
     "The same architecture as arguments of `UNetSmall`: the inverse of `unet2d_config`"
     base = c["block_out_channels"][0]
     embeds = c["num_class_embeds"]
-    size = c["sample_size"] if isinstance(c["sample_size"], int) else c["sample_size"][0]
-    attention = [size >> i for i, b in enumerate(c["down_block_types"]) if "Attn" in b]
+    size = as_image_size("sample_size", c["sample_size"])
+    attention = [min(sides(size)) >> i for i, b in enumerate(c["down_block_types"]) if "Attn" in b]
     parameterization = {theirs: ours for ours, theirs in _PREDICTION.items()}
     return {k: c[k] for k in _SAME_NAME} | dict(
         norm_eps=c["norm_eps"],
@@ -290,6 +305,14 @@ def _scheduler(
     return settings, kind, betas
 
 
+def _own_words(
+    source: str | Path,  # from `locate`
+) -> dict:
+    "What an exported folder says beside diffusers' own files; nothing in others"
+    words = Path(source) / _OWN_WORDS
+    return json.loads(words.read_text()) if words.is_file() else {}
+
+
 def _null_label(
     source: str | Path,  # from `locate`
     embeds: int | None,  # how many class embeddings there are
@@ -303,9 +326,7 @@ def _null_label(
     if not embeds:
         require(asked is None, "import: null_label: given, but the model has no classes")
         return "none"
-    words = Path(source) / _OWN_WORDS
-    own = json.loads(words.read_text())["null_label"] if words.is_file() else None
-    which = asked or own or "none"
+    which = asked or _own_words(source).get("null_label") or "none"
     require(which == "none" or embeds > 1, "import: null_label: last, but there is 1 class")
     if which == "last":
         say(
@@ -363,7 +384,7 @@ def from_diffusers(
     given = read_part(diffusers.UNet2DModel.load_config, there, "unet", on_hub)
     parameters = inspect.signature(diffusers.UNet2DModel.__init__).parameters
     config = {name: p.default for name, p in parameters.items()} | dict(given)
-    check_unet2d(config)
+    check_unet2d(config, _own_words(source).get("alpha", False))
     settings, prediction_type, betas = _scheduler(diffusers, scheduler or source, say)
     which = _null_label(source, config["num_class_embeds"], null_label, say)
     model = UNetSmall(**unetsmall_config(config, prediction_type, which))

@@ -48,10 +48,11 @@ def setting_schema(
     setting: Setting,
 ) -> dict:
     "The JSON schema of one key"
+    kinds = tuple(t for t in setting.types if t is not list)
+    value = _value_schema(setting, kinds) if kinds else {}
     if list in setting.types:
-        value = {"type": "array", "items": _value_schema(setting, setting.items)}
-    else:
-        value = _value_schema(setting, setting.types)
+        several = {"type": "array", "items": _value_schema(setting, setting.items)}
+        value = {"anyOf": [value, several]} if kinds else several
     if setting.null:
         value = {"anyOf": [value, {"type": "null"}]}
     return {"description": setting.description, "default": setting.default, **value}

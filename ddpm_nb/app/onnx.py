@@ -25,10 +25,12 @@ from ..core import DDPMError, require, unwrap
 from ..engine.files import atomic_write
 from ..engine.kernels import use_plain_kernels
 from ..schedules import DDPMSchedules
+from ..shapes import image_shape
 from ..unet import UNetSmall
 
 # %% ../../nbs/lib/onnx.ipynb #onnx0006
-FORMAT_VERSION = 1  # raised where a reader of the old form would misread the new one
+# raised where a reader of the old form would misread the new one; 2: sizes of two sides
+FORMAT_VERSION = 2
 
 
 def onnx_metadata(
@@ -38,7 +40,7 @@ def onnx_metadata(
 ) -> dict:  # of strings
     "What a sampler must know beside the graph: schedule, parameterization, sizes, classes, card"
     values = dict(
-        format_version=FORMAT_VERSION,
+        format_version=1 if isinstance(model.image_size, int) else 2,
         schedules=schedules.config,
         parameterization=model.parameterization,
         image_size=model.image_size,
@@ -82,8 +84,7 @@ def _example(
 ) -> tuple:  # `(x, t)`, and labels for a model with classes
     "Inputs that differ from image to image"
     generator = torch.Generator().manual_seed(0)
-    shape = (n, model.in_channels, model.image_size, model.image_size)
-    x = torch.randn(shape, generator=generator)
+    x = torch.randn((n, *image_shape(model)), generator=generator)
     t = torch.arange(n) * 97 % 1000
     if not model.num_classes:
         return x, t

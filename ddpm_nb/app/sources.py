@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['command_config', 'check_writable', 'output_folder', 'checkpoint_path', 'in_folder', 'Source', 'number_label',
-           'with_rules', 'packaged_config', 'packaged_model', 'require_same_network', 'sampling_model', 'null_label',
-           'sampler_args']
+           'say_shape', 'with_rules', 'packaged_config', 'packaged_model', 'require_same_network', 'sampling_model',
+           'null_label', 'sampler_args']
 
 # %% ../../nbs/lib/sources.ipynb #1eff74f0
 import os
@@ -26,6 +26,7 @@ from ..engine.labels import class_names, label_number
 from ..errors import DDPMWarning
 from ..pretrained import load_pretrained
 from ..schedules import DDPMSchedules
+from ..shapes import image_shape, shape_text
 from ..unet import UNetSmall
 
 # %% ../../nbs/lib/sources.ipynb #19e72c15
@@ -119,6 +120,18 @@ def number_label(
     sampling["label"] = label_number(sampling["label"], model.num_classes, class_names(model))
 
 
+def say_shape(
+    model: UNetSmall,  # whose images are meant
+) -> None:
+    "Print what two and four channels are taken for, and how their alpha is shown"
+    if model.in_channels in (2, 4):
+        print(
+            f"images: {shape_text(image_shape(model))}; "
+            "alpha is kept in grids, and a checker in animations and plots",
+            flush=True,
+        )
+
+
 def with_rules(
     request: Request,  # the command line
     base: Mapping | None,  # the config in a checkpoint
@@ -167,6 +180,7 @@ def packaged_model(
     config = packaged_config(request, model.card, schedules.T)
     seed_everything(config["seed"], config["deterministic"])
     number_label(config, model)
+    say_shape(model)
     device = pick_device(config["device"])
     model, schedules = model.to(device), schedules.to(device)
     origin = dict(checkpoint=f"pretrained:{name}", checkpoint_sha256=None, weights="ema")
@@ -205,7 +219,7 @@ def sampling_model(
     weights = config["sampling"]["weights"]
     model, schedules = build_model(checkpoint, weights, pick_device(config["device"]))
     number_label(config, model)
-    number_label(config, model)
+    say_shape(model)
     if "config" in request.flags:
         require_same_network(config, path, model, schedules)
     origin = dict(checkpoint=str(path), checkpoint_sha256=checkpoint.sha256, weights=weights)

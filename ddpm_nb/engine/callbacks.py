@@ -14,7 +14,7 @@ import time
 
 import torch
 
-from ..core import make_grid
+from .animation import grid_image
 from .averages import Snapshots
 from .budget import Budget
 from .files import atomic_write, link_or_copy, optional_file, remove_file
@@ -152,14 +152,12 @@ class SampleGrids(Callback):
         s = trainer.cfg["sampling"]
         if not trainer.sample_fn or not s["every_steps"] or trainer.step % s["every_steps"]:
             return
-        from PIL import Image
-
         with trainer.ema.applied(trainer.model):
             x = trainer.sample_fn(trainer.model, s["num_samples"])
         trainer.model.train()
         path = trainer.output_dir / "grids" / f"step_{trainer.step:06d}.png"
         with optional_file(), atomic_write(path) as temporary:
-            Image.fromarray(make_grid(x).numpy()).save(temporary)
+            grid_image(x).save(temporary)
 
 # %% ../../nbs/lib/callbacks.ipynb #seco0002
 class Checkpoints(Callback):

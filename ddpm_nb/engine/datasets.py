@@ -6,30 +6,32 @@
 __all__ = ['SPLITS', 'load_torchvision', 'split_indices', 'load_data', 'load_split', 'held_out_split']
 
 # %% ../../nbs/lib/datasets.ipynb #6d338547
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ..core import DDPMError, Stream, fold_seed, require
-from ..data import ImageData, fit_image, load_mnist, pick_images, stratified_subset
+from ..data import ImageData, fit_image, load_mnist, on_black, pick_images, stratified_subset
 from .compat import import_torchvision
 from .failures import first_line
 from .folders import FolderData
 from .scan import FolderScan, arrange, scan_folder, scan_folder_0_1
 from ..run_settings import DatasetConfig
 from ..sections import checks_arguments
+from ..shapes import sides
 
 # %% ../../nbs/lib/datasets.ipynb #89cd721c
 # torchvision's class, and whether a mirrored image is still an image of the same kind
 _TORCHVISION = dict(fashion_mnist=("FashionMNIST", True), cifar10=("CIFAR10", True))
+_ON_BLACK = {"fashion_mnist"}  # whole in a rectangle, with black beside them, as digits are
 
 
 def load_torchvision(
     name: str,  # 'fashion_mnist' or 'cifar10'
     split: str = "train",  # 'train' or 'test'
-    image_size: int = 32,  # wanted height and width
+    image_size: int | Sequence = 32,  # wanted: a square's side, or height and width
     root: str | Path = "data",  # where torchvision keeps its files
     download: bool = True,  # fetch them if they are not there
 ) -> ImageData:
@@ -49,7 +51,11 @@ def load_torchvision(
     x = x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2)
     y = torch.as_tensor(data.targets, dtype=torch.int64)
     names = [str(c) for c in getattr(data, "classes", ())] or None
-    return ImageData(fit_image(x.contiguous(), image_size), y, name, flip, 10, names)
+    if name in _ON_BLACK:
+        x = on_black(fit_image(x, min(sides(image_size))), image_size)
+    else:
+        x = fit_image(x.contiguous(), image_size)
+    return ImageData(x, y, name, flip, 10, names)
 
 # %% ../../nbs/lib/datasets.ipynb #split001
 # val: what best.pt is chosen by; the same images as test, where a folder does not tell them apart
@@ -127,8 +133,9 @@ def _load_folder(dataset: dict, split: str, files) -> FolderData:
 def load_data(
     name: str = "mnist",  # 'mnist' (in the package), 'fashion_mnist', 'cifar10', or 'folder'
     split: str = "train",  # 'train', 'test', or 'val': see `SPLITS`
-    image_size: int = 32,  # height and width
-    channels: int | None = None,  # 1 or 3, for folders; the other sets have a fixed number
+    image_size: int | Sequence = 32,  # a square's side, or height and width
+    # for folders: 1 or 3; 2 or 4 with alpha; the other sets have a fixed number
+    channels: int | None = None,
     root: str | None = None,  # the folder of images, or where torchvision keeps its files ('data')
     flip: bool | None = None,  # random mirroring in training; default: off for MNIST, on elsewhere
     fit: str = "crop",  # for folders: 'crop' keeps the middle, 'pad' frames in black

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..core import DDPMError, eval_mode, require, to_uint8
+from ..core import DDPMError, eval_mode, require, to_uint8, without_alpha
 from .compat import import_torchvision
 from ..eval import require_same_shape, validate_images
 
@@ -101,11 +101,12 @@ class InceptionFeatures(nn.Module):
 
     def features(
         self,
-        # images `(B,C,H,W)` in [-1,1]; grey is repeated, any size is resized as in TensorFlow
+        # images `(B,C,H,W)` in [-1,1]; grey is repeated, alpha laid on white; any size is resized,
+        # as in TensorFlow
         x: Tensor,
     ) -> Tensor:  # `(B,2048)`
         "Inception's features of images of 256 levels"
-        return self.net(to_uint8(x).expand(-1, 3, -1, -1))[0]
+        return self.net(to_uint8(without_alpha(x)).expand(-1, 3, -1, -1))[0]
 
 # %% ../../nbs/lib/external.ipynb #4f140d1e
 _LPIPS_FILES = dict(
@@ -169,7 +170,7 @@ def lpips_distance(
     device = next(model.parameters()).device
 
     def prepared(images):
-        return validate_images(images).to(device).expand(-1, 3, -1, -1)
+        return without_alpha(validate_images(images)).to(device).expand(-1, 3, -1, -1)
 
     with eval_mode(model):
         return model(prepared(a), prepared(b)).flatten().cpu()

@@ -6,7 +6,7 @@
 __all__ = ['find_images', 'Files', 'FolderData']
 
 # %% ../../nbs/lib/folders.ipynb #813eece1
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from .images import UNREADABLE, read_image
 from .loader import LazyData, LazyImages
 from .scan import FolderScan, arrange, scan_folder
 from ..errors import printable
+from ..shapes import sides
 
 # %% ../../nbs/lib/folders.ipynb #243a17f0
 def find_images(
@@ -36,9 +37,9 @@ class Files(LazyImages):
     def __init__(
         self,
         files: list,  # paths
-        image_size: int,  # wanted height and width
-        channels: int,  # 1 or 3
-        fit: str = "crop",  # see `fit_square`
+        image_size: int | Sequence,  # wanted: a square's side, or height and width
+        channels: int,  # 1 or 3; 2 or 4 with alpha
+        fit: str = "crop",  # see `fit_frame`
     ):
         self.files = files
         self.image_size = image_size
@@ -71,9 +72,9 @@ class FolderData(LazyData):
     def __init__(
         self,
         root: str | Path,  # a folder; its sub-folders are classes, see `scan`
-        # wanted height and width: the short side is resized, the centre cropped
-        image_size: int = 64,
-        channels: int = 3,  # 1 for grey, 3 for RGB
+        # wanted: a square's side, or height and width; images are resized, the centre cropped
+        image_size: int | Sequence = 64,
+        channels: int = 3,  # 1 for grey, 3 for RGB; 2 and 4 for these with alpha
         flip: bool = True,  # whether a mirrored image is still an image of the same kind
         keep: Iterable | None = None,  # indices of the files to use (a split); default: all
         # what an earlier `scan_folder` found, or a list of paths that need no check
@@ -114,4 +115,4 @@ class FolderData(LazyData):
     @property
     def image_shape(self) -> tuple[int, int, int]:
         "`(C,H,W)`"
-        return self.channels, self.image_size, self.image_size
+        return self.channels, *sides(self.image_size)

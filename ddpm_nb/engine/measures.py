@@ -27,6 +27,7 @@ from ddpm_nb.eval import (
     kid,
     perceptual_proxy,
     precision_recall,
+    seen_as,
     validate_images,
 )
 from ..likelihood import mean_bits_per_dim
@@ -192,7 +193,10 @@ def sample_metrics(
     if {"fid", "fid_proxy"} & set(metrics):
         out[distance_name(net)] = distance_result(stats.stats, net, ref, data)
     if {"kid", "precision_recall"} & set(metrics):
-        out |= _compare_points(stats, metrics, data, seed)
+        compared = _compare_points(stats, metrics, data, seed)
+        if seen := seen_as(net, data.image_shape):
+            compared = {name: values | dict(note=seen) for name, values in compared.items()}
+        out |= compared
     if "diversity" in metrics:
         out["diversity"] = _diversity(stats, seed, lpips_net)
     if "classes" in metrics and isinstance(net, FeatureNet) and knows_data(net, data, train):

@@ -10,7 +10,7 @@ __all__ = ['EXTENSIONS', 'Walk', 'natural_key', 'FolderScan', 'arrange', 'left_o
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from pathlib import Path
 from ..core import require
 from .images import check_image, image_endings
 from ..errors import printable
+from ..shapes import sides
 
 # %% ../../nbs/lib/scan.ipynb #a5d75774
 # folders that systems and viewers make, by their names in lower case
@@ -228,14 +229,15 @@ _DECODED_BYTES = 2**28  # of all files together; where there are more, only ends
 _NAMED = 20  # broken files that are named one by one
 
 
-def _check_all(files: list, image_size: int) -> list:
+def _check_all(files: list, image_size: int | Sequence) -> list:
     "What is wrong with each file, or ''"
+    size = max(sides(image_size))
     decode = sum(os.path.getsize(p) for p in files) <= _DECODED_BYTES
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(lambda p: check_image(p, image_size, decode), files, chunksize=16))
+        return list(pool.map(lambda p: check_image(p, size, decode), files, chunksize=16))
 
 
-def _readable(root: Path, found: list, image_size: int, *left_out) -> FolderScan:
+def _readable(root: Path, found: list, image_size: int | Sequence, *left_out) -> FolderScan:
     "The files that can be read, with those that cannot and why"
     whys = _check_all(found, image_size)
     scan = FolderScan(root, [p for p, why in zip(found, whys) if not why], *left_out)
@@ -256,7 +258,7 @@ def _say(scan: FolderScan) -> None:
 
 def scan_folder(
     root: str | Path,  # a folder
-    image_size: int = 64,  # that will be wanted
+    image_size: int | Sequence = 64,  # that will be wanted
 ) -> FolderScan:
     "What a folder holds, each image looked at, and said in one line; raises `DDPMError` if none"
     root = Path(root)
@@ -284,7 +286,7 @@ EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff",
 
 def scan_folder_0_1(
     root: str | Path,  # a folder
-    image_size: int = 64,  # that will be wanted
+    image_size: int | Sequence = 64,  # that will be wanted
 ) -> FolderScan:
     "What 0.1 found in a folder, for runs that it began; raises `DDPMError` if nothing"
     root = Path(root)

@@ -6,6 +6,7 @@
 import {
   batchNoise,
   ddimRule,
+  imageLength,
   makeSchedule,
   predict,
   readLabels,
@@ -16,7 +17,7 @@ import {
 /** The options that all tasks share, checked; throws a `SamplerError` where they don't fit. */
 function readOptions(options, metadata) {
   const given = { n: 1, seed: 0, guidance: 1, ...options };
-  const per = metadata.channels * metadata.image_size ** 2;
+  const per = imageLength(metadata);
   const { n, image, guidance } = given;
   require(Number.isInteger(n) && n >= 1, `Images: ${n}; expected 1 or more.`);
   require(image?.length === per, `Image: ${image?.length} numbers; expected ${per}.`);

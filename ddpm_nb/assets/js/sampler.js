@@ -50,7 +50,7 @@ function* readFields(bytes) {
 }
 
 const METADATA_FIELD = 14; // of ONNX's ModelProto: pairs of strings
-const FORMAT_VERSION = 1; // the newest that this file understands
+const FORMAT_VERSION = 2; // the newest that this file understands
 
 /** What `to_onnx` wrote beside the graph: schedules, parameterization, image_size, … */
 export function readMetadata(
@@ -69,6 +69,17 @@ export function readMetadata(
   for (const [key, value] of Object.entries(words)) metadata[key] = JSON.parse(value);
   require(metadata.format_version <= FORMAT_VERSION, "The model file is of a newer ddpm_nb.");
   return metadata;
+}
+
+/** Height and width of the images; squares have one number for both. */
+export function imageSides({ image_size: size }) {
+  return Array.isArray(size) ? size : [size, size];
+}
+
+/** How many numbers an image has. */
+export function imageLength(metadata) {
+  const [height, width] = imageSides(metadata);
+  return metadata.channels * height * width;
 }
 
 // ---- the schedule
@@ -261,11 +272,12 @@ export function onnxNetwork(
   session, // ort.InferenceSession
   metadata, // from `readMetadata`
 ) {
-  const { channels, image_size: size, num_classes: classes } = metadata;
+  const { channels, num_classes: classes } = metadata;
+  const [height, width] = imageSides(metadata);
   return async (x, t, y, n) => {
     const whole = (values) => new ort.Tensor("int64", BigInt64Array.from(values, BigInt), [n]);
     const feeds = {
-      x: new ort.Tensor("float32", x, [n, channels, size, size]),
+      x: new ort.Tensor("float32", x, [n, channels, height, width]),
       t: whole(new Array(n).fill(t)),
     };
     if (classes) feeds.y = whole(y);
@@ -410,7 +422,7 @@ export async function predict(network, metadata, schedule, x, t, { n, labels, gu
 /** Sample images step by step: yields `{i, steps, t, xt, x0, x}` after each step.
  *
  * `xt` is the state before it, `x0` the image predicted from that, `x` the state after it; after
- * the last step `x` is the result, `(n, channels, size, size)` in a Float32Array in [-1,1].
+ * the last step `x` is the result, `(n, channels, height, width)` in a Float32Array in [-1,1].
  * To stop, leave the loop.
  */
 export async function* sample(
@@ -424,7 +436,7 @@ export async function* sample(
   const { n, method, steps, eta, seed, spacing, xT } = found;
   const schedule = makeSchedule(metadata.schedules);
   const ts = timesteps(schedule, steps, spacing, RULES[method].extra);
-  const per = metadata.channels * metadata.image_size ** 2;
+  const per = imageLength(metadata);
   const noise = batchNoise(seed, n, per);
   const own = noise(); // drawn in any case: what follows is the same either way
   let x = xT ? Float32Array.from(xT) : own;
