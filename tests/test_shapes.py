@@ -237,7 +237,8 @@ def test_squares_are_what_they_were():
 
 
 def test_networks_of_diffusers_and_back():
-    net = NET | dict(image_size=[16, 24], attention_resolutions=[8], in_channels=4)
+    net = NET | dict(image_size=[16, 24], attention_resolutions=[8], attention_head_dim=4)
+    net |= dict(in_channels=4)
     theirs = unet2d_config(UNetSmall(**net))
     assert theirs["sample_size"] == [16, 24]
     assert theirs["down_block_types"] == ["DownBlock2D", "AttnDownBlock2D"]
