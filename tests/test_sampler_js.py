@@ -186,6 +186,27 @@ def test_the_straight_path_and_every_form(monkeypatch):
         torch.testing.assert_close(torch.tensor(numbers), images.flatten(), atol=1e-4, rtol=0)
 
 
+def test_rectangles(monkeypatch):
+    "Height and width in the metadata, where squares have one number"
+    monkeypatch.setattr(sampler, "PerImageNoise", SameNoise)
+    schedules = DDPMSchedules("cosine", 20)
+    metadata = dict(schedules=schedules.config, parameterization="v", image_size=[2, 5], channels=4)
+    metadata |= dict(num_classes=None, learn_sigma=False)
+    how = dict(method="ddim", steps=6, eta=0.5, n=2, seed=3, spacing="trailing")
+    (numbers,) = node("shrinking", cases=[(metadata, how)])
+    images = DDPMSampler(schedules).sample(
+        lambda x, t: x / 3,
+        (2, 4, 2, 5),
+        "ddim",
+        6,
+        0.5,
+        spacing="trailing",
+        generator=3,
+        parameterization="v",
+    )
+    torch.testing.assert_close(torch.tensor(numbers), images.flatten(), atol=1e-4, rtol=0)
+
+
 def test_refused_in_a_sentence():
     plain = dict(
         schedules=DDPMSchedules("cosine", 20).config,
