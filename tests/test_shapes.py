@@ -169,8 +169,9 @@ def test_eval_and_report(run):
         assert "squeezed to squares" in values[name]["note"]
         assert ("without their alpha" in values[name]["note"]) == (channels in (2, 4))
         assert ("in grey" in values[name]["note"]) == (channels > 2)
-    assert main(["report", "--output_dir", str(out)]) == 0
-    assert "squeezed to squares" in (out / "reports" / "report.md").read_text(encoding="utf-8")
+    if channels == 4:  # the report does not look at images, and takes seconds
+        assert main(["report", "--output_dir", str(out)]) == 0
+        assert "squeezed to squares" in (out / "reports" / "report.md").read_text(encoding="utf-8")
 
 
 def test_there_and_back_with_diffusers(run, tmp_path):
