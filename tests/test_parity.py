@@ -703,7 +703,7 @@ def test_a_name_on_the_hub(tmp_path, monkeypatch, form):
         ("center_input_sample", True),
         ("class_embed_type", "timestep"),
         ("resnet_time_scale_shift", "ada_group"),
-        ("sample_size", [8, 16]),
+        ("sample_size", [8, 16, 8]),
         ("sample_size", None),
         ("out_channels", 5),
         ("add_attention", False),

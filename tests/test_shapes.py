@@ -259,7 +259,7 @@ def test_wrong_shapes_are_named(folder, tmp_path, capsys):
 
     for key, value, says in (
         ("dataset.image_size", "16x24", "'16x24' is of type str; expected int or [height, width]"),
-        ("dataset.image_size", "16,24,3", "expected one number, or height and width"),
+        ("dataset.image_size", "16,24,32", "expected one number, or height and width"),
         ("dataset.image_size", "24,16", "[24, 16], but model.image_size: [16, 24]"),
         ("dataset.channels", "5", "dataset.channels: 5; expected 1, 2, 3, 4 or null"),
         ("model.in_channels", "4", "model.in_channels: 4, but images of folder have 3"),

@@ -21,7 +21,7 @@ from ..engine.animation import save_grid
 from ..engine.datasets import held_out_split, load_split
 from ..engine.labels import class_names, require_same_classes
 from ..sampler import DDPMSampler
-from ..shapes import image_shape, sides
+from ..shapes import image_shape
 from ..unet import UNetSmall
 
 # %% ../../nbs/lib/command_edit.ipynb #466d4697
@@ -59,7 +59,7 @@ def _source_images(request, config, model, n):
         if unused:
             raise DDPMError(f"--{unused}: {request.command} has no use for it beside --image")
         path = request.flags["image"]
-        image = read_user_image("image", path, image_shape(model))
+        image = read_user_image("image", path, model.in_channels, model.image_size)
         return image.expand(n, -1, -1, -1), None
     data = data_for(config, model, "test")
     require(
@@ -91,7 +91,7 @@ def read_mask(
     image_size: int | Sequence,  # that it must have: a square's side, or height and width
 ) -> Tensor:  # `(1,1,H,W)`: 1 where it is white, 0 where it is black
     "Which pixels are known; raises `DDPMError` for greys"
-    mask = (read_user_image("mask", path, (1, *sides(image_size))) + 1) / 2
+    mask = (read_user_image("mask", path, 1, image_size) + 1) / 2
     require(
         ((mask == 0) | (mask == 1)).all(),
         f"--mask: {path} has greys; "

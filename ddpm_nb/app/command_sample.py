@@ -7,6 +7,7 @@ __all__ = ['GUIDANCE_ROWS', 'image_path', 'chosen', 'image_scale', 'num_images',
            'sample_guidance', 'sample_interpolation', 'invert_images', 'read_user_image']
 
 # %% ../../nbs/lib/command_sample.ipynb #cfba8358
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -189,7 +190,7 @@ def invert_images(
         "an inverted image is not clipped",
     )
     model = source.model
-    images = [read_user_image("images", n, image_shape(model)) for n in names]
+    images = [read_user_image("images", n, model.in_channels, model.image_size) for n in names]
     x = torch.cat(images).to(next(model.parameters()).device)
     same = {k: args[k] for k in ("num_steps", "guidance_scale", "spacing") if k in args}
     labels = args["y"][:2] if "y" in args else None
@@ -199,15 +200,16 @@ def invert_images(
 def read_user_image(
     flag: str,  # 'image', 'images' or 'mask', for messages
     path: str | Path,  # the file
-    shape: tuple,  # `(C,H,W)`: a file of other channels is converted, one of another size refused
+    channels: int,  # 1 or 3, 2 or 4 with alpha; a file of another kind is converted
+    size: int | Sequence,  # that it must have: a square's side, or height and width
 ) -> Tensor:  # `(1,C,H,W)`, in [-1,1]
     "An image given on the command line; raises `DDPMError` if unreadable or of another size"
     require(Path(path).is_file(), f"--{flag}: {printable(path)!r} is not a file")
     try:
-        image = read_image(path, None, shape[0])
+        image = read_image(path, None, channels)
     except UNREADABLE as e:
         raise DDPMError(f"--{flag}: {printable(path)}: {e}") from e
-    (h, w), (height, width) = image.shape[1:], shape[1:]
+    (h, w), (height, width) = image.shape[1:], sides(size)
     require(
         (h, w) == (height, width),
         f"--{flag}: {printable(path)} is {w}x{h} pixels; the model makes {width}x{height}"
