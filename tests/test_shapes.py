@@ -65,7 +65,7 @@ def run(request, folder, tmp_path_factory):
 def test_every_pixel_goes_to_its_place(folder):
     for channels, mode in MODES.items():
         data = load_data(
-            "folder", root=folder, image_size=(HEIGHT, WIDTH), channels=channels, val_fraction=0
+            "folder", root=folder, image_size=[HEIGHT, WIDTH], channels=channels, val_fraction=0
         )
         assert data.image_shape == (channels, HEIGHT, WIDTH)
         found = ((data.batch(torch.tensor([3]))[0][0] + 1) * 127.5).round().byte()
@@ -90,12 +90,12 @@ def test_rectangles_cover_what_is_wanted(tmp_path):
         data = load_data("folder", root=tmp_path, image_size=size, channels=1, val_fraction=0)
         return ((data.batch(torch.arange(2))[0][:, 0] + 1) * 127.5).round()
 
-    landscape, portrait = images((20, 30))
+    landscape, portrait = images([20, 30])
     # 90 of 120 columns, from the 15th on: three to a pixel
     assert (landscape[:, 1:-1] - (2 * (15 + 3 * torch.arange(1, 29) + 1))).abs().max() <= 2
     # 40 of 120 rows, two to a pixel, from the 40th on
     assert (portrait[1:-1].T - (2 * (40 + 2 * torch.arange(1, 19)) + 1)).abs().max() <= 2
-    upright = images((30, 20))
+    upright = images([30, 20])
     assert torch.equal(upright[0], portrait.T) and torch.equal(upright[1], landscape.T)
 
 

@@ -133,7 +133,7 @@ def _load_folder(dataset: dict, split: str, files) -> FolderData:
 def load_data(
     name: str = "mnist",  # 'mnist' (in the package), 'fashion_mnist', 'cifar10', or 'folder'
     split: str = "train",  # 'train', 'test', or 'val': see `SPLITS`
-    image_size: int | Sequence = 32,  # a square's side, or height and width
+    image_size: int | list = 32,  # a square's side, or height and width
     # for folders: 1 or 3; 2 or 4 with alpha; the other sets have a fixed number
     channels: int | None = None,
     root: str | None = None,  # the folder of images, or where torchvision keeps its files ('data')
