@@ -17,6 +17,7 @@ from .config import load_config
 from .fine_tuning import inherited, start_from
 from .fitting import fit_own_images, given_keys
 from ..core import require, seed_everything
+from ..engine.arrays import as_data
 from ..engine.datasets import held_out_split, load_split
 from ..engine.distributed import main_process_first
 from ..engine.run import DDPMTrainer
@@ -118,7 +119,7 @@ def build(
     device: str | torch.device | None = None,  # default: the config's `device`
     # a checkpoint with optimizer state to go on from; its weights count, not those of `init_from`
     resume: str | Path | None = None,
-    # `ImageData` or `FolderData` to train on; default: what the config's `dataset` names
+    # images to train on, see `as_data`; default: what the config's `dataset` names
     train_data=None,
     val_data=None,  # held-out images beside a `train_data` of your own; default: none
     callbacks: list | None = None,  # more callbacks, after the standard ones
@@ -140,7 +141,7 @@ def build(
         changes = inherited(config, changes) | changes
     given = given_keys(config, changes)
     config = load_config(config, changes)
-    if config["auto"] and train_data is None and resume is None:
+    if train_data is None and resume is None:
         config, files = fit_own_images(config, given)
     seed_everything(config["seed"], config["deterministic"])
     model = UNetSmall(**config["model"])
@@ -151,6 +152,7 @@ def build(
         start_from(model, config["init_from"])
     if train_data is None:
         train_data, val_data = load_splits(config, files)
+    train_data, val_data = as_data(train_data), as_data(val_data)
     sampler = DDPMSampler(schedules)
     trainer = DDPMTrainer(
         model,

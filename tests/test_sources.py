@@ -1,0 +1,222 @@
+"Images that are neither files in a folder nor shipped: arrays, tensors, tables"
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from ddpm_nb.app.recipes import build
+from ddpm_nb.cli import main
+from ddpm_nb.core import DDPMError
+from ddpm_nb.data import ImageData
+from ddpm_nb.engine.arrays import ArrayData, array_data
+from ddpm_nb.engine.checkpoint import load_checkpoint
+from ddpm_nb.engine.datasets import load_data
+from ddpm_nb.engine.same_run import data_fingerprint
+
+TINY = """--model.base_channels 8 --model.channel_mults 1,2 --model.attention_resolutions []
+    --model.num_groups 4 --schedules.timesteps 20 --schedules.schedule cosine --device cpu
+    --dataset.image_size 16 --training.num_workers 0 --training.validation.every_steps 2
+    --training.sampling.every_steps 0 --training.max_steps 2 --batch_size 4""".split()
+
+
+def images(n=24, *shape, seed=0):
+    shape = shape or (20, 16, 3)
+    return np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)
+
+
+@pytest.fixture
+def npz(tmp_path):
+    path = tmp_path / "pets.npz"
+    np.savez(path, x=images(), y=np.arange(24) % 2, names=["cat", "dog"])
+    return path
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    def command(name, *args, code=0):
+        given = [*map(str, args), "--output_dir", str(tmp_path / "out")]
+        assert main([*name.split(), *given]) == code
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return err if code else out
+
+    return command
+
+
+def error(**how):
+    with pytest.raises(DDPMError) as e:
+        load_data("array", image_size=16, **how)
+    assert "\n" not in str(e.value)
+    return str(e.value)
+
+
+# ---- arrays: what is understood, and what is asked for
+
+
+def test_one_line_says_what_was_understood(npz, capsys):
+    data = load_data("array", root=npz, image_size=16)
+    assert capsys.readouterr().out == (
+        "dataset: pets.npz: 24 images 20x16, 3 channels (NHWC), uint8 in [0, 255], "
+        "2 classes by y, to be 16x16 (dataset.fit crop)\n"
+    )
+    assert (data.classes, data.image_shape, data.flip) == (["cat", "dog"], (3, 16, 16), False)
+    held_out = load_data("array", "test", root=npz, image_size=16, val_fraction=0.25)
+    assert held_out.labels.bincount().tolist() == [3, 3]
+    assert load_data("array", root=npz, image_size=16, limit=6).labels.bincount().tolist() == [3, 3]
+
+
+@pytest.mark.parametrize(
+    "dtype, values, white",
+    [
+        ("uint8", (0, 255), 255),
+        ("uint16", (0, 65535), 65535),
+        ("int64", (0, 255), 255),
+        ("bool", (0, 1), 1),
+        ("float16", (0, 1), 1),
+        ("float64", (-1, 1), 1),
+        (">f4", (0, 255), 255),
+    ],
+)
+def test_the_same_images_in_any_type_and_layout_are_the_same(dtype, values, white):
+    pixels = (images(4, 16, 16, 2) > 127).astype(np.uint8) * 255
+    lo, hi = values
+    cast = (lo + (hi - lo) * (pixels / 255)).astype(dtype)
+    wanted = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    assert torch.equal(array_data(cast).images, wanted), (dtype, white)
+    assert torch.equal(array_data(np.moveaxis(cast, 3, 1)).images, wanted)
+
+
+def test_what_could_be_misread_is_asked_for(tmp_path):
+    x, y = images(), np.arange(24) % 2
+    bad = x.astype(np.float32) / 255
+    bad[5, 0, 0, 0] = np.nan
+    for arrays, says in (
+        (dict(x=images(9, 3, 32, 3)), "--dataset.layout"),
+        (dict(x=bad), "image 5 has values that are NaN"),
+        (dict(x=x.astype(np.float32) / 200), "--dataset.value_range"),
+        (dict(x=(x // 16).astype(np.uint16) * 16), ""),
+        (dict(x=x.astype(np.uint16) * 16), "between 0 and 4080"),
+        (dict(x=x // 255), "between 0 and 1"),
+        (dict(x=x, y=y[:-1]), "expected one label for each"),
+        (dict(x=x, y=y + 1), "subtract 1"),
+        (dict(x=x, y=y - 1), "label -1"),
+        (dict(x=x, y=np.eye(24)), "argmax"),
+        (dict(x=x, y=y, names=["cat"]), "1 names"),
+        (dict(x=x[:0]), "no images"),
+        (dict(x=x.reshape(24, -1)), "no array could be images"),
+        (dict(a=x, b=x), "--dataset.image_column"),
+        (dict(x=x, y=np.array([None] * 24)), "could run code"),
+        (dict(x=x.astype(complex)), "complex128"),
+    ):
+        path = tmp_path / "a.npz"
+        np.savez(path, **arrays)
+        if says:
+            assert says in error(root=path), (says, error(root=path))
+        else:
+            load_data("array", root=path, image_size=16)
+    np.savez(path, a=x, b=x, fine=y, coarse=y)
+    assert "no array 'c'" in error(root=path, image_column="c") and "fine int64 (24,)" in error(
+        root=path, image_column="c"
+    )
+    data = load_data("array", root=path, image_size=16, image_column="b", label_column="fine")
+    assert data.num_classes == 2
+
+
+def test_twelve_bits_in_sixteen_once_it_is_said(tmp_path):
+    np.save(tmp_path / "deep.npy", np.arange(256, dtype=np.uint16).reshape(1, 16, 16) * 16)
+    how = dict(root=tmp_path / "deep.npy", image_size=16, val_fraction=0)
+    assert "uint16 between 0 and 4080" in error(**how)
+    data = load_data("array", value_range=[0, 4080], **how)
+    assert data.images.flatten().tolist() == list(range(256))
+
+
+def test_splits_as_keras_and_medmnist_name_them(tmp_path, capsys):
+    x, y = images(12), np.arange(12)[:, None] % 3
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x[:6], y_test=y[:6])
+    names = dict(train_images=x, train_labels=y, val_images=x[:3], val_labels=y[:3])
+    np.savez(tmp_path / "b.npz", **names, test_images=x[:6], test_labels=y[:6])
+    for name, sizes in (("a", (12, 6, 6)), ("b", (12, 3, 6))):
+        how = dict(root=tmp_path / f"{name}.npz", image_size=16)
+        found = [load_data("array", s, **how) for s in ("train", "val", "test")]
+        assert tuple(map(len, found)) == sizes
+        assert found[2].labels.tolist() == y[:6, 0].tolist()
+    assert "train 12, val 3, test 6" in capsys.readouterr().out
+
+
+def test_a_large_file_is_read_as_it_is_needed(tmp_path, monkeypatch):
+    folder = tmp_path / "big"
+    folder.mkdir()
+    np.save(folder / "x.npy", images())
+    np.save(folder / "y.npy", np.arange(24) % 2)
+    small = load_data("array", root=folder, image_size=16)
+    monkeypatch.setattr(ArrayData, "cache_bytes", 0)
+    large = load_data("array", root=folder, image_size=16)
+    assert isinstance(small, ImageData) and isinstance(large, ArrayData)
+    order = torch.randperm(len(large)).split(10)
+    for a, b in zip(small.batches(order), large.batches(order, num_workers=2), strict=True):
+        assert torch.equal(a[0], b[0]) and torch.equal(a[1], b[1])
+    large.close()
+    mark = data_fingerprint(large)
+    other = images()
+    other[0, 0, 0, 0] ^= 1
+    np.save(folder / "x.npy", other)
+    assert data_fingerprint(load_data("array", root=folder, image_size=16)) != mark
+
+
+# ---- through the commands
+
+
+def test_every_command_that_reads_data_takes_arrays(npz, run, tmp_path):
+    said = run(
+        "train", "--dataset.name", "array", "--dataset.root", npz, "--model.num_classes", 2, *TINY
+    )
+    assert said.count("dataset: pets.npz: 24 images") == 1
+    checkpoint = load_checkpoint(tmp_path / "out" / "ckpts" / "latest.pt")
+    assert checkpoint["class_names"] == ["cat", "dog"]
+    assert checkpoint["config"]["model"]["in_channels"] == 3
+    few = ["--num_samples", 2, "--num_steps", 2]
+    run("sample grid", *few, "--label", "dog")
+    run("sample edit", "--num_samples", 1, "--num_steps", 2)
+    run("sample inpaint", "--num_samples", 1, "--num_steps", 2, "--resample", 1)
+    run("viz neighbours", *few)
+    run(
+        "eval",
+        "--num_samples",
+        4,
+        "--num_steps",
+        2,
+        "--metrics",
+        "fid_proxy,bits_per_dim",
+        "--evaluation.num_bits",
+        1,
+    )
+    results = json.loads((tmp_path / "out" / "logs" / "evaluation_results.json").read_text())
+    assert "bits_per_dim" in json.dumps(results)
+    resume = ["--resume", "latest", "--training.max_steps", 3]
+    run("train", *resume)
+    np.savez(npz, x=images(seed=1), y=np.arange(24) % 2, names=["cat", "dog"])
+    assert "--allow_other_data" in run("train", *resume[:-1], 4, code=2)
+    np.savez(npz, x=images(), y=np.arange(24) % 2, names=["dog", "cat"])
+    assert "class 0 is dog here, but cat" in run("eval", *few, code=2)
+    assert "no pickles.npy" not in run("train", "--dataset.name", "array", code=2)
+
+
+def test_arrays_and_tensors_from_python(tmp_path):
+    tiny = dict(
+        model=dict(base_channels=8, channel_mults=[1], attention_resolutions=[], num_groups=4),
+        training=dict(max_steps=1, batch_size=4),
+    )
+    pixels = images(8, 16, 16)
+
+    def run(data):
+        how = dict(progress=False, device="cpu", overwrite=True, output_dir=tmp_path)
+        return build("mnist_tiny", train_data=data, **tiny, **how, **{"dataset.image_size": 16})
+
+    a, b = run(pixels), run((torch.from_numpy(pixels)[:, None] / 255, torch.zeros(8)))
+    a.trainer.train(), b.trainer.train()
+    assert torch.equal(a.train_data.images, b.train_data.images)
+    assert a.trainer.loss_avg == b.trainer.loss_avg
+    with pytest.raises(DDPMError, match="expected a data set"):
+        run("pictures")
