@@ -21,8 +21,9 @@ from ddpm_nb.settings import (
 
 # %% ../nbs/lib/run_settings.ipynb #rset0006
 # data set: its channels; None where the images decide
-DATASETS = {"mnist": 1, "fashion_mnist": 1, "cifar10": 3, "folder": None, "array": None}
-TOLD_BY_DATA = ("array",)  # whose images say how many channels there are
+DATASETS = {"mnist": 1, "fashion_mnist": 1, "cifar10": 3}
+DATASETS |= {"folder": None, "array": None, "huggingface": None}
+TOLD_BY_DATA = ("array", "huggingface")  # whose images say how many channels there are
 
 
 @section("output")
@@ -37,7 +38,8 @@ class DatasetConfig(Section):
     "The arguments of `load_data`"
 
     name: str = setting(
-        "mnist is in the package; folder: images of your own; array: .npy, .npz or tensors",
+        "mnist is in the package; folder: images of your own; array: .npy, .npz or tensors; "
+        "huggingface: a table of images, from the hub, a folder or parquet",
         default="mnist",
         choices=tuple(DATASETS),
     )
@@ -47,7 +49,8 @@ class DatasetConfig(Section):
     )
     root: str | None = setting(
         "the folder of images; for array the .npy, .npz, .pt or .safetensors file, or a folder of "
-        ".npy files; or where torchvision keeps its files ('data')",
+        ".npy files; for huggingface a name on the hub, a folder or a .parquet file; "
+        "or where torchvision keeps its files ('data')",
         default=None,
     )
     flip: bool | None = setting(
@@ -67,11 +70,12 @@ class DatasetConfig(Section):
         below=1,
     )
     image_column: str | None = setting(
-        "array: the name of the images among several arrays; null: the ones that can be",
+        "array, huggingface: the images' name among several arrays or columns; "
+        "null: the ones that can be",
         default=None,
     )
     label_column: str | None = setting(
-        "array: the name of the labels; null: the ones that can be", default=None
+        "array, huggingface: the labels' name; null: the ones that can be", default=None
     )
     layout: str | None = setting(
         "array: the axes of the images; null: by the one of 1 to 4 channels",
@@ -80,6 +84,18 @@ class DatasetConfig(Section):
     )
     value_range: list[float] | None = setting(
         "array: the values that are black and white: 0,255; null: by type and values", default=None
+    )
+    subset: str | None = setting("huggingface: which of several subsets", default=None)
+    streaming: bool = setting(
+        "huggingface: read over the network while training, and keep nothing", default=False
+    )
+    shuffle_buffer: int = setting(
+        "streaming: images among which the next one is chosen", default=1000, lo=1
+    )
+    stream_length: int | None = setting(
+        "streaming: images that make an epoch; null: as many as there are, where that is told",
+        default=None,
+        lo=1,
     )
     rules: int = setting(
         "how files, classes, split and limit are chosen; 1: as in 0.1, for its checkpoints",

@@ -1,10 +1,12 @@
 "Images that are neither files in a folder nor shipped: arrays, tensors, tables"
 
+import io
 import json
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ddpm_nb.app.recipes import build
 from ddpm_nb.cli import main
@@ -12,7 +14,7 @@ from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData
 from ddpm_nb.engine.arrays import ArrayData, array_data
 from ddpm_nb.engine.checkpoint import load_checkpoint
-from ddpm_nb.engine.datasets import load_data
+from ddpm_nb.engine.datasets import as_data, load_data
 from ddpm_nb.engine.same_run import data_fingerprint
 
 TINY = """--model.base_channels 8 --model.channel_mults 1,2 --model.attention_resolutions []
@@ -200,7 +202,7 @@ def test_every_command_that_reads_data_takes_arrays(npz, run, tmp_path):
     assert "--allow_other_data" in run("train", *resume[:-1], 4, code=2)
     np.savez(npz, x=images(), y=np.arange(24) % 2, names=["dog", "cat"])
     assert "class 0 is dog here, but cat" in run("eval", *few, code=2)
-    assert "no pickles.npy" not in run("train", "--dataset.name", "array", code=2)
+    assert "name the file of arrays" in run("train", "--dataset.name", "array", code=2)
 
 
 def test_arrays_and_tensors_from_python(tmp_path):
@@ -220,3 +222,184 @@ def test_arrays_and_tensors_from_python(tmp_path):
     assert a.trainer.loss_avg == b.trainer.loss_avg
     with pytest.raises(DDPMError, match="expected a data set"):
         run("pictures")
+
+
+# ---- tables of Hugging Face
+
+
+def png(value, mode="RGB"):
+    file = io.BytesIO()
+    Image.new(mode, (20, 16), value).save(file, "PNG")
+    return dict(bytes=file.getvalue(), path=None)
+
+
+def pets(n, start=0):
+    "A table of `n` images, the i-th of colour (i, 0, 0)"
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(
+        image=datasets.Image(),
+        label=datasets.ClassLabel(names=["cat", "dog"]),
+        id=datasets.Value("int64"),
+    )
+    which = range(start, start + n)
+    rows = dict(image=[png((i, 0, 0)) for i in which], label=[i % 2 for i in which], id=which)
+    return datasets.Dataset.from_dict(rows, features)
+
+
+@pytest.fixture
+def tables(tmp_path, monkeypatch):
+    "A folder with two parquet files for training"
+    config = pytest.importorskip("datasets").config
+    monkeypatch.setattr(config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "pets"
+    folder.mkdir()
+    for k in range(2):
+        pets(20, 20 * k).to_parquet(folder / f"train-{k}.parquet")
+    return folder
+
+
+def numbers(data):
+    "Which of the pets a data set holds, in its order"
+    x, _ = next(data.batches([torch.arange(len(data))], num_workers=0))
+    return ((x[:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
+
+
+def table_error(root, **how):
+    with pytest.raises(DDPMError) as e:
+        load_data("huggingface", root=root, image_size=16, **how)
+    assert "\n" not in str(e.value)
+    return str(e.value)
+
+
+def test_parquet_by_file_folder_and_split(tables, capsys):
+    data = load_data("huggingface", root=tables, image_size=16)
+    assert (data.classes, data.image_shape, len(data)) == (["cat", "dog"], (3, 16, 16), 38)
+    assert "dataset: pets: 40 images in image, RGB, 2 classes by label, to be 16x16" in (
+        capsys.readouterr().out
+    )
+    test = load_data("huggingface", "test", root=tables, image_size=16, files=data.scan)
+    assert sorted(numbers(data) + numbers(test)) == list(range(40))
+    assert test.labels.tolist() in ([0, 1], [1, 0])
+    few = load_data("huggingface", root=tables / "train-1.parquet", image_size=16, limit=4)
+    assert few.labels.bincount().tolist() == [2, 2] and min(numbers(few)) >= 20
+    pets(6, 100).to_parquet(tables / "test-0.parquet")
+    found = [load_data("huggingface", s, root=tables, image_size=16) for s in ("train", "val")]
+    assert [numbers(d) for d in found] == [list(range(40)), list(range(100, 106))]
+    saved = tables.parent / "saved"
+    pets(4).save_to_disk(saved)
+    assert numbers(load_data("huggingface", root=saved, image_size=8, val_fraction=0)) == [
+        *range(4)
+    ]
+
+
+def test_columns_are_named_and_what_is_missing_is_said(tables):
+    assert "there are image (image), label (class), id (int)" in table_error(
+        tables, image_column="picture"
+    )
+    assert "did you mean label?" in table_error(tables, label_column="lable")
+    by_id = load_data("huggingface", root=tables, image_size=16, label_column="id", val_fraction=0)
+    assert (by_id.num_classes, by_id.classes) == (40, None)
+    assert "does not exist" in table_error("nowhere/at/all.parquet")
+    bad = tables / "bad.parquet"
+    bad.write_text("no parquet")
+    assert "Parquet magic bytes" in table_error(bad)
+
+
+def test_without_a_network_a_hub_name_is_one_sentence(monkeypatch):
+    datasets = pytest.importorskip("datasets")
+
+    def unreachable(*args, **kwargs):
+        raise ConnectionError("Couldn't reach 'nobody/pets' on the Hub (LocalEntryNotFoundError)")
+
+    monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    said = table_error("nobody/pets")
+    assert "Couldn't reach 'nobody/pets'" in said and "name a local folder" in said
+
+
+def test_a_row_that_is_no_image_is_named_and_replaced(tables, capsys):
+    datasets = pytest.importorskip("datasets")
+    rows = dict(image=[png(i, "L") for i in range(4)], label=["a", "b", "a", "b"])
+    rows["image"][2] = dict(bytes=b"nonsense", path=None)
+    features = datasets.Features(image=datasets.Image(), label=datasets.Value("string"))
+    datasets.Dataset.from_dict(rows, features).to_parquet(tables / "grey.parquet")
+    data = load_data("huggingface", root=tables / "grey.parquet", image_size=16, val_fraction=0)
+    assert (data.image_shape[0], data.classes, numbers(data)) == (1, ["a", "b"], [0, 1, 3, 3])
+    assert "image 2 can no longer be read (cannot identify" in capsys.readouterr().out
+
+
+def test_a_table_through_the_commands_and_from_python(tables, run):
+    how = ["--dataset.name", "huggingface", "--dataset.root", tables, "--model.num_classes", 2]
+    said = run("train", *how, *TINY)
+    assert said.count("dataset: pets: 40 images") == 1
+    run("sample edit", "--num_samples", 1, "--num_steps", 2, "--label", "dog")
+    run("eval", "--num_samples", 2, "--num_steps", 2, "--metrics", "fid_proxy")
+    run("train", "--resume", "latest", "--training.max_steps", 3)
+    pets(20, 60).to_parquet(tables / "train-0.parquet")
+    assert "--allow_other_data" in run("train", "--resume", "latest", code=2)
+    data = as_data(pets(4), 16)
+    assert (numbers(data), data.labels.tolist()) == ([0, 1, 2, 3], [0, 1, 0, 1])
+
+
+# ---- streams
+
+
+def stream_run(tables, out, **more):
+    return build(
+        "mnist_tiny",
+        output_dir=out,
+        device="cpu",
+        progress=False,
+        overwrite=True,
+        resume=more.pop("resume", None),
+        model=dict(base_channels=8, channel_mults=[1], attention_resolutions=[], num_groups=4)
+        | dict(num_classes=2, image_size=8),
+        dataset=dict(name="huggingface", root=str(tables), image_size=8, streaming=True)
+        | dict(shuffle_buffer=10, stream_length=30, val_fraction=0.2)
+        | more,
+        training=dict(batch_size=8, max_steps=5, num_workers=2, log_every=1)
+        | dict(validation=dict(every_steps=2), checkpoint=dict(every_steps=2)),
+        **{"training.sampling.every_steps": 0},
+    )
+
+
+def test_a_stream_goes_on_exactly_and_holds_out_what_it_validates_on(tables, tmp_path, capsys):
+    whole = stream_run(tables, tmp_path / "a")
+    seen, batches = [], whole.train_data.batches
+
+    def watched(*args):
+        for x, y in batches(*args):
+            seen.append(((x[:, 0, 0, 0] + 1) * 127.5).round().int().tolist())
+            yield x, y
+
+    whole.train_data.batches = watched
+    whole.trainer.train()
+    held_out = numbers(whole.val_data)
+    assert sorted(held_out) == [4, 9, 14, 19, 24, 29, 34, 39]
+    assert not {*held_out} & {*sum(seen, [])}
+    assert len({*sum(seen[:3], [])}) == 24  # each image once in an epoch
+    again = stream_run(tables, tmp_path / "b", resume=tmp_path / "a" / "ckpts" / "step_00000004.pt")
+    again.trainer.train()
+    assert "reading past 8 images of the stream" in capsys.readouterr().out
+    for a, b in zip(whole.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    with pytest.raises(DDPMError, match="dataset.shuffle_buffer is 11 here, but 10"):
+        stream_run(
+            tables, tmp_path / "c", resume=tmp_path / "a" / "ckpts" / "latest.pt", shuffle_buffer=11
+        )
+
+
+def test_processes_share_a_stream_and_a_limit_keeps_it_in_memory(tables):
+    how = dict(root=tables, image_size=8, streaming=True, shuffle_buffer=10)
+    assert "--dataset.stream_length" in table_error(tables, streaming=True)
+    data = load_data("huggingface", stream_length=40, val_fraction=0, **how)
+    order = data.epoch_order(8, seed=3, epoch=1)
+    whole = [x for x, _ in data.batches(order, 0)]
+    parts = [[x for x, _ in data.batches([i[k::2] for i in order], 2)] for k in range(2)]
+    for both, a, b in zip(whole, *parts, strict=True):
+        assert torch.equal(both[0::2], a) and torch.equal(both[1::2], b)
+    few = load_data("huggingface", limit=12, val_fraction=0, **how)
+    assert isinstance(few, ImageData) and len({*numbers(few)}) == 12
+    assert "only with dataset.streaming" in table_error(tables, stream_length=3)
+    assert "has no names of classes" in table_error(
+        tables, streaming=True, stream_length=9, label_column="id"
+    )

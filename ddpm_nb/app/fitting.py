@@ -176,7 +176,7 @@ def _channels(config: Mapping, given: set[str], scan) -> dict:
     keys = {"dataset.channels", "model.in_channels"}
     if config["dataset"]["name"] not in TOLD_BY_DATA or given & keys:
         return {}
-    return dict.fromkeys(keys, scan.image_shape[0])
+    return dict.fromkeys(keys, scan.channels)
 
 
 def fit_own_images(

@@ -17,8 +17,7 @@ from .config import load_config
 from .fine_tuning import inherited, start_from
 from .fitting import fit_own_images, given_keys
 from ..core import require, seed_everything
-from ..engine.arrays import as_data
-from ..engine.datasets import held_out_split, load_split
+from ..engine.datasets import as_data, held_out_split, load_split
 from ..engine.distributed import main_process_first
 from ..engine.run import DDPMTrainer
 from ..loss import DDPMLoss
@@ -152,7 +151,8 @@ def build(
         start_from(model, config["init_from"])
     if train_data is None:
         train_data, val_data = load_splits(config, files)
-    train_data, val_data = as_data(train_data), as_data(val_data)
+    size = config["dataset"]["image_size"]
+    train_data, val_data = as_data(train_data, size), as_data(val_data, size)
     sampler = DDPMSampler(schedules)
     trainer = DDPMTrainer(
         model,

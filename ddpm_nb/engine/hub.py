@@ -7,13 +7,13 @@ __all__ = ['import_datasets', 'open_tables', 'choose_columns', 'image_bytes', 'T
            'named_splits', 'scan_tables', 'TableImages', 'TableData']
 
 # %% ../../nbs/lib/hub.ipynb #hub00003
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..core import DDPMError, require
@@ -35,6 +35,8 @@ def import_datasets() -> ModuleType:
             "dataset.name huggingface: needs datasets; install it with: "
             "pip install 'ddpm_nb[datasets]'"
         ) from e
+    if not (sys.stderr and sys.stderr.isatty()):
+        datasets.disable_progress_bars()
     return datasets
 
 

@@ -16,7 +16,6 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from ..core import DDPMError, require
-from .arrays import as_data
 from .averages import PowerEMA
 from .budget import Budget, resume_budget
 from .callbacks import StopOnSignal, standard_callbacks
@@ -26,6 +25,7 @@ from ddpm_nb.engine.checkpoint import (
     require_no_run,
     run_files,
 )
+from .datasets import as_data
 from .distributed import DistributedContext
 from .failures import LostProcess, compiled, translate_errors
 from .files import append_checksum, atomic_write, file_mark, remove_file

@@ -124,6 +124,8 @@ MAY_CHANGE = (
     "model.gradient_checkpointing",
 )
 MUST_STAY = ("training.optimizer.name", "dataset.flip")
+# of a stream they decide the order
+MUST_STAY += ("dataset.streaming", "dataset.shuffle_buffer", "dataset.stream_length")
 
 
 def may_change(
