@@ -19,8 +19,9 @@ from ddpm_nb.engine.same_run import data_fingerprint
 
 TINY = """--model.base_channels 8 --model.channel_mults 1,2 --model.attention_resolutions []
     --model.num_groups 4 --schedules.timesteps 20 --schedules.schedule cosine --device cpu
-    --dataset.image_size 16 --training.num_workers 0 --training.validation.every_steps 2
-    --training.sampling.every_steps 0 --training.max_steps 2 --batch_size 4""".split()
+    --dataset.image_size 16 --model.image_size 16 --training.num_workers 0
+    --training.validation.every_steps 2 --training.sampling.every_steps 0 --training.max_steps 2
+    --batch_size 4""".split()
 
 
 def images(n=24, *shape, seed=0):
@@ -128,9 +129,9 @@ def test_what_could_be_misread_is_asked_for(tmp_path):
 
 def test_twelve_bits_in_sixteen_once_it_is_said(tmp_path):
     np.save(tmp_path / "deep.npy", np.arange(256, dtype=np.uint16).reshape(1, 16, 16) * 16)
-    how = dict(root=tmp_path / "deep.npy", image_size=16, val_fraction=0)
+    how = dict(root=tmp_path / "deep.npy", val_fraction=0)
     assert "uint16 between 0 and 4080" in error(**how)
-    data = load_data("array", value_range=[0, 4080], **how)
+    data = load_data("array", image_size=16, value_range=[0, 4080], **how)
     assert data.images.flatten().tolist() == list(range(256))
 
 
@@ -202,7 +203,7 @@ def test_every_command_that_reads_data_takes_arrays(npz, run, tmp_path):
     assert "--allow_other_data" in run("train", *resume[:-1], 4, code=2)
     np.savez(npz, x=images(), y=np.arange(24) % 2, names=["dog", "cat"])
     assert "class 0 is dog here, but cat" in run("eval", *few, code=2)
-    assert "name the file of arrays" in run("train", "--dataset.name", "array", code=2)
+    assert "name the file of arrays" in run("features train", "--dataset.name", "array", code=2)
 
 
 def test_arrays_and_tensors_from_python(tmp_path):
@@ -214,7 +215,8 @@ def test_arrays_and_tensors_from_python(tmp_path):
 
     def run(data):
         how = dict(progress=False, device="cpu", overwrite=True, output_dir=tmp_path)
-        return build("mnist_tiny", train_data=data, **tiny, **how, **{"dataset.image_size": 16})
+        size = {"dataset.image_size": 16, "model.image_size": 16}
+        return build("mnist_tiny", train_data=data, **tiny, **how, **size)
 
     a, b = run(pixels), run((torch.from_numpy(pixels)[:, None] / 255, torch.zeros(8)))
     a.trainer.train(), b.trainer.train()
@@ -366,8 +368,8 @@ def test_a_stream_goes_on_exactly_and_holds_out_what_it_validates_on(tables, tmp
     whole = stream_run(tables, tmp_path / "a")
     seen, batches = [], whole.train_data.batches
 
-    def watched(*args):
-        for x, y in batches(*args):
+    def watched(*args, **how):
+        for x, y in batches(*args, **how):
             seen.append(((x[:, 0, 0, 0] + 1) * 127.5).round().int().tolist())
             yield x, y
 

@@ -182,17 +182,19 @@ def _channels(config: Mapping, given: set[str], scan) -> dict:
 def fit_own_images(
     config: Mapping,  # complete
     given: set[str],  # keys that stay, from `given_keys`
+    is_new: bool = True,  # whether a run begins, which `auto` is for
 ) -> tuple:  # `(the fitted config, what was found by the one look at the images, if there was one)`
     """The config that fits the images it names: their channels, and with `auto` this machine
 
     Says in one line what was chosen.
     """
-    if not config["auto"] and config["dataset"]["name"] not in TOLD_BY_DATA:
+    is_auto = config["auto"] and is_new
+    if not is_auto and config["dataset"]["name"] not in TOLD_BY_DATA:
         return config, None
     with main_process_first():
         scan = scan_data(config["dataset"])
     config = load_config(config, _channels(config, given, scan))
-    if not config["auto"]:
+    if not is_auto:
         return config, scan
     machine = this_machine(config["device"])
     fitted = fit_to(config, given, len(scan), machine)

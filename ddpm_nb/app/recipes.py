@@ -140,8 +140,8 @@ def build(
         changes = inherited(config, changes) | changes
     given = given_keys(config, changes)
     config = load_config(config, changes)
-    if train_data is None and resume is None:
-        config, files = fit_own_images(config, given)
+    if train_data is None and files is None:
+        config, files = fit_own_images(config, given, is_new=resume is None)
     seed_everything(config["seed"], config["deterministic"])
     model = UNetSmall(**config["model"])
     schedules = DDPMSchedules(**config["schedules"])
