@@ -48,9 +48,14 @@ def require_compatible(
 # %% ../../nbs/lib/recipes.ipynb #rcp00009
 def load_splits(
     config: dict,  # complete
-    files=None,  # for folders: what an earlier `scan_folder` found
-) -> tuple:  # `(training images, held-out images or None)`: `ImageData` or `FolderData`
+    files=None,  # what an earlier `scan_data` found
+    train_data=None,  # images to train on instead, see `as_data`
+    val_data=None,  # held-out images beside them; default: none
+) -> tuple:  # `(training images, held-out images or None)`
     "The images that the section `dataset` names; several processes download them once"
+    if train_data is not None:
+        size = config["dataset"]["image_size"]
+        return as_data(train_data, size), as_data(val_data, size)
     with main_process_first():
         train_data = load_split(config, "train", files)
         val_data = held_out_split(config, "val", train_data)
@@ -149,10 +154,7 @@ def build(
     require_compatible(config, model, schedules)
     if config["init_from"] and resume is None:
         start_from(model, config["init_from"])
-    if train_data is None:
-        train_data, val_data = load_splits(config, files)
-    size = config["dataset"]["image_size"]
-    train_data, val_data = as_data(train_data, size), as_data(val_data, size)
+    train_data, val_data = load_splits(config, files, train_data, val_data)
     sampler = DDPMSampler(schedules)
     trainer = DDPMTrainer(
         model,
