@@ -282,7 +282,7 @@ def as_data(
     image_size: int | None = None,  # wanted height and width; None: as they are
 ) -> Data | None:  # None for None
     "A data set, made from what is none yet; raises `DDPMError` where it can be none"
-    if data is None or hasattr(data, "batches"):
+    if data is None or hasattr(data, "batches") or hasattr(data, "batch"):
         return data
     if hasattr(data, "select_columns") and hasattr(data, "num_rows"):
         scan = scan_tables(dict(train=data), "table")
