@@ -3,9 +3,10 @@
 A chapter states in its first lines how many minutes it takes. What it costs to read is estimated
 here, in one way for all: words at 200 a minute, 3 s for a line of code, 15 s for an equation on a
 line of its own or a picture, and 2, 3 and 6 minutes for an exercise to predict, change and build.
-Not counted are folded text (`<details>`), cells hidden or folded (`#| hide`, `#| code-fold: true`),
-imports, comments in the code, and the computer's time. `--check` fails where a chapter says less
-than three quarters of that, or where chapters or the course are longer than they should be.
+Not counted are folded text (`<details>`), code hidden or folded (`#| hide`, `#| code-fold: true`,
+for what is exported `#| folded`), imports, comments in the code, and the computer's time. `--check`
+fails where a chapter says less than three quarters of that, or where chapters or
+the course are longer than they should be.
 """
 
 import json
@@ -17,9 +18,11 @@ NBS = Path(__file__).resolve().parent.parent / "nbs"
 KINDS = {"predict": 2, "change": 3, "build": 6}
 MAX_CHAPTER, MAX_COURSE = 45, 480
 HIDDEN = re.compile(
-    r"^#\|\s*(hide|hide_input|default_exp|slow|code-fold: *true|include: *false|echo: *false)\b",
+    r"^#\|\s*"
+    r"(hide|hide_input|default_exp|slow|folded|code-fold: *true|include: *false|echo: *false)\b",
     re.M,
 )
+UNSEEN = re.compile(r"^#\|\s*(hide|include: *false)\b", re.M)  # with what they show
 FOLDED = re.compile(r"<details\b.*?</details>", re.S)
 DISPLAYED = re.compile(r"\$\$.*?\$\$", re.S)
 IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)|<img\b[^>]*>")
@@ -65,8 +68,9 @@ def measure(path: Path) -> dict:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     sources = [(c["cell_type"], "".join(c["source"]), c) for c in cells]
     markdown = "\n\n".join(s for kind, s, _ in sources if kind == "markdown")
-    code = [(s, c) for kind, s, c in sources if kind == "code" and not HIDDEN.search(s)]
-    alts = [a for _, c in code for a in pictures(c)]
+    seen = [(s, c) for kind, s, c in sources if kind == "code" and not UNSEEN.search(s)]
+    code = [s for s, _ in seen if not HIDDEN.search(s)]
+    alts = [a for _, c in seen for a in pictures(c)]
     alts += [
         re.match(r"!\[([^\]]*)", i)[1] if i[0] == "!" else "alt=" in i
         for i in IMAGE.findall(markdown)
@@ -74,7 +78,7 @@ def measure(path: Path) -> dict:
     kinds = exercises(markdown)
     said = re.search(r"[Aa]bout (\d+) minutes", markdown)
     words = len(re.findall(r"\w[\w'’-]*", plain(markdown)))
-    lines = sum(len(code_lines(s)) for s, _ in code)
+    lines = sum(len(code_lines(s)) for s in code)
     equations = len(DISPLAYED.findall(FOLDED.sub("", markdown)))
     return {
         "chapter": path.stem,
@@ -86,7 +90,7 @@ def measure(path: Path) -> dict:
         "figures": len(alts),
         "with alt text": sum(bool(a) for a in alts),
         "exercises": " ".join(k[0] for k in kinds),
-        "checks": len(re.findall(r"^check\(\d", "\n".join(s for s, _ in code), re.M)),
+        "checks": len(re.findall(r"^check\(\d", "\n".join(code), re.M)),
         "said": int(said[1]) if said else 0,
         "minutes": round(
             words / 200
