@@ -184,7 +184,7 @@ def invert_ddim_step(
         return s[t] / s[t_prev] * (x_prev - a[t_prev] * pred.x0) + a[t] * pred.x0
     return a[t] / a[t_prev] * (x_prev - s[t_prev] * pred.eps) + s[t] * pred.eps
 
-
+# %% ../nbs/11_editing.ipynb #bd4c1484
 @patch
 def ddim_invert(
     self: DDPMSampler,
