@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['read_idx', 'ImageData', 'on_black', 'fit_image', 'load_mnist', 'stratified_subset', 'pick_images', 'epoch_order',
-           'random_flip']
+           'batch_order', 'random_flip']
 
 # %% ../nbs/lib/data.ipynb #41064ce0
 import gzip
@@ -228,6 +228,19 @@ def epoch_order(
     )
     permutation = torch.randperm(n, generator=fold_seed(seed, Stream.ORDER, epoch))
     return list(permutation[: n - n % batch_size].split(batch_size))[start:]
+
+
+def batch_order(
+    data,  # a data set; a stream has an `epoch_order` of its own
+    batch_size: int,  # images per step
+    seed: int,  # the run's seed
+    epoch: int,  # counted from 0
+    start: int = 0,  # skip this many batches
+) -> list[Tensor]:  # int64 `(batch_size,)` each
+    "The batches of an epoch of a data set: shuffled, or in the order that it has itself"
+    if hasattr(data, "epoch_order"):
+        return data.epoch_order(batch_size, seed, epoch, start)
+    return epoch_order(len(data), batch_size, seed, epoch, start)
 
 # %% ../nbs/lib/data.ipynb #6966b834
 def random_flip(

@@ -131,7 +131,7 @@ def check_value(
     if not fitting:
         or_null = " or null" if setting.null else ""
         raise DDPMError(
-            f"{path}: {value!r} is of type {type(value).__name__}; "
+            f"{path}: {' '.join(repr(value).split())[:60]} is of type {type(value).__name__}; "
             f"expected {setting.type_text}{or_null}"
         )
     value = fitting[0]

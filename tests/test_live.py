@@ -333,12 +333,12 @@ def test_schedule_explorer(chromium, address):
     p = Panel(chromium, width=390, name="schedule")
     p.open(address + "01_schedules.html", "Choose a schedule")
     left = []
-    for kind in ("linear", "cosine"):
+    for kind in ("linear", "cosine", "flow"):
         p.root.locator("select[name=kind]").select_option(kind)
         p.root.locator("input[name=t]").fill("500")
         left.append(int(p.until(r"t = 500 of 1000: (\d+) % of the contrast")[1]))
-    # sqrt(abar) of the two schedules at half of the way
-    assert left == [28, 70]
+    # sqrt(abar) of two schedules at half of the way, and 1 - u on the straight path
+    assert left == [28, 70, 50]
     assert not p.complaints
     p.page.close()
 

@@ -99,6 +99,19 @@ def test_rectangles_cover_what_is_wanted(tmp_path):
     assert torch.equal(upright[0], portrait.T) and torch.equal(upright[1], landscape.T)
 
 
+def test_arrays_of_four_channels(tmp_path, capsys):
+    "In their own size, and in another; a table of images goes the same way (tests/test_sources.py)"
+    pixels = np.stack([np.array(picture(i)) for i in range(8)])
+    np.save(tmp_path / "a.npy", pixels)
+    how = dict(root=tmp_path / "a.npy", layout="NHWC", val_fraction=0)
+    data = load_data("array", image_size=[HEIGHT, WIDTH], **how)
+    assert data.image_shape == (4, HEIGHT, WIDTH)
+    found = ((data.batch(torch.tensor([3]))[0][0] + 1) * 127.5).round().byte()
+    assert np.array_equal(found.permute(1, 2, 0).numpy(), pixels[3])
+    assert load_data("array", image_size=[24, 16], **how).image_shape == (4, 24, 16)
+    assert "to be 24 × 16 (height × width) (dataset.fit crop)" in capsys.readouterr().out
+
+
 def test_a_run_says_what_it_understood(folder, tmp_path, capsys):
     assert main(train_args(folder, tmp_path, 2)) == 0
     assert "of 16 × 24 (height × width) pixels, grey and alpha" in capsys.readouterr().out
