@@ -322,7 +322,7 @@ def should_stop(self: Trainer) -> bool:
     "Whether the run is over, or somebody wants it to stop"
     return self.finished or self.stop is not None
 
-
+# %% ../nbs/05_trainer.ipynb #e2296e1f
 @patch
 def loop(self: Trainer):
     "Take steps until the last one, or until somebody wants to stop"
