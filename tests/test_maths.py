@@ -25,6 +25,12 @@ from ddpm_nb.settings import PARAMETERIZATIONS
 from ddpm_nb.spacing import SPACINGS, timesteps
 from helpers.tiny import tiny_model
 
+# all of them, of which the quick tests try one
+ONE_QUICK = [
+    PARAMETERIZATIONS[0],
+    *(pytest.param(p, marks=pytest.mark.slow) for p in PARAMETERIZATIONS[1:]),
+]
+
 # --- schedules
 
 
@@ -249,7 +255,7 @@ def law(method, n, T, dice, par="eps", learned=False, spacing="trailing", **kw):
     return x[0], A.T @ A
 
 
-@pytest.mark.parametrize("par", PARAMETERIZATIONS)
+@pytest.mark.parametrize("par", ONE_QUICK)
 @pytest.mark.parametrize(
     "method, kw, tol, order",
     [
@@ -400,7 +406,7 @@ def pics(n):
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("par", PARAMETERIZATIONS)
+@pytest.mark.parametrize("par", ONE_QUICK)
 def test_seed_split_and_guidance(call, par):
     """A real network: same seed, same images; a guidance scale of 1 is none.
 
