@@ -1,15 +1,11 @@
-"""One of several processes that `torchrun` starts; its first argument decides what it checks.
-
-Started by test_distributed.py."""
+"What each of several processes does, that test_distributed.py starts"
 
 import json
 import math
 import os
 import signal
-import sys
 import time
 from collections.abc import Container
-from pathlib import Path
 
 import torch
 
@@ -69,8 +65,16 @@ class Spoiled(ImageData):
             yield (x * math.nan if bad else x), y
 
 
+def own_signals():
+    "As in a process that starts from nothing: the launcher's handlers are not for its copies"
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def many(out):
     "One start of the processes, several checks; what each process saw is written down"
+    own_signals()
     rank, seen = int(os.environ["RANK"]), {}
     with distributed("cpu") as dev:
         t = trainer(out / "two", device=dev)
@@ -138,6 +142,7 @@ def many(out):
 
 def dies(args):
     "Train from the command line; the second process is killed at its fourth step, the first time"
+    own_signals()
     if os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
         f = DDPMTrainer.train_step
 
@@ -147,12 +152,4 @@ def dies(args):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         DDPMTrainer.train_step = g
-    return main(["train", *args])
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    if sys.argv[1] == "many":
-        many(Path(sys.argv[2]))
-    else:
-        sys.exit(dies(sys.argv[2:]))
+    assert main(["train", *args]) == 0
