@@ -244,6 +244,15 @@ def test_what_is_hidden_linked_or_made_by_systems(tmp_path, capsys):
         assert words in out, (words, out)
 
 
+def test_links_that_lead_to_themselves_are_broken_links(tmp_path, capsys):
+    put(tmp_path, "cat/0.png", "dog/0.png")
+    (tmp_path / "around").symlink_to("around")
+    (tmp_path / "cat" / "self.png").symlink_to("self.png")
+    f = FolderData(tmp_path, 32)
+    assert (len(f), f.classes) == (2, ["cat", "dog"])
+    assert "1 broken links (self.png)" in capsys.readouterr().out
+
+
 def test_a_stray_image_is_named_and_takes_no_labels_away(tmp_path, capsys):
     put(tmp_path, "cat/0.png", "dog/0.png", "cover.png")
     f = FolderData(tmp_path, 32)
@@ -326,6 +335,31 @@ def test_the_validation_loss_is_of_all_classes(tmp_path):
     del state["rules"]
     trainer.load_state_dict(state)
     assert pick_images(val, 9).tolist() == list(range(9))
+
+
+def test_best_is_chosen_on_all_classes_from_the_command_line(tmp_path, monkeypatch):
+    "A folder whose classes lie one after the other, validated on fewer images than are held out"
+    im, seen = tmp_path / "im", []
+    put(im, *(f"{c}/{i:02}.png" for c in "abc" for i in range(20)), size=(8, 8))
+    read = FolderData.batch
+
+    def watched(self, idx):
+        seen.append(self.labels[idx].bincount(minlength=3).tolist())
+        return read(self, idx)
+
+    monkeypatch.setattr(FolderData, "batch", watched)
+    words = f"""--config folder --auto false --dataset.root {im}
+        --dataset.image_size 8 --model.image_size 8 --dataset.val_fraction 0.5
+        --device cpu --schedules.timesteps 20 --batch_size 8
+        --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions []
+        --model.num_groups 4 --training.num_workers 0 --training.max_steps 4
+        --training.validation.every_steps 2 --training.validation.num_images 6
+        --training.sampling.every_steps 0 --output_dir {tmp_path / "run"}"""
+    assert main(["train", *words.split()]) == 0
+    assert seen and all(counts == [2, 2, 2] for counts in seen)
+    best = load_checkpoint(tmp_path / "run" / "ckpts" / "best.pt")
+    val = load_checkpoint(tmp_path / "run" / "ckpts" / "latest.pt")["history"]["val"]
+    assert best["step"] == min(val, key=lambda v: v["loss_ema"])["step"]
 
 
 def test_checkpoints_of_0_1_keep_its_choice_of_images(tmp_path):

@@ -36,6 +36,23 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+# as YAML 1.2 has it: 010 is no 8, and 12:30 no number of minutes
+_INT = r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$"
+_EXPONENT = r"[eE][-+]?[0-9]+"
+_FLOAT = (
+    rf"[-+]?(?:(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:{_EXPONENT})?"
+    rf"|[0-9][0-9_]*{_EXPONENT}|\.inf)$|\.nan$"
+)
+_NUMBERS = {
+    "tag:yaml.org,2002:int": re.compile(_INT),
+    "tag:yaml.org,2002:float": re.compile(_FLOAT, re.IGNORECASE),
+}
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, _NUMBERS.get(tag, known)) for tag, known in resolvers]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def read_yaml(
     text: str,  # YAML
     name: str,  # for messages

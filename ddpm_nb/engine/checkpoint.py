@@ -60,6 +60,12 @@ def _check_contents(path: Path, contents) -> None:
         f"checkpoint: {path} has format version {contents['version']}; "
         "this ddpm_nb reads version 1",
     )
+    step = contents["step"]
+    plain_values = isinstance(step, int) and step >= 0
+    for key in ("model_config", "schedules_config"):
+        plain_values = plain_values and isinstance(contents[key], dict)
+    if not plain_values:
+        raise _damaged(path, "step, model_config or schedules_config are not what they should be")
 
 
 def read_checkpoint(
@@ -162,7 +168,13 @@ def build_model(
 ) -> tuple[nn.Module, DDPMSchedules]:  # the model in eval mode
     "The model and schedules that a checkpoint holds; raises `DDPMError` if the weights don't fit"
     use_fast_process()
-    model = UNetSmall(**ck.contents["model_config"])
+    try:
+        model = UNetSmall(**ck.contents["model_config"])
+        schedules = DDPMSchedules(**ck.contents["schedules_config"])
+    except TypeError as e:
+        raise DDPMError(
+            f"checkpoint: {ck.path} was written by another version of ddpm_nb: {first_line(e)}"
+        ) from e
     try:
         model.load_state_dict(pick_weights(ck.contents, weights, ck.path))
     except RuntimeError as e:
@@ -171,7 +183,6 @@ def build_model(
             f"{str(e).splitlines()[-1].strip()}"
         ) from e
     model.class_names = ck.contents.get("class_names")
-    schedules = DDPMSchedules(**ck.contents["schedules_config"])
     return model.to(device).eval(), schedules.to(device)
 
 
@@ -244,7 +255,8 @@ def run_files(
     if after is not None:
         digits = [(p, p.stem.removeprefix("step_")) for p in grids]
         return [p for p, step in digits if step.isdigit() and int(step) > after]
-    logs = [folder / "logs" / name for name in ("config.yaml", "training_metrics.json")]
+    names = ("config.yaml", "training_metrics.json", "torchrun_id.txt")
+    logs = [folder / "logs" / name for name in names]
     events = sorted((folder / "logs" / "tensorboard").glob("events.out.tfevents.*"))
     return [*own_checkpoints(folder), *grids, *(p for p in logs if p.is_file()), *events]
 

@@ -69,6 +69,17 @@ class Spoiled(ImageData):
             yield (x * math.nan if bad else x), y
 
 
+class SignalAt(Callback):
+    "A signal to this process after a step"
+
+    def __init__(self, n, number):
+        self.n, self.number = n, number
+
+    def after_step(self, trainer):
+        if trainer.step == self.n and self.number:
+            os.kill(os.getpid(), self.number)
+
+
 def many(out):
     "One start of the processes, several checks; what each process saw is written down"
     rank, seen = int(os.environ["RANK"]), {}
@@ -109,18 +120,14 @@ def many(out):
             t.train()
         except KeyboardInterrupt:
             seen["stop"] = t.step
-        t = trainer(out / "term", device=dev)
-
-        class Term(Callback):
-            def after_step(self, trainer):
-                if trainer.step == 4 and rank == 1:
-                    os.kill(os.getpid(), signal.SIGTERM)
-
-        t.callbacks.append(Term())
-        try:
-            t.train()
-        except SystemExit as e:
-            seen["term"] = (t.step, e.code)
+        for name, number in (("term", signal.SIGTERM), ("hup", signal.SIGHUP)):
+            signal.signal(number, signal.SIG_DFL)  # SIGHUP is ignored under nohup
+            t = trainer(out / name, device=dev)
+            t.callbacks.append(SignalAt(4, number if rank == 1 else None))
+            try:
+                t.train()
+            except SystemExit as e:
+                seen[name] = (t.step, e.code)
         t = trainer(
             out / "early",
             device=dev,
@@ -134,6 +141,23 @@ def many(out):
         torch.distributed.broadcast(other, 0)
         seen["same"] = torch.equal(weights, other)
     (out / f"{rank}.json").write_text(json.dumps(seen))
+
+
+def waits(gates, args):
+    """Train from the command line, and say after each step of the network that it is made.
+
+    Then wait as long as there is a file that says so: what happens, happens between two steps.
+    """
+    f, rank = DDPMTrainer.train_step, os.environ["RANK"]
+
+    def g(self, x, y=None):
+        f(self, x, y)
+        (gates / f"{self.step}-{rank}").touch()
+        while (gates / f"wait-{self.step}").exists():
+            time.sleep(0.05)
+
+    DDPMTrainer.train_step = g
+    return main(["train", *args])
 
 
 def dies(args):
@@ -154,5 +178,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     if sys.argv[1] == "many":
         many(Path(sys.argv[2]))
+    elif sys.argv[1] == "waits":
+        sys.exit(waits(Path(sys.argv[2]), sys.argv[3:]))
     else:
         sys.exit(dies(sys.argv[2:]))
