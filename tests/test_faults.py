@@ -461,6 +461,7 @@ def test_checkpoints_that_lie_are_refused_when_resuming(tmp_path, run, change):
         (dict(step=-1), "damaged"),
         (dict(step=math.nan), "damaged"),
         (dict(model_config=None), "damaged"),
+        (dict(config=[1]), "damaged"),
         (dict(model_config={"new_option": 1}), "another version of ddpm_nb"),
         (dict(schedules_config={"new_option": 1}), "another version of ddpm_nb"),
         (dict(version=2), "format version 2"),

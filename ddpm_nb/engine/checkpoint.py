@@ -62,10 +62,10 @@ def _check_contents(path: Path, contents) -> None:
     )
     step = contents["step"]
     plain_values = isinstance(step, int) and step >= 0
-    for key in ("model_config", "schedules_config"):
-        plain_values = plain_values and isinstance(contents[key], dict)
-    if not plain_values:
-        raise _damaged(path, "step, model_config or schedules_config are not what they should be")
+    for key in ("model_config", "schedules_config", "config"):
+        plain_values = plain_values and isinstance(contents.get(key) or {}, dict)
+    if not plain_values or not contents["model_config"]:
+        raise _damaged(path, "its step or its configs are not what they should be")
 
 
 def read_checkpoint(

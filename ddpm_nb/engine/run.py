@@ -376,13 +376,15 @@ def resume(
     "Go on exactly where a checkpoint was written; raises `DDPMError` if it is of another run"
     ck = load_checkpoint(path)
     require_same_run(self, ck, path, allow_other_data)
-    resume_budget(self, ck, path)
     try:
+        resume_budget(self, ck, path)
         self.load_state_dict(ck)
+        keep_place(self, ck)
+    except DDPMError:
+        raise
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as e:
         why = str(e).splitlines()[-1].strip()
         raise DDPMError(f"checkpoint: {path} does not fit this run: {why}") from e
-    keep_place(self, ck)
     self.saved_at = self.step
     folder = self.output_dir / "ckpts"
     self.owns_folder = Path(path).resolve().parent == folder.resolve()
