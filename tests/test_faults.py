@@ -443,6 +443,13 @@ def test_checkpoints_that_would_run_code(tmp_path):
         dict(model={}),
         dict(ema=dict(shadow={}, n=0)),
         dict(history=None),
+        dict(history=dict(steps=[], val=[3], resumes=[], skipped=[])),
+        dict(pending="x"),
+        dict(loss_avg="x"),
+        dict(data_offset="x"),
+        dict(seconds=None),
+        dict(total_steps="x"),
+        dict(run=dict(config=None)),
         dict(model={"conv_in.weight": torch.zeros(1)}),
     ],
 )

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CKPT_KEYS', 'MACHINE_KEYS', 'Checkpoint', 'read_checkpoint', 'load_checkpoint', 'pick_weights', 'build_model',
-           'load_model', 'portable_config', 'config_of_checkpoint', 'require_same_section', 'own_checkpoints',
-           'run_files', 'require_no_run']
+           'load_model', 'portable_config', 'config_of_checkpoint', 'require_same_section', 'require_types',
+           'own_checkpoints', 'run_files', 'require_no_run']
 
 # %% ../../nbs/lib/checkpoint.ipynb #a7124a66
 import pickle
@@ -64,7 +64,8 @@ def _check_contents(path: Path, contents) -> None:
     plain_values = isinstance(step, int) and step >= 0
     for key in ("model_config", "schedules_config", "config"):
         plain_values = plain_values and isinstance(contents.get(key) or {}, dict)
-    if not plain_values or not contents["model_config"]:
+    data = (contents.get("config") or {}).get("dataset", {}) if plain_values else {}
+    if not plain_values or not contents["model_config"] or not isinstance(data, dict):
         raise _damaged(path, "its step or its configs are not what they should be")
 
 
@@ -235,6 +236,38 @@ def require_same_section(
             f"--resume: {section}.{k} is {a!r} here, but {b!r} in {path}; "
             "resume with the same config, or start anew in another --output_dir",
         )
+
+
+_NUMBER = (int, float)
+# what a resumed run counts on, where it is there: older files lack some
+_TYPES = dict(
+    history=(dict,),
+    run=(dict,),
+    pending=(list,),
+    seconds=_NUMBER,
+    loss_avg=(*_NUMBER, type(None)),
+    total_steps=_NUMBER,
+    bad_steps=(int,),
+    batch_size=(int,),
+    data_offset=(int,),
+)
+
+
+def require_types(
+    contents: dict,  # from `load_checkpoint`
+    path,  # the checkpoint's name, for messages
+):
+    "Raise `DDPMError` for values in a checkpoint that no run would have written"
+    odd = [k for k, kinds in _TYPES.items() if k in contents and not isinstance(contents[k], kinds)]
+    history = contents.get("history")
+    for name in ("steps", "val"):
+        points = history.get(name, []) if isinstance(history, dict) else []
+        if not isinstance(points, list) or not all(isinstance(p, dict) for p in points):
+            odd.append(f"history.{name}")
+    run = contents.get("run")
+    if isinstance(run, dict) and not isinstance(run.get("config", {}), dict):
+        odd.append("run.config")
+    require(not odd, f"checkpoint: {path} does not fit this run: {', '.join(odd)} of another type")
 
 # %% ../../nbs/lib/checkpoint.ipynb #ckptdir2
 def own_checkpoints(

@@ -23,6 +23,7 @@ from ddpm_nb.engine.checkpoint import (
     load_checkpoint,
     portable_config,
     require_no_run,
+    require_types,
     run_files,
 )
 from .distributed import DistributedContext, require_same_step
@@ -375,6 +376,7 @@ def resume(
 ) -> Trainer:  # itself
     "Go on exactly where a checkpoint was written; raises `DDPMError` if it is of another run"
     ck = load_checkpoint(path)
+    require_types(ck, path)
     require_same_run(self, ck, path, allow_other_data)
     try:
         resume_budget(self, ck, path)
