@@ -135,10 +135,7 @@ def check_value(
             f"expected {setting.type_text}{or_null}"
         )
     value = fitting[0]
-    require(
-        not isinstance(value, str) or value.strip(),
-        f"{path}: empty; expected {setting.type_text}",
-    )
+    require(value != "", f"{path}: empty; expected {setting.type_text}")
     if isinstance(value, list):
         item = dataclasses.replace(setting, types=setting.items, null=False)
         return [check_value(f"{path}[{i}]", v, item) for i, v in enumerate(value)]

@@ -22,7 +22,7 @@ from ddpm_nb.engine.features import data_hash
 from ddpm_nb.engine.folders import FolderData
 from ddpm_nb.engine.images import UnreadableImage, check_image, image_endings, read_image
 from helpers.commands import ENV, results
-from helpers.tiny import tiny_trainer
+from helpers.tiny import tiny_data, tiny_model, tiny_trainer
 
 # ---- images, by every caller
 
@@ -300,6 +300,27 @@ def test_pictures_of_iphones(tmp_path):
 def test_names_of_classes_in_natural_order(tmp_path):
     put(tmp_path, *(f"{k}/0.png" for k in range(1, 13)))
     assert FolderData(tmp_path, 32).classes == [str(k) for k in range(1, 13)]
+
+
+def test_a_label_that_is_a_number_and_a_name_is_the_name(tmp_path, capsys, monkeypatch):
+    "Folders 1 to 12: the class called 2 is number 1, from the command line to the sampler"
+    model = tiny_model(num_classes=12)
+    names = [str(k) for k in range(1, 13)]
+    state = tiny_trainer(tmp_path / "run", net=dict(num_classes=12), data=tiny_data()).state_dict()
+    state |= dict(model=model.state_dict(), ema=dict(shadow=model.state_dict()), class_names=names)
+    torch.save(state, tmp_path / "m.pt")
+    asked = []
+    monkeypatch.setattr(
+        "ddpm_nb.sampler.DDPMSampler.sample",
+        lambda self, model, shape, y=None, **kw: (asked.append(y.tolist()), torch.zeros(shape))[1],
+    )
+    for label in ("2", "12"):
+        words = ["--checkpoint", tmp_path / "m.pt", "--output_dir", tmp_path, "--label", label]
+        assert (
+            main(["sample.grid", *map(str, words), "--num_samples", "1", "--num_steps", "2"]) == 0
+        )
+    assert asked == [[1], [11]]
+    assert "label 2: the class of that name, number 1" in capsys.readouterr().out
 
 
 def test_a_limit_a_split_and_a_validation_see_all_classes(tmp_path):

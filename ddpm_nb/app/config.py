@@ -114,7 +114,9 @@ def parse_text(
     path: str,  # the key's dotted path, for messages
 ) -> Any:  # still to be checked
     "Read one value given as text, by the type that is wanted"
-    if text.strip().lower() in ("null", "none", "~", "") and setting.null:
+    may_be_name = str in setting.types  # a class may be called " "
+    bare = text if may_be_name else text.strip()
+    if bare.lower() in ("null", "none", "~", "") and setting.null:
         return None
     if setting.types == (str,):
         return text

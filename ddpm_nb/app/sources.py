@@ -205,7 +205,6 @@ def sampling_model(
     weights = config["sampling"]["weights"]
     model, schedules = build_model(checkpoint, weights, pick_device(config["device"]))
     number_label(config, model)
-    number_label(config, model)
     if "config" in request.flags:
         require_same_network(config, path, model, schedules)
     origin = dict(checkpoint=str(path), checkpoint_sha256=checkpoint.sha256, weights=weights)
