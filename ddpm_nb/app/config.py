@@ -35,9 +35,16 @@ class _Loader(yaml.SafeLoader):
                 seen[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node):
+        text = node.value.replace("_", "").lower()
+        return int(text, 16) if "x" in text else int(text)
 
-# as YAML 1.2 has it: 010 is no 8, and 12:30 no number of minutes
-_INT = r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$"
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+
+
+# as YAML 1.2 has it: 010 is ten, not eight, and 12:30 no number
+_INT = r"[-+]?(?:[0-9][0-9_]*|0x[0-9a-fA-F_]+)$"
 _EXPONENT = r"[eE][-+]?[0-9]+"
 _FLOAT = (
     rf"[-+]?(?:(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:{_EXPONENT})?"

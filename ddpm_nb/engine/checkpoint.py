@@ -60,12 +60,11 @@ def _check_contents(path: Path, contents) -> None:
         f"checkpoint: {path} has format version {contents['version']}; "
         "this ddpm_nb reads version 1",
     )
-    step = contents["step"]
+    step, config = contents["step"], contents.get("config") or {}
+    configs = [contents["model_config"], contents["schedules_config"], config]
     plain_values = isinstance(step, int) and step >= 0
-    for key in ("model_config", "schedules_config", "config"):
-        plain_values = plain_values and isinstance(contents.get(key) or {}, dict)
-    data = (contents.get("config") or {}).get("dataset", {}) if plain_values else {}
-    if not plain_values or not contents["model_config"] or not isinstance(data, dict):
+    plain_values = plain_values and all(isinstance(c, dict) for c in configs)
+    if not plain_values or not isinstance(config.get("dataset", {}), dict):
         raise _damaged(path, "its step or its configs are not what they should be")
 
 
