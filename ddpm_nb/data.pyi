@@ -18,6 +18,7 @@ __all__ = [
     "stratified_subset",
     "pick_images",
     "epoch_order",
+    "batch_order",
     "random_flip",
 ]
 
@@ -178,6 +179,21 @@ def epoch_order(n: int, batch_size: int, seed: int, epoch: int, start: int = 0) 
 
     Returns:
         int64 `(batch_size,)` each; an incomplete last batch is dropped
+    """
+    ...
+
+def batch_order(data, batch_size: int, seed: int, epoch: int, start: int = 0) -> list[Tensor]:
+    """The batches of an epoch of a data set: shuffled, or in the order that it has itself
+
+    Args:
+        data: a data set; a stream has an `epoch_order` of its own
+        batch_size: images per step
+        seed: the run's seed
+        epoch: counted from 0
+        start: skip this many batches
+
+    Returns:
+        int64 `(batch_size,)` each
     """
     ...
 

@@ -1,5 +1,5 @@
 # written by tools/export.py from loss.py; do not edit
-"""How wrong is the network? Three targets, three distances, three weightings."""
+"""How wrong is the network? And what does it learn where nobody can know the answer?"""
 
 from typing import Any, NamedTuple
 
@@ -8,22 +8,7 @@ from torch import Tensor
 
 from .schedules import DDPMSchedules as DDPMSchedules
 
-__all__ = ["distance", "loss_weights", "LossOutput", "DDPMLoss", "drop_labels"]
-
-def distance(pred: Tensor, target: Tensor, type: str = "l2", delta: float = 1.0) -> Tensor:
-    """Mean squared, absolute or Huber error of each image; raises `DDPMError` for an unknown
-    type
-
-    Args:
-        pred: what the network predicted, `(B,…)`
-        target: what it should have predicted, same shape
-        type: 'l2', 'l1' or 'huber'
-        delta: where 'huber' turns from a square into a line, above 0
-
-    Returns:
-        `(B,)`, the mean over everything but the batch
-    """
-    ...
+__all__ = ["loss_weights", "distance", "LossOutput", "DDPMLoss", "drop_labels"]
 
 def loss_weights(
     schedules: DDPMSchedules,
@@ -47,6 +32,21 @@ def loss_weights(
 
     Returns:
         `(T,)`
+    """
+    ...
+
+def distance(pred: Tensor, target: Tensor, type: str = "l2", delta: float = 1.0) -> Tensor:
+    """Mean squared, absolute or Huber error of each image; raises `DDPMError` for an unknown
+    type
+
+    Args:
+        pred: what the network predicted, `(B,…)`
+        target: what it should have predicted, same shape
+        type: 'l2', 'l1' or 'huber'
+        delta: where 'huber' turns from a square into a line, above 0
+
+    Returns:
+        `(B,)`, the mean over everything but the batch
     """
     ...
 

@@ -213,7 +213,7 @@ def sampling_loop(
             out.append(x)
     return torch.cat(out)
 
-# %% ../nbs/06_sampler.ipynb #0ea1f8c2
+# %% ../nbs/06_sampler.ipynb #40cba040
 def learned_log_variance(
     raw: Tensor,  # the network's v' = 2f-1, in about [-1,1]
     log_large,  # log beta, a number or a tensor like `raw`
@@ -222,7 +222,7 @@ def learned_log_variance(
     "Log variance of a step, learned between two bounds (Nichol & Dhariwal eq. 15)"
     return (raw + 1) / 2 * log_large + (1 - raw) / 2 * log_small
 
-
+# %% ../nbs/06_sampler.ipynb #0ea1f8c2
 def ddpm_step(
     x: Tensor,  # the state at level `t`, `(B,C,H,W)`
     pred: Prediction,  # made from it
@@ -253,7 +253,7 @@ def ddpm_step(
         std = math.sqrt(beta_tilde if variance == "fixed_small" else beta)
     return mean + std * batch.fresh_noise()
 
-
+# %% ../nbs/06_sampler.ipynb #0426bda2
 @patch
 @delegates(DDPMSampler.sampling_loop)
 def ddpm_sample(
@@ -300,7 +300,7 @@ def ddim_step(
     x = a[t_prev] * pred.x0 + math.sqrt(max(0, s[t_prev] ** 2 - sigma**2)) * pred.eps
     return x + sigma * batch.fresh_noise() if sigma > 0 else x
 
-
+# %% ../nbs/06_sampler.ipynb #f8ae9e81
 @patch
 @delegates(DDPMSampler.sampling_loop)
 def ddim_sample(

@@ -289,55 +289,19 @@ class DDPMSampler:
                 `(K+1,B,C,H,W)`; predictions `(K,B,C,H,W)`; their levels
         """
         ...
-    def ddim_invert(
+    def edit(
         self,
         model,
-        x0: Tensor,
+        image: Tensor,
+        strength: float = 0.5,
         num_steps: int = 50,
-        y: Tensor | None = None,
-        guidance_scale: float = 1.0,
+        generator: int | torch.Generator | None = None,
         spacing: str | list = "trailing",
-        iters: int = 10,
-        batch_size: int | None = None,
-        callback: Callable | None = None,
-        parameterization: str | None = None,
-    ) -> Tensor:
-        """The noise behind an image: DDIM (eta 0) run backwards
-
-        Raises `DDPMError` where a step keeps nothing of the image, and for arguments that do
-        not fit.
-
-        Args:
-            model: callable `(x, t)` or `(x, t, y)`
-            x0: clean images `(B,C,H,W)`, in [-1,1]
-            num_steps: as in the `ddim_sample` that shall return `x0`
-            y: labels, likewise
-            guidance_scale: likewise; the iteration converges only for small ones
-            spacing: likewise
-            iters: rounds of the fixed-point iteration per step; 1 is plain DDIM inversion
-            batch_size: images at a time; does not change the result
-            callback: called with a `SamplerStep` after each
-            parameterization: what the model predicts; default: its attribute
-
-        Returns:
-            the noise `x_T` that `ddim_sample(…, x_T=…, clip=None)` turns into `x0`
-        """
-        ...
-    def interpolate(
-        self,
-        model,
-        z1: Tensor,
-        z2: Tensor,
-        n: int = 8,
-        method: str = "ddim",
         *,
-        num_steps: int | None = None,
-        spacing: str | list | None = None,
         y: Tensor | None = None,
         guidance_scale: float = 1.0,
         guidance_rescale: float = 0.0,
         clip: str | None = "clip",
-        generator: int | torch.Generator | None = None,
         batch_size: int | None = None,
         start: int = 0,
         callback: Callable | None = None,
@@ -346,17 +310,23 @@ class DDPMSampler:
         dtype: torch.dtype | None = None,
         parameterization: str | None = None,
     ) -> Tensor:
-        """Images between two noises; raises `DDPMError` for a stochastic method
+        """Images noised part of the way and denoised again by DDIM
+
+        This is SDEdit (Meng et al. 2022, algorithm 1). Raises `DDPMError` for a strength that
+        is no
+        share, and for arguments that do not fit.
 
         Args:
             model: callable `(x, t)` or `(x, t, y)`
-            z1: noise `(1,C,H,W)`, drawn, or from `ddim_invert`
-            z2: noise, same shape
-            n: images, both ends included
-            method: a deterministic one: 'ddim', 'dpmpp_2m' or 'heun'
+            image: `(B,C,H,W)`, in [-1,1]: a sketch, or an image to vary
+            strength: in [0,1]: the share of the steps that is run
+            num_steps: steps of a full run
+            generator: an int seed, or a `torch.Generator` that a seed is drawn from;
+                default: the global one
+            spacing: see `timesteps`
 
         Returns:
-            `(n,C,H,W)`
+            like `image`
         """
         ...
     def inpaint(
@@ -398,19 +368,21 @@ class DDPMSampler:
             like `image`; known pixels are exactly the image's
         """
         ...
-    def edit(
+    def interpolate(
         self,
         model,
-        image: Tensor,
-        strength: float = 0.5,
-        num_steps: int = 50,
-        generator: int | torch.Generator | None = None,
-        spacing: str | list = "trailing",
+        z1: Tensor,
+        z2: Tensor,
+        n: int = 8,
+        method: str = "ddim",
         *,
+        num_steps: int | None = None,
+        spacing: str | list | None = None,
         y: Tensor | None = None,
         guidance_scale: float = 1.0,
         guidance_rescale: float = 0.0,
         clip: str | None = "clip",
+        generator: int | torch.Generator | None = None,
         batch_size: int | None = None,
         start: int = 0,
         callback: Callable | None = None,
@@ -419,23 +391,51 @@ class DDPMSampler:
         dtype: torch.dtype | None = None,
         parameterization: str | None = None,
     ) -> Tensor:
-        """Images noised part of the way and denoised again by DDIM
-
-        This is SDEdit (Meng et al. 2022, algorithm 1). Raises `DDPMError` for a strength that
-        is no
-        share, and for arguments that do not fit.
+        """Images between two noises; raises `DDPMError` for a stochastic method
 
         Args:
             model: callable `(x, t)` or `(x, t, y)`
-            image: `(B,C,H,W)`, in [-1,1]: a sketch, or an image to vary
-            strength: in [0,1]: the share of the steps that is run
-            num_steps: steps of a full run
-            generator: an int seed, or a `torch.Generator` that a seed is drawn from;
-                default: the global one
-            spacing: see `timesteps`
+            z1: noise `(1,C,H,W)`, drawn, or from `ddim_invert`
+            z2: noise, same shape
+            n: images, both ends included
+            method: a deterministic one: 'ddim', 'dpmpp_2m' or 'heun'
 
         Returns:
-            like `image`
+            `(n,C,H,W)`
+        """
+        ...
+    def ddim_invert(
+        self,
+        model,
+        x0: Tensor,
+        num_steps: int = 50,
+        y: Tensor | None = None,
+        guidance_scale: float = 1.0,
+        spacing: str | list = "trailing",
+        iters: int = 10,
+        batch_size: int | None = None,
+        callback: Callable | None = None,
+        parameterization: str | None = None,
+    ) -> Tensor:
+        """The noise behind an image: DDIM (eta 0) run backwards
+
+        Raises `DDPMError` where a step keeps nothing of the image, and for arguments that do
+        not fit.
+
+        Args:
+            model: callable `(x, t)` or `(x, t, y)`
+            x0: clean images `(B,C,H,W)`, in [-1,1]
+            num_steps: as in the `ddim_sample` that shall return `x0`
+            y: labels, likewise
+            guidance_scale: likewise; the iteration converges only for small ones
+            spacing: likewise
+            iters: rounds of the fixed-point iteration per step; 1 is plain DDIM inversion
+            batch_size: images at a time; does not change the result
+            callback: called with a `SamplerStep` after each
+            parameterization: what the model predicts; default: its attribute
+
+        Returns:
+            the noise `x_T` that `ddim_sample(…, x_T=…, clip=None)` turns into `x0`
         """
         ...
     def euler_sample(

@@ -237,7 +237,7 @@ def q_sample(
     "Noisy images `xt`: `x0` noised to step `t` in one jump (DDPM eq. 4)"
     return self.at("signal_scale", t, x0) * x0 + self.at("noise_scale", t, x0) * noise
 
-# %% ../nbs/01_schedules.ipynb #03dcb5d3
+# %% ../nbs/01_schedules.ipynb #sch00008
 def added_variance(
     a: list,  # what multiplies the clean image at each level; index -1 is the clean end
     s: list,  # what multiplies the noise
@@ -247,7 +247,7 @@ def added_variance(
     "Variance of the noise that is added from one level to a noisier one (Kingma et al. 2021)"
     return s[t] ** 2 - (a[t] / a[t_prev] * s[t_prev]) ** 2
 
-
+# %% ../nbs/01_schedules.ipynb #03dcb5d3
 @patch
 def q_posterior(
     self: DDPMSchedules,

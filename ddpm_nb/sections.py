@@ -176,7 +176,7 @@ def _as_setting(field):
     lists = [t for t in kinds if isinstance(t, types.GenericAlias)]
     rules = dict(field.metadata)
     if lists:
-        rules["default"] = list(rules["default"])
+        rules["default"] = None if rules["default"] is None else list(rules["default"])
         rules["items"] = _args(lists[0].__args__[0])
         kinds = [list]
     null = types.NoneType in alternatives

@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .core import Stream, eval_mode, fold_seed, pick_device, require, seeded
-from .data import epoch_order, pick_images, random_flip
+from .data import batch_order, pick_images, random_flip
 from .errors import DDPMWarning
 from .loop import EMA, amp_policy, lr_at, warmup_warning
 from .loss import DDPMLoss
@@ -322,13 +322,13 @@ def should_stop(self: Trainer) -> bool:
     "Whether the run is over, or somebody wants it to stop"
     return self.finished or self.stop is not None
 
-
+# %% ../nbs/05_trainer.ipynb #e2296e1f
 @patch
 def loop(self: Trainer):
     "Take steps until the last one, or until somebody wants to stop"
     while not self.should_stop():
-        order = epoch_order(
-            len(self.data),
+        order = batch_order(
+            self.data,
             self.cfg["batch_size"],
             self.seed,
             self.epoch,

@@ -365,7 +365,7 @@ def run_layer(
         h = call(attention, h)
     return h
 
-
+# %% ../nbs/03_unet.ipynb #une00004
 @patch
 def forward(
     self: UNetSmall,

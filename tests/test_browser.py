@@ -396,44 +396,101 @@ LAB_SETTINGS = {
     "notebook-extension/tracker": dict(windowingMode="none"),
     "apputils-extension/notification": dict(fetchNews="false", checkForUpdates=False),
 }
+IDLE = "document.querySelector('#jp-main-statusbar').innerText.includes('| Idle')"
+LIVE = ("digits", "denoise", "edit", "schedule", "flow")
 
 
-def test_in_jupyterlab(chromium, tmp_path):
-    "Opened in JupyterLab and run from its menu, a copy of the notebook shows live panels"
-    shutil.copy(root / "nbs" / "playground.ipynb", tmp_path)
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    "A JupyterLab over the playground, and over a notebook of the site's panels; its address"
+    import nbformat
+
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copy(root / "nbs" / "playground.ipynb", folder)
+    cells = ["from ddpm_nb.app.panels_live import live_panel"]
+    cells += [f"live_panel({name!r})" for name in LIVE]
+    cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    kernel = dict(kernelspec=dict(name="python3", display_name="Python 3"))
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "live.ipynb")
     for name, settings in LAB_SETTINGS.items():
-        f = tmp_path / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        f = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         f.parent.mkdir(parents=True)
         f.write_text(json.dumps(settings))
     where = [
         "--ServerApp.ip=127.0.0.1",
         "--IdentityProvider.token=",
-        f"--ServerApp.root_dir={tmp_path}",
+        f"--ServerApp.root_dir={folder}",
         "--allow-root",
-        f"--LabApp.user_settings_dir={tmp_path / 'settings'}",
+        f"--LabApp.user_settings_dir={folder / 'settings'}",
+        f"--LabApp.workspaces_dir={folder / 'workspaces'}",
     ]
-    idle = "document.querySelector('#jp-main-statusbar').innerText.includes('| Idle')"
-    with serving(tmp_path, "jupyterlab", *where) as url:
-        page = new_page(chromium, 1280, 900, 90)
-        page.goto(f"{url}lab/tree/playground.ipynb")
-        page.wait_for_function("document.querySelectorAll('.jp-Notebook .jp-Cell').length > 3")
-        wait_for_count(page, "#jupyterlab-splash", 0)
-        # into the notebook, which then is the current one
-        page.locator(".jp-Notebook .jp-Cell .jp-InputArea-prompt").first.click()
-        # its kernel is there
-        page.wait_for_function(idle)
-        for selector, text in (
-            (".lm-MenuBar-itemLabel", "Run"),
-            (".lm-Menu-itemLabel", "Run All Cells"),
-        ):
-            page.locator(selector).get_by_text(text, exact=True).click()
+    with serving(folder, "jupyterlab", *where) as url:
+        yield url
+
+
+@contextmanager
+def in_lab(chromium, lab, name):
+    "A notebook, opened in JupyterLab and run from its menu: its page, and errors of the console"
+    page = new_page(chromium, 1280, 900, 90)
+    errors = browser.collect_errors(page)
+    # a workspace of its own, with no other notebook in front
+    page.goto(f"{lab}lab/workspaces/{Path(name).stem}/tree/{name}")
+    page.wait_for_function("document.querySelectorAll('.jp-Notebook .jp-Cell').length > 3")
+    wait_for_count(page, "#jupyterlab-splash", 0)
+    # into the notebook, which then is the current one
+    page.locator(".jp-Notebook .jp-Cell .jp-InputArea-prompt").first.click()
+    page.wait_for_function(IDLE)  # its kernel is there
+    for selector, text in (
+        (".lm-MenuBar-itemLabel", "Run"),
+        (".lm-Menu-itemLabel", "Run All Cells"),
+    ):
+        page.locator(selector).get_by_text(text, exact=True).click()
+    yield page, errors
+    assert "Traceback" not in page.locator(".jp-Notebook").inner_text()
+    page.close()
+
+
+def test_in_jupyterlab(chromium, lab):
+    "A copy of the playground shows its panels, and they answer"
+    with in_lab(chromium, lab, "playground.ipynb") as (page, _):
         wait_for_count(page, ".ddpm-playground img", 6)
         page.locator(".pg-schedule .noUi-handle").first.wait_for()
-        page.wait_for_function(idle)
-        lab = Panel(page, "schedule")
-        before = lab.image
-        lab.slide("t", 3)
-        lab.until("t = 253 of 1000")
-        assert lab.image != before
-        assert "Traceback" not in page.locator(".jp-Notebook").inner_text()
-        page.close()
+        page.wait_for_function(IDLE)
+        schedule = Panel(page, "schedule")
+        before = schedule.image
+        schedule.slide("t", 3)
+        schedule.until("t = 253 of 1000")
+        assert schedule.image != before
+
+
+def test_live_panels_in_jupyterlab(chromium, lab):
+    "The site's panels as widgets: the kernel computes what they show"
+    from playwright.sync_api import expect
+
+    pixels = "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.join()"
+    with in_lab(chromium, lab, "live.ipynb") as (page, errors):
+        wait_for_count(page, ".dg-panel", len(LIVE))
+        page.wait_for_function(IDLE)
+
+        def panel(i):
+            found = page.locator(".dg-panel").nth(i)
+            return found, found.get_by_role("status"), found.locator("canvas").first
+
+        digits, says, canvas = panel(LIVE.index("digits"))
+        expect(says).to_contain_text("in the kernel of this notebook")
+        before = canvas.evaluate(pixels)
+        digits.locator("input[name=count]").fill("4")
+        digits.locator("input[name=steps]").fill("3")
+        digits.get_by_role("button", name="Make digits").click()
+        expect(says).to_contain_text("4 digits in", timeout=60 * SECONDS)
+        assert canvas.evaluate(pixels) != before
+        digits.locator("input[name=steps]").fill("5000")
+        digits.get_by_role("button", name="Make digits").click()
+        expect(says).to_contain_text("5000", timeout=60 * SECONDS)  # a sentence
+        denoise, says, _ = panel(LIVE.index("denoise"))
+        denoise.locator("input[name=t]").fill("900")
+        expect(says).to_contain_text("t = 900: mean squared error", timeout=60 * SECONDS)
+        schedule, says, _ = panel(LIVE.index("schedule"))
+        schedule.locator("input[name=t]").fill("500")
+        expect(says).to_contain_text("t = 500 of 1000")
+        assert [e for e in errors if "dg-" in e or "ddpm" in e or "Uncaught" in e] == []

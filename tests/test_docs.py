@@ -43,3 +43,12 @@ def test_smalldocs_renders_where_quarto_is_not(tmp_path, monkeypatch, capsys):
     called = (tmp_path / "bin" / "called").read_text().split()
     assert called[1:] == ["render", "--quiet", "--strict", "_proc"]
     assert "rendered by smalldocs" in capsys.readouterr().out
+
+
+def test_exported_code_is_folded_where_its_cell_says_so():
+    cell = dict(cell_type="code", source="#| export\n#| folded\ndef f(): ...")
+    assert build_docs.is_folded(cell)
+    page = build_docs.shown(build_docs.exported(cell), True)
+    assert page.startswith("<details") and "#|" not in page and "def f()" in page
+    assert not build_docs.is_folded(dict(cell, source="#| export\ndef f(): ...  # folded"))
+    assert "<details" not in build_docs.shown("def f(): ...", False)

@@ -212,21 +212,69 @@ def test_no_error_and_no_request_elsewhere(panel, address):
     assert all(url.startswith((address, "data:", "blob:")) for url in panel.requests)
 
 
-@pytest.mark.parametrize("name", ["06_sampler.html", "playground.html"])
-def test_other_pages_on_a_phone(chromium, address, name):
-    "At 390 pixels nothing of the panel sticks out, and it works"
-    p = Panel(chromium, width=390)
-    p.open(address + name)
-    p.set(count=1, steps=2)
-    p.press("Make digits")
-    p.until("1 digits in")
+@pytest.mark.parametrize(
+    "page, name",
+    [
+        ("index.html", "digits"),
+        ("playground.html", "digits"),
+        ("01_schedules.html", "schedule"),
+        ("04_loss.html", "denoise"),
+        ("06_sampler.html", "flow"),
+        ("11_editing.html", "edit"),
+    ],
+)
+def test_on_a_phone(chromium, address, page, name):
+    "At 390 pixels nothing of a panel sticks out, and a finger finds its controls"
+    p = Panel(chromium, width=390, name=name)
+    p.open(address + page, r"\w")
     edges = (
         "e => Math.max(...[...e.querySelectorAll('*')].map(c => c.getBoundingClientRect().right))"
     )
     assert p.root.evaluate(edges) <= 390
-    assert p.canvas(0).std() > 20
+    heights = "e => [...e.querySelectorAll('button')].map(c => c.getBoundingClientRect().height)"
+    assert min(p.root.evaluate(heights), default=24) >= 24  # WCAG 2.2, 2.5.8
+    if name == "digits":
+        p.set(count=1, steps=2)
+        p.press("Make digits")
+        p.until("1 digits in")
+        assert p.canvas(0).std() > 20
     assert not p.complaints
     p.page.close()
+
+
+@pytest.mark.slow
+def test_on_a_graphics_processor(chromium, address):
+    "By WebGPU the digits are those that the processor makes, to a few grey levels"
+    from playwright.sync_api import Route
+
+    flags = [flag for flag in browser.FLAGS if flag != "--disable-gpu"] + browser.WEBGPU
+    other = chromium.browser_type.launch(executable_path=browser.find(), args=flags)
+    images = []
+    for backend, says in (
+        ("webgpu", "is loaded, and computes on the graphics"),
+        ("wasm", "loaded."),
+    ):
+        p = Panel(other)
+        html = (SITE / "index.html").read_text(encoding="utf-8")
+        html = html.replace("data-worker-url", f'data-backend="{backend}" data-worker-url')
+        assert "data-backend" in html
+        p.page.route(address, functools.partial(Route.fulfill, body=html))
+        p.open(address)
+        adapter = "async () => Boolean(await navigator.gpu?.requestAdapter())"
+        if not p.page.evaluate(adapter):
+            pytest.skip("no WebGPU in this Chromium")
+        p.root.locator("input[name=seed]").press("Tab")
+        p.until(says)
+        p.set(count=1, steps=1, guidance=1)
+        # a software GPU is slow, and slower beside other work: no patience runs out
+        p.page.evaluate("window.setTimeout = () => 0")
+        p.press("Make digits")
+        print(backend, p.until(r"1 digits in ([\d.]+) s", 400)[1])
+        images.append(p.digits(1))
+        assert not p.complaints
+        p.page.close()
+    other.close()
+    assert (images[0] - images[1]).abs().max() < 8 / 255
 
 
 def test_denoise_follows_its_slider(chromium, address):
@@ -285,12 +333,12 @@ def test_schedule_explorer(chromium, address):
     p = Panel(chromium, width=390, name="schedule")
     p.open(address + "01_schedules.html", "Choose a schedule")
     left = []
-    for kind in ("linear", "cosine"):
+    for kind in ("linear", "cosine", "flow"):
         p.root.locator("select[name=kind]").select_option(kind)
         p.root.locator("input[name=t]").fill("500")
         left.append(int(p.until(r"t = 500 of 1000: (\d+) % of the contrast")[1]))
-    # sqrt(abar) of the two schedules at half of the way
-    assert left == [28, 70]
+    # sqrt(abar) of two schedules at half of the way, and 1 - u on the straight path
+    assert left == [28, 70, 50]
     assert not p.complaints
     p.page.close()
 

@@ -14,6 +14,10 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 FLAGS = """--disable-gpu --disable-quic --no-first-run --disable-background-networking
     --disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars""".split()
 
+# a WebGPU that needs no graphics card
+WEBGPU = """--enable-unsafe-webgpu --use-webgpu-adapter=swiftshader
+    --enable-features=Vulkan""".split()
+
 
 def find() -> str | None:
     "The path of a Chromium, or None"

@@ -130,6 +130,19 @@ def exported(cell):
     )
 
 
+def is_folded(cell):
+    "Whether a reader of the site opens the code of an exported cell only if it is wanted"
+    return re.search(r"^#\|\s*folded\b", text(cell), re.M) is not None
+
+
+def shown(code, folded):
+    "Exported code as it stands in a page"
+    code = f"::: {{.exported}}\n```python\n{code}\n```\n:::"
+    if not folded:
+        return code
+    return f'<details class="code-fold">\n<summary>Code</summary>\n\n{code}\n\n</details>'
+
+
 def plain(md):
     "Markdown as one line of words, for those who hear it"
     md = re.sub(
@@ -220,12 +233,7 @@ def weave(nb, proc):
                 head.findall("".join(next(docs)["outputs"][0]["data"]["text/markdown"]))[0]
                 for _ in names
             ]
-            out.append(
-                markdown(
-                    c["id"],
-                    "\n\n".join([*heads, "::: {.exported}\n```python\n" + code + "\n```\n:::"]),
-                )
-            )
+            out.append(markdown(c["id"], "\n\n".join([*heads, shown(code, is_folded(c))])))
         elif c["id"] in kept:
             out.append(kept[c["id"]])
     for c in out:

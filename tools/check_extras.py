@@ -111,6 +111,22 @@ else:
 from ddpm_nb.engine.images import read_image
 assert ask(lambda: read_image(file, 32, 3)).shape == (3, 32, 32)
 """,
+    # a table of twelve images, written by the extra itself
+    "datasets": """
+import io
+from importlib.util import find_spec
+from PIL import Image
+if find_spec("datasets"):
+    import datasets
+    file = io.BytesIO()
+    Image.new("RGB", (32, 32), "red").save(file, "PNG")
+    images = [dict(bytes=file.getvalue(), path=None)] * 12
+    datasets.Dataset.from_dict(dict(image=images)).to_parquet("red.parquet")
+else:
+    Path("red.parquet").write_bytes(b"PAR1")
+from ddpm_nb import load_data
+assert len(ask(lambda: load_data("huggingface", root="red.parquet", val_fraction=0))) == 12
+""",
     "video": """cli(f"sample.traj {few} --output_name film.mp4")""",
     "track": """
 cli("train --config mnist_tiny --device cpu --training.max_steps 1 --training.batch_size 2 "

@@ -196,7 +196,10 @@ COMMANDS = {
         flags=("source", "output_name", "null_label", "subfolder", "variant", "scheduler"),
     ),
     "demo": Command(
-        "train, sample, animate, evaluate and report, one after the other", "commands.demo", _RUN
+        "train, sample, animate, evaluate and report, one after the other",
+        "commands.demo",
+        _RUN,
+        ("allow_other_data",),
     ),
     "config.schema": Command(
         "print the JSON schema of a config, for editors", "json_schema.print_schema"

@@ -233,7 +233,7 @@ def train(
             if not resume and "overwrite" not in request.flags:
                 require_no_run(folder)  # one may have begun and ended since the first look
             files = None
-            if config["auto"] and resume is None:
+            if resume is None:
                 given = given_keys(request.flags.get("config"), with_network(request).overrides)
                 config, files = fit_own_images(config, given)
             other = "allow_other_data" in request.flags

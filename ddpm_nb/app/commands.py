@@ -129,6 +129,11 @@ def features_train(
     base.pop("model", None)
     config = command_config(request._replace(flags={}), base)
     folder = check_writable(config["output"]["dir"], "features")
+    require(
+        not config["dataset"]["streaming"] or config["dataset"]["limit"],
+        "dataset.streaming: true, but a feature net looks at images in any order; "
+        "keep some of them in memory with --dataset.limit N",
+    )
     # what was not given is the feature net's own default
     given = [k for k in ("epochs", "batch_size") if f"training.{k}" in request.overrides]
     train_data = load_split(config, "train")

@@ -15,9 +15,9 @@ import torch
 
 from .config import config_names, load_config, read_config
 from ..core import pick_device
-from ..engine.datasets import load_split
+from ..engine.datasets import load_split, scan_data
 from ..engine.distributed import DistributedContext, main_process_first
-from ..run_settings import Config
+from ..run_settings import TOLD_BY_DATA, Config
 
 # %% ../../nbs/lib/fitting.ipynb #56ed8925
 class Machine(NamedTuple):
@@ -171,17 +171,35 @@ def _smaller_batch(config: Mapping, given: set[str], n: int) -> dict:
     return values
 
 
+def _channels(config: Mapping, given: set[str], scan) -> dict:
+    "The channels that arrays have, where nobody has set another number"
+    keys = {"dataset.channels", "model.in_channels"}
+    if config["dataset"]["name"] not in TOLD_BY_DATA or given & keys:
+        return {}
+    return dict.fromkeys(keys, scan.channels)
+
+
 def fit_own_images(
-    config: Mapping,  # complete, with `auto`
+    config: Mapping,  # complete
     given: set[str],  # keys that stay, from `given_keys`
-) -> tuple:  # `(the fitted config, what was found in the folder, which is looked through once)`
-    "The config that fits the images it names and this machine; says in one line what was chosen"
+    is_new: bool = True,  # whether a run begins, which `auto` is for
+) -> tuple:  # `(the fitted config, what was found by the one look at the images, if there was one)`
+    """The config that fits the images it names: their channels, and with `auto` this machine
+
+    Says in one line what was chosen.
+    """
+    is_auto = config["auto"] and is_new
+    if not is_auto and config["dataset"]["name"] not in TOLD_BY_DATA:
+        return config, None
     with main_process_first():
-        scan = load_split(config, "train").scan
+        scan = scan_data(config["dataset"])
+    config = load_config(config, _channels(config, given, scan))
+    if not is_auto:
+        return config, scan
     machine = this_machine(config["device"])
-    fitted = fit_to(config, given, len(scan.files), machine)
+    fitted = fit_to(config, given, len(scan), machine)
     n = len(load_split(fitted, "train", scan))
     fitted = load_config(fitted, _smaller_batch(fitted, given, n))
     if DistributedContext().is_main_process:
-        print(describe_fit(fitted, len(scan.files), machine), flush=True)
+        print(describe_fit(fitted, len(scan), machine), flush=True)
     return fitted, scan

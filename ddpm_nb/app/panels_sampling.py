@@ -52,7 +52,7 @@ class ScheduleExplorer(Panel):
         widgets = _optional("ipywidgets")
         wide = dict(style=dict(description_width="70px"))
         self.kind = widgets.Dropdown(
-            options=["cosine", "linear", "sigmoid"], description="schedule", **wide
+            options=["cosine", "linear", "sigmoid", "flow"], description="schedule", **wide
         )
         self.T = widgets.IntSlider(1000, 10, 2000, description="T", **wide)
         self.s = widgets.FloatSlider(
@@ -68,7 +68,7 @@ class ScheduleExplorer(Panel):
         self.t = widgets.IntSlider(250, 0, 999, description="t", **wide)
         self.digit = widgets.IntSlider(0, 0, 99, description="digit", **wide)
         self.T.observe(self._limit_t, "value")
-        self.kind.observe(self._enable_offset, "value")
+        self.kind.observe(self._enable, "value")
         schedule = [self.kind, self.T, self.s, self.zero]
         moment = [self.t, self.digit]
         super().__init__(
@@ -83,9 +83,10 @@ class ScheduleExplorer(Panel):
         "Keep t below T"
         self.t.max = change["new"] - 1
 
-    def _enable_offset(self, change):
-        "Only the cosine schedule has an offset"
+    def _enable(self, change):
+        "Only the cosine schedule has an offset, and the path of flow matching ends in noise anyway"
         self.s.disabled = change["new"] != "cosine"
+        self.zero.disabled = change["new"] == "flow"
 
     def draw(self):
         "Curves with a mark at t, the digit, and the figures in words"
@@ -97,10 +98,11 @@ class ScheduleExplorer(Panel):
         xt = schedules.q_sample(x0, torch.tensor([t]), _noise_like(x0, 0))
         pair = torch.cat([x0, xt])
         beta, abar, snr = (getattr(schedules, name)[t].item() for name in self.CURVES)
+        signal = schedules.signal_scale[t].item()
         self.show(
             figure_png(partial(self._plot, schedules, t, pair), 4),
             f"t = {t} of {schedules.T}: beta {beta:.4g}, alphas_cumprod {abar:.4g}, "
-            f"SNR {snr:.4g}. The picture keeps {abar**0.5:.0%} of its contrast.",
+            f"SNR {snr:.4g}. The picture keeps {signal:.0%} of its contrast.",
         )
 
     def _plot(

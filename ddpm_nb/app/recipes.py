@@ -17,7 +17,7 @@ from .config import load_config
 from .fine_tuning import inherited, start_from
 from .fitting import fit_own_images, given_keys
 from ..core import require, seed_everything
-from ..engine.datasets import held_out_split, load_split
+from ..engine.datasets import as_data, held_out_split, load_split
 from ..engine.distributed import main_process_first
 from ..engine.run import DDPMTrainer
 from ..loss import DDPMLoss
@@ -48,9 +48,14 @@ def require_compatible(
 # %% ../../nbs/lib/recipes.ipynb #rcp00009
 def load_splits(
     config: dict,  # complete
-    files=None,  # for folders: what an earlier `scan_folder` found
-) -> tuple:  # `(training images, held-out images or None)`: `ImageData` or `FolderData`
+    files=None,  # what an earlier `scan_data` found
+    train_data=None,  # images to train on instead, see `as_data`
+    val_data=None,  # held-out images beside them; default: none
+) -> tuple:  # `(training images, held-out images or None)`
     "The images that the section `dataset` names; several processes download them once"
+    if train_data is not None:
+        size = config["dataset"]["image_size"]
+        return as_data(train_data, size), as_data(val_data, size)
     with main_process_first():
         train_data = load_split(config, "train", files)
         val_data = held_out_split(config, "val", train_data)
@@ -118,7 +123,7 @@ def build(
     device: str | torch.device | None = None,  # default: the config's `device`
     # a checkpoint with optimizer state to go on from; its weights count, not those of `init_from`
     resume: str | Path | None = None,
-    # `ImageData` or `FolderData` to train on; default: what the config's `dataset` names
+    # images to train on, see `as_data`; default: what the config's `dataset` names
     train_data=None,
     val_data=None,  # held-out images beside a `train_data` of your own; default: none
     callbacks: list | None = None,  # more callbacks, after the standard ones
@@ -140,8 +145,8 @@ def build(
         changes = inherited(config, changes) | changes
     given = given_keys(config, changes)
     config = load_config(config, changes)
-    if config["auto"] and train_data is None and resume is None:
-        config, files = fit_own_images(config, given)
+    if train_data is None and files is None:
+        config, files = fit_own_images(config, given, is_new=resume is None)
     seed_everything(config["seed"], config["deterministic"])
     model = UNetSmall(**config["model"])
     schedules = DDPMSchedules(**config["schedules"])
@@ -149,8 +154,7 @@ def build(
     require_compatible(config, model, schedules)
     if config["init_from"] and resume is None:
         start_from(model, config["init_from"])
-    if train_data is None:
-        train_data, val_data = load_splits(config, files)
+    train_data, val_data = load_splits(config, files, train_data, val_data)
     sampler = DDPMSampler(schedules)
     trainer = DDPMTrainer(
         model,

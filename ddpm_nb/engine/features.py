@@ -95,17 +95,21 @@ def train_feature_net(
 
 # %% ../../nbs/lib/features.ipynb #20ac4ebb
 def data_hash(
-    data,  # `ImageData` or `FolderData`
+    data,  # `ImageData`, `FolderData`, or a set with `content`
 ) -> str:  # 64 hex digits
     """A fingerprint of a data set's images, whatever it is called
 
-    Of its pixels, or for a folder of its files' names, sizes and times, and how they are read.
+    Of its pixels, of some of them where the set is large, or for a folder of its files' names,
+    sizes and times, and how they are read.
     """
     h = hashlib.sha256(str((len(data), *data.image_shape)).encode())
     if getattr(data, "fit", "crop") != "crop":
         h.update(data.fit.encode())
     if hasattr(data, "images"):
         h.update(data.images.cpu().contiguous().numpy().data)
+    elif hasattr(data, "content"):
+        for part in data.content():
+            h.update(part)
     else:
         for p in data.files:
             s = p.stat()

@@ -26,6 +26,7 @@ from ddpm_nb.engine.checkpoint import (
     require_types,
     run_files,
 )
+from .datasets import as_data
 from .distributed import DistributedContext, require_same_step
 from .failures import LostProcess, compiled, translate_errors
 from .files import append_checksum, atomic_write, file_mark, remove_file
@@ -54,7 +55,7 @@ class DDPMTrainer(Trainer):
         self,
         model: nn.Module,  # e.g. a `UNetSmall`
         schedules: DDPMSchedules,  # the noise schedule to train for
-        data,  # training images: `ImageData`, `FolderData`
+        data,  # training images: from `load_data`, or what `as_data` makes one of
         # held-out images; without them there is no validation loss and no `best.pt`
         val_data=None,
         loss=None,  # a `DDPMLoss`; default: mean squared error on what the model predicts
@@ -70,7 +71,8 @@ class DDPMTrainer(Trainer):
     ):
         use_fast_process()  # here and not on import, which changes nothing
         self.context = DistributedContext()
-        super().__init__(model, schedules, data, val_data, loss, config, seed, device)
+        sets = as_data(data), as_data(val_data)
+        super().__init__(model, schedules, *sets, loss, config, seed, device)
         require(
             self.cfg["early_stop"]["patience"] is None or val_data is not None,
             "training.early_stop: needs held-out images, val_data",

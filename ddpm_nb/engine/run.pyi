@@ -19,7 +19,7 @@ class DDPMTrainer(Trainer):
     Args:
         model: e.g. a `UNetSmall`
         schedules: the noise schedule to train for
-        data: training images: `ImageData`, `FolderData`
+        data: training images: from `load_data`, or what `as_data` makes one of
         val_data: held-out images; without them there is no validation loss and no
             `best.pt`
         loss: a `DDPMLoss`; default: mean squared error on what the model predicts

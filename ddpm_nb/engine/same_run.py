@@ -47,7 +47,7 @@ def _hash_tensor(digest, x: Tensor) -> None:
 
 
 def data_fingerprint(
-    data,  # `ImageData`, `FolderData`, or another data set
+    data,  # `ImageData`, `FolderData`, `ArrayData`, or another data set
 ) -> str | None:  # hexadecimal; None where there is nothing to read
     "A hash of a data set's images and labels in their order, not of where they lie"
     if data is None:
@@ -61,6 +61,9 @@ def data_fingerprint(
             _hash_tensor(digest, data.images)
         elif getattr(data, "files", None):
             _hash_files(digest, list(data.files))
+        elif hasattr(data, "content"):
+            for part in data.content():
+                digest.update(part)
         else:
             _hash_tensor(digest, data.batch(torch.arange(64) * len(data) // 64)[0])
     except OSError:
@@ -121,6 +124,8 @@ MAY_CHANGE = (
     "model.gradient_checkpointing",
 )
 MUST_STAY = ("training.optimizer.name", "dataset.flip")
+# of a stream they decide the order
+MUST_STAY += ("dataset.streaming", "dataset.shuffle_buffer", "dataset.stream_length")
 
 
 def may_change(

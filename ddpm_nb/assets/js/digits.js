@@ -38,7 +38,7 @@ class Digits extends ComputingPanel {
     );
     this.step.disabled = true;
     this.step.addEventListener("input", () => this.show(Number(this.step.value)));
-    this.say("Press the button: the model runs in this page, and nothing is sent anywhere.");
+    this.say(`Press the button: the model runs ${engine.place}.`);
   }
 
   images() {

@@ -9,6 +9,7 @@ const PATIENCE = 60; // seconds without a word from the worker until it counts a
 class Engine {
   constructor() {
     this.panel = null; // the one that is being served
+    this.place = "in this page, and nothing is sent anywhere";
     this.metadata = null;
     this.timer = null;
   }
@@ -131,6 +132,7 @@ export class KernelEngine extends Engine {
   constructor(model) {
     super();
     this.model = model;
+    this.place = "in the kernel of this notebook";
     this.metadata = model.get("metadata");
     model.on("msg:custom", (data, buffers) => {
       const arrays = (data.arrays ?? []).map((name, i) => {

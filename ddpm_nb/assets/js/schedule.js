@@ -6,7 +6,7 @@ import { Axes, COLOURS } from "./plot.js";
 import { makeSchedule, Normal } from "./sampler.js";
 
 const SIZE = 32;
-const KINDS = ["cosine", "linear", "sigmoid"].map((kind) => [kind, kind]);
+const KINDS = ["cosine", "linear", "sigmoid", "flow"].map((kind) => [kind, kind]);
 const DEFAULTS = {
   beta_start: 1e-4,
   beta_end: 0.02,
@@ -54,6 +54,7 @@ class Schedule extends Panel {
     const T = Number(this.T.value);
     this.t.max = T - 1;
     this.offset.disabled = this.kind.value !== "cosine";
+    this.zero.disabled = this.kind.value === "flow"; // its path ends in noise anyway
     const config = {
       ...DEFAULTS,
       schedule: this.kind.value,

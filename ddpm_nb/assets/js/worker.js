@@ -57,7 +57,8 @@ async function openSession(bytes, runtime, wasm, provider) {
   ort.env.wasm.numThreads = 1; // several would need headers that plain servers don't send
   ort.env.wasm.wasmBinary = wasmBinary.buffer;
   ort.env.logLevel = "error";
-  const session = await ort.InferenceSession.create(bytes, { executionProviders: [provider] });
+  const options = { executionProviders: [provider], logSeverityLevel: 3 }; // errors only
+  const session = await ort.InferenceSession.create(bytes, options);
   return { ort, session };
 }
 
