@@ -131,7 +131,7 @@ def check_value(
     if not fitting:
         or_null = " or null" if setting.null else ""
         raise DDPMError(
-            f"{path}: {value!r} is of type {type(value).__name__}; "
+            f"{path}: {' '.join(repr(value).split())[:60]} is of type {type(value).__name__}; "
             f"expected {setting.type_text}{or_null}"
         )
     value = fitting[0]
@@ -266,9 +266,12 @@ _ROOT: list[type[Section]] = []  # the class of the whole config, once it is def
 def section(
     path: str,  # where in the config it is, e.g. 'training.ema'; '' for the whole config
 ) -> Callable[[type], type]:
-    "Make a class with annotated settings a section"
+    "Make a class with annotated settings a section; raises `DDPMError` where a key hides a method"
 
     def decorate(cls):
+        for name in cls.__annotations__:
+            taken = hasattr(Section, name)
+            require(not taken, f"{join_path(path, name)}: no name for a key, a Section has its own")
         cls = dataclasses.dataclass(eq=False, repr=False, kw_only=True)(cls)
         cls.path = path
         cls.settings = {}

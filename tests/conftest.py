@@ -1,12 +1,12 @@
-"Fixtures of all tests, and the rule that in CI nothing is skipped without a reason that is known"
+"""Fixtures of all tests, and the rule that in CI nothing is skipped without a reason that is known.
 
+PyTorch is imported where it is used: the process that hands out the tests needs none."""
+
+import functools
 import os
 import shutil
 
 import pytest
-import torch
-
-from helpers.commands import train
 
 # why a test may be skipped in CI; anything else is a failure there
 ALLOWED_SKIPS = (
@@ -16,21 +16,70 @@ ALLOWED_SKIPS = (
     "needs POSIX limits",
     "needs root and network namespaces",
     "needs POSIX signals",
+    "needs POSIX files",
+    "needs Linux's file names",
+    "needs /dev/full",
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _read_mnist_once():
+    "Hundreds of tests read it, and to decompress it takes longer than most of them"
+    from ddpm_nb import data
+
+    read, data.read_idx = data.read_idx, functools.cache(data.read_idx)  # arrays are read-only
+    yield
+    data.read_idx = read
 
 
 @pytest.fixture(autouse=True)
 def _one_thread():
+    import torch
+
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+def made_once(tmp_path_factory, name, make):
+    "The folder that `make(folder)` filled, once for all processes that share the tests"
+    from filelock import FileLock  # PyTorch requires it
+
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, done = base / name, base / f"{name}.done"
+    with FileLock(f"{folder}.lock"):
+        if not done.exists():
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     "The folder of a finished run of four steps, for reading only"
-    d = tmp_path_factory.mktemp("trained") / "run"
-    assert train(d, "--training.max_steps", 4, "--training.log_every", 2) == 0
-    return d
+    from helpers.commands import train
+
+    def make(d):
+        assert train(d / "run", "--training.max_steps", 4, "--training.log_every", 2) == 0
+
+    return made_once(tmp_path_factory, "trained", make) / "run"
+
+
+@pytest.fixture(scope="session")
+def digits_onnx(tmp_path_factory):
+    "The packaged conditional model as an ONNX file in half precision, by the command line"
+    from ddpm_nb.cli import main
+
+    for package in ("onnx", "onnxruntime"):
+        pytest.importorskip(package, reason="extra `onnx` is not installed")
+
+    def make(d):
+        export = "export --pretrained mnist-cond --format onnx --half --output_name".split()
+        assert main([*export, str(d / "digits.onnx")]) == 0
+
+    return made_once(tmp_path_factory, "onnx", make) / "digits.onnx"
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from ddpm_nb.app.config import load_config
 from ddpm_nb.app.recipes import build
 from ddpm_nb.cli import main
 from ddpm_nb.engine.checkpoint import load_checkpoint, load_model
+from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.run_settings import Config
 from ddpm_nb.sections import all_settings
 from helpers.commands import ENV, cli, files, python, refused, start, train_args
@@ -304,6 +305,7 @@ def test_seed_checkpoint_and_names(run, tmp_path):
     ) != grid("--checkpoint", "latest")
 
 
+@pytest.mark.slow
 def test_every_sampling_command(run):
     for cmd, out in (
         ("sample.interpolate", "grids/interpolate.png"),
@@ -470,7 +472,7 @@ def test_training_starts_from_trained_weights(tmp_path, run, capsys):
 
 STEPS = [
     "--training.max_steps",
-    60,
+    24,
     "--training.checkpoint.every_steps",
     3,
     "--training.validation.every_steps",
@@ -487,16 +489,26 @@ def whole(tmp_path_factory):
     return d
 
 
+def wait_for_a_signal():
+    "In the child: stay at step 12 until the signal is there, however late that is"
+    step = DDPMTrainer.train_step
+
+    def train_step(self, x, y=None):
+        while self.step == 12 and self.stop is None:
+            time.sleep(0.01)
+        return step(self, x, y)
+
+    DDPMTrainer.train_step = train_step
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "sig, code", [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
-)
+@pytest.mark.parametrize("sig, code", [("SIGKILL", -9), ("SIGTERM", 143), ("SIGINT", 130)])
 def test_killed_and_resumed_is_as_if_never_killed(tmp_path, whole, sig, code):
-    p = start(*train_args(tmp_path / "cut", *STEPS))
+    p = start(*train_args(tmp_path / "cut", *STEPS), before=wait_for_a_signal)
     latest = tmp_path / "cut" / "ckpts" / "latest.pt"
     while not latest.exists() and p.poll() is None:
         time.sleep(0.005)
-    p.send_signal(sig)
+    p.send_signal(getattr(signal, sig))
     assert p.wait() == code
     assert cli(*train_args(tmp_path / "cut", *STEPS, "--resume", "latest")).returncode == 0
     a, b = (
@@ -512,7 +524,7 @@ def test_killed_and_resumed_is_as_if_never_killed(tmp_path, whole, sig, code):
         ]
         for d in (whole, tmp_path / "cut")
     )
-    assert la == lb and b["history"]["resumes"] and b["step"] == 60
+    assert la == lb and b["history"]["resumes"] and b["step"] == 24
 
 
 def test_what_a_command_would_ignore_is_refused(run, capsys):
@@ -918,6 +930,7 @@ def steps_in_wandb(run):
     return [r.history.step.num for r in records if r.WhichOneof("record_type") == "history"]
 
 
+@pytest.mark.slow
 def test_wandb_offline(tmp_path, monkeypatch):
     "A resumed run goes on under the same id, each step once; a new one in its place gets another"
     pytest.importorskip("wandb", reason="extra `track` is not installed")

@@ -1,4 +1,4 @@
-"""Several processes, really started by torchrun (gloo, on the CPU).
+"""Several processes, started by torchrun and by its launcher (gloo, on the CPU).
 
 They reach the weights of one and make the same decisions; a killed one is replaced.
 """
@@ -12,8 +12,8 @@ import torch
 
 from ddpm_nb.cli import main
 from ddpm_nb.engine.checkpoint import load_checkpoint
-from helpers.commands import ENV, NO_GRIDS, SMALL
-from helpers.worker import trainer
+from helpers.commands import ENV, NO_GRIDS, SMALL, Child, warm_up
+from helpers.worker import dies, many, trainer
 
 pytestmark = pytest.mark.slow
 FLAGS = [
@@ -45,6 +45,32 @@ def torchrun(*a, **kw):
     return subprocess.run(cmd, env=ENV, capture_output=True, text=True, **kw)
 
 
+def launch(function, *args, restarts=0):
+    """Two processes by torchrun's launcher, until they end.
+
+    As `torchrun` does, but the processes are copies of this one, which has PyTorch in memory."""
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=2,
+        rdzv_backend="c10d",
+        rdzv_endpoint="127.0.0.1:0",
+        max_restarts=restarts,
+        monitor_interval=0.1,
+        start_method="fork",
+    )
+    warm_up()
+
+    def action():
+        elastic_launch(config, function)(*args)
+
+    child = Child(action)
+    child.wait()
+    return child
+
+
 def close(a, b, tol=1e-6):
     def sets(ck):
         return [ck["model"], ck["ema"]["shadow"], *[e["shadow"] for e in ck["extra_ema"].values()]]
@@ -59,7 +85,7 @@ def out(tmp_path_factory):
     d = tmp_path_factory.mktemp("many")
     one = trainer(d / "one", checkpoint=dict(every_steps=3, keep=5))
     one.train()
-    r = torchrun("-m", "helpers.worker", "many", d)
+    r = launch(many, d)
     assert r.returncode == 0, r.stderr[-4000:]
     return d
 
@@ -137,16 +163,7 @@ def test_weights_are_equal_to_the_bit_in_both(seen):
 
 def test_a_killed_process_is_replaced_and_the_run_goes_on_from_latest(tmp_path):
     assert main(["train", *FLAGS, "--output_dir", str(tmp_path / "one")]) == 0
-    r = torchrun(
-        "--max_restarts",
-        1,
-        "-m",
-        "helpers.worker",
-        "dies",
-        *FLAGS,
-        "--output_dir",
-        tmp_path / "two",
-    )
+    r = launch(dies, [*FLAGS, "--output_dir", str(tmp_path / "two")], restarts=1)
     assert r.returncode == 0, r.stderr[-4000:]
     ck = load_checkpoint(tmp_path / "two" / "ckpts" / "latest.pt")
     # 4 if the first process could still save what both had

@@ -160,7 +160,7 @@ class Pics(torch.utils.data.Dataset):
 
 @pytest.fixture(scope="module")
 def two_sets():
-    real, fake = ((torch.rand(k, 3, 32, 32, generator=G(k)) * 255).byte() for k in (9, 8))
+    real, fake = ((torch.rand(k, 3, 32, 32, generator=G(k)) * 255).byte() for k in (5, 4))
     fake[:, :, :16] //= 3
     return real, fake
 
@@ -185,7 +185,7 @@ def test_fid_is_torch_fidelitys_and_torchmetrics(inception_file, standard, two_s
         save_cpu_ram=True,
         feature_extractor="inception-v3-compat",
         feature_extractor_weights_path=str(inception_file),
-        batch_size=9,
+        batch_size=5,
     )["frechet_inception_distance"]
     assert ours["value"] == pytest.approx(theirs, rel=1e-3)
     FID = pytest.importorskip("torchmetrics.image.fid").FrechetInceptionDistance
@@ -239,14 +239,14 @@ says_zero.parameterization = "eps"
 @pytest.mark.slow
 def test_evaluate_calls_it_fid(inception_file, standard):
     net = load_features(inception_file)
-    data = ImageData(load_mnist("test").images[:6], name="mnist")
+    data = ImageData(load_mnist("test").images[:4], name="mnist")
     s = DDPMSchedules("cosine", 20)
     r = evaluate(
         says_zero,
         s,
         data,
         num_steps=1,
-        num_samples=4,
+        num_samples=3,
         metrics=["fid_proxy", "kid", "classes"],
         net=net,
     )
@@ -381,6 +381,7 @@ def test_lpips_is_the_packages(channels, offline):
 # Evaluate: memory, batches, cache
 
 
+@pytest.mark.slow
 def test_many_samples_in_bounded_memory(monkeypatch):
     "However many samples: at most two batches of images alive, and as many features as asked for"
     import weakref
@@ -526,6 +527,7 @@ def test_a_result_says_all_about_itself(run):
     assert j["evolution"][0]["fid_proxy"] == m["fid_proxy"]["value"]
 
 
+@pytest.mark.slow
 def test_what_is_not_a_number_is_null(run, tmp_path, monkeypatch, capsys):
     "A metric that came out as NaN is written as null, and curves and report cope with it"
     shutil.copytree(run, tmp_path / "run")
@@ -720,6 +722,7 @@ def test_all_methods_stops_and_goes_on(run, capsys, monkeypatch):
         assert r["checkpoint_sha256"]
 
 
+@pytest.mark.slow
 def test_metrics_of_later_checkpoints_become_a_curve(tmp_path):
     assert train(tmp_path, "--training.max_steps", 2) == 0
     run_eval(tmp_path, "fid_proxy")

@@ -102,10 +102,16 @@ def test_thirty_sigkills(tmp_path):
 @pytest.mark.parametrize(
     "sched, opt",
     [
-        *[(s, "adamw") for s in LR_SCHEDULES],
-        ("cosine", "adam"),
-        ("linear", "sgd"),
         ("cosine", "muon"),
+        # the quick tests try one
+        *(
+            pytest.param(*names, marks=pytest.mark.slow)
+            for names in [
+                *((s, "adamw") for s in LR_SCHEDULES),
+                ("cosine", "adam"),
+                ("linear", "sgd"),
+            ]
+        ),
     ],
 )
 def test_every_scheduler_and_optimizer_resumes_exactly(tmp_path, sched, opt):

@@ -218,6 +218,7 @@ def test_memory_is_bounded_by_what_is_wanted(tmp_path):
 # ---- the walk
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX files")
 def test_what_is_hidden_linked_or_made_by_systems(tmp_path, capsys):
     im = tmp_path / "im"
     put(im, "cat/0.png", "cat/._1.jpg", ".ipynb_checkpoints/0-checkpoint.png", ".Trash-1/1.png")
@@ -393,6 +394,7 @@ def test_checkpoints_of_0_1_keep_its_choice_of_images(tmp_path):
     assert len(load_data(image_size=8, root=tmp_path, split="test", **old)) == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's file names")
 def test_names_that_are_no_text(tmp_path):
     put(tmp_path, "a.png", "b.png", "c.png")
     (tmp_path / "b.png").rename(tmp_path / "two\nlines #1 100%.png")

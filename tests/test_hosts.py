@@ -33,7 +33,7 @@ FLAGS = [
 
 def torchrun(out, gates, *where):
     "The command line of `torchrun`, with a worker that waits where it is told to"
-    worker = ["-m", "helpers.worker", "waits", gates, *FLAGS, "--output_dir", out]
+    worker = ["-m", "helpers.worker", gates, *FLAGS, "--output_dir", out]
     cmd = [sys.executable, "-m", "torch.distributed.run", *where, *worker]
     return [str(part) for part in cmd]
 

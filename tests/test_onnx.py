@@ -17,23 +17,15 @@ pytest.importorskip("onnxruntime", reason="extra `onnx` is not installed")
 PRETRAINED = ["--pretrained", "mnist-cond"]
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    "The packaged conditional model as an ONNX file in half precision, by the command line"
-    path = tmp_path_factory.mktemp("onnx") / "digits.onnx"
-    args = ["export", *PRETRAINED, "--format", "onnx", "--half", "--output_name", str(path)]
-    assert main(args) == 0
-    return path
-
-
-def test_the_packaged_model_in_half_precision(exported):
+@pytest.mark.slow
+def test_the_packaged_model_in_half_precision(digits_onnx):
     "At most 4.5 MB, and the same images as PyTorch to 1e-4, since its weights were halves before"
     from ddpm_nb.app.onnx import load_onnx
 
-    assert exported.stat().st_size <= 4.5e6
-    print(f"{exported.stat().st_size / 1e6:.2f} MB")
+    assert digits_onnx.stat().st_size <= 4.5e6
+    print(f"{digits_onnx.stat().st_size / 1e6:.2f} MB")
     model, schedules = load_pretrained("mnist-cond")
-    other, other_schedules = load_onnx(exported)
+    other, other_schedules = load_onnx(digits_onnx)
     assert other_schedules.config == schedules.config
     assert other.card == model.card
     args: dict[str, Any] = dict(
@@ -49,6 +41,7 @@ def test_the_packaged_model_in_half_precision(exported):
     assert (ours - theirs).abs().max() < 1e-4
 
 
+@pytest.mark.slow
 def test_a_grid_by_onnxruntime(tmp_path):
     "The same seed gives the same image, to the rounding of a pixel"
     args = [*PRETRAINED, "--num_samples", "4", "--num_steps", "4", "--output_dir", str(tmp_path)]

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import onnxruntime_web
-from ddpm_nb.pretrained import load_feature_net, load_pretrained
+from ddpm_nb.pretrained import load_feature_net
 
 ROOT = Path(__file__).resolve().parent.parent
 CELLS = json.loads((ROOT / "nbs" / "out_of_python.ipynb").read_text(encoding="utf-8"))["cells"]
@@ -20,19 +20,8 @@ SOURCES = ["".join(cell["source"]) for cell in CELLS]
 NODE = shutil.which("node")
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    "The packaged conditional model as an ONNX file"
-    for package in ("onnx", "onnxruntime"):
-        pytest.importorskip(package, reason="extra `onnx` is not installed")
-    from ddpm_nb.app.onnx import to_onnx
-
-    path = tmp_path_factory.mktemp("onnx") / "digits.onnx"
-    model, schedules = load_pretrained("mnist-cond")
-    return to_onnx(model, schedules, path, half=True)
-
-
-def test_python_without_pytorch(model):
+@pytest.mark.slow
+def test_python_without_pytorch(digits_onnx):
     "The sampler needs NumPy and onnxruntime alone"
     source = next(s for s in SOURCES if "def sample_digits" in s)
     program = source.partition("\n\n\nnoise =")[0]
@@ -40,7 +29,7 @@ def test_python_without_pytorch(model):
     program += f"""
 import sys
 noise = np.random.default_rng(0).standard_normal((4, 1, 32, 32)).astype(np.float32)
-digits = sample_digits({str(model)!r}, [3, 1, 4, 1], noise)
+digits = sample_digits({str(digits_onnx)!r}, [3, 1, 4, 1], noise)
 assert digits.std() > 0.3 and abs(digits).max() <= 1.001
 assert not {{"torch", "ddpm_nb"}} & set(sys.modules)
 """
@@ -48,8 +37,9 @@ assert not {{"torch", "ddpm_nb"}} & set(sys.modules)
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(NODE is None, reason="no node here")
-def test_node(model, tmp_path):
+def test_node(digits_onnx, tmp_path):
     "The program finds the runtime as npm installs it, and draws the ten digits asked for"
     try:
         runtime = onnxruntime_web.fetch()
@@ -67,7 +57,7 @@ def test_node(model, tmp_path):
     (package / "package.json").write_text(json.dumps(dict(name=package.name, exports=exports)))
     for name in (onnxruntime_web.MODULE, wasm):
         shutil.copy(runtime / name, package / name)
-    run = [str(NODE), "digits.mjs", str(model)]
+    run = [str(NODE), "digits.mjs", str(digits_onnx)]
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     head, _, pixels = (tmp_path / "digits.pgm").read_bytes().partition(b"\n")

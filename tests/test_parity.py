@@ -653,6 +653,7 @@ def old_folder(d, config, form="bin"):
     return u
 
 
+@pytest.mark.slow
 def test_ddpm_cifar10_32(tmp_path):
     u = old_folder(tmp_path / "c", CIFAR)
     m, s = from_diffusers(tmp_path / "c")

@@ -31,13 +31,39 @@ def this_cpu():
     return next((s.split(":")[1].strip() for s in lines if s.startswith("model name")), "unknown")
 
 
+# today's code goes on with the run in `argv[1]`, and then samples with the weights in `argv[2]`
+PROGRAM = """
+import sys
+import torch
+from ddpm_nb.cli import main
+from ddpm_nb.engine.checkpoint import load_model
+from ddpm_nb.sampler import DDPMSampler
+torch.set_num_threads(1)
+assert main(["train", "--resume", "latest", "--output_dir", sys.argv[1]]) == 0
+model, schedules, ck = load_model(sys.argv[2])
+sampler, shape, y = DDPMSampler(schedules), (8, 1, 32, 32), torch.arange(8)
+torch.save(dict(
+    ddim=sampler.ddim_sample(model, shape, 10, y=y, generator=7),
+    ddpm=sampler.ddpm_sample(model, shape, 10, y=y, generator=7),
+    guided=sampler.dpmpp_2m_sample(model, shape, 5, y=y, guidance_scale=2.0, generator=7),
+), sys.argv[1] + "/samples.pt")
+"""
+
+
+@pytest.fixture(scope="module")
+def today(tmp_path_factory):
+    "The folder of the run that went on, with samples of 0.1's weights"
+    d = tmp_path_factory.mktemp("released")
+    (d / "ckpts").mkdir()
+    shutil.copy(OLD / "latest.pt", d / "ckpts" / "latest.pt")
+    cmd = [sys.executable, "-c", PROGRAM, str(d), str(OLD / "ema.pt")]
+    subprocess.run(cmd, env=ENV, check=True, capture_output=True)
+    return d
+
+
 @pytest.mark.slow
-def test_a_run_of_0_1_goes_on_bit_for_bit(tmp_path):
-    (tmp_path / "ckpts").mkdir()
-    shutil.copy(OLD / "latest.pt", tmp_path / "ckpts" / "latest.pt")
-    cmd = [sys.executable, "-m", "ddpm_nb.cli", "train", "--resume", "latest"]
-    subprocess.run([*cmd, "--output_dir", str(tmp_path)], env=ENV, check=True, capture_output=True)
-    rows = json.loads((tmp_path / "logs" / "training_metrics.json").read_text())["steps"]
+def test_a_run_of_0_1_goes_on_bit_for_bit(today):
+    rows = json.loads((today / "logs" / "training_metrics.json").read_text())["steps"]
     step = EXPECTED["step"]
     losses = [r["loss"] for r in rows if step < r["step"] <= step + 10]
     assert len(losses) == 10
@@ -54,28 +80,9 @@ def test_the_curves_before_it_are_kept(tmp_path):
     assert [r["loss"] for r in history] == [r["loss"] for r in old]
 
 
-SAMPLE = """
-import sys
-import pytest
-import torch
-from ddpm_nb.sampler import DDPMSampler
-from ddpm_nb.engine.checkpoint import load_model
-torch.set_num_threads(1)
-model, schedules, ck = load_model(sys.argv[1])
-sampler, shape, y = DDPMSampler(schedules), (8, 1, 32, 32), torch.arange(8)
-torch.save(dict(
-    ddim=sampler.ddim_sample(model, shape, 10, y=y, generator=7),
-    ddpm=sampler.ddpm_sample(model, shape, 10, y=y, generator=7),
-    guided=sampler.dpmpp_2m_sample(model, shape, 5, y=y, guidance_scale=2.0, generator=7),
-), sys.argv[2])
-"""
-
-
 @pytest.mark.slow
-def test_weights_of_0_1_give_the_same_samples(tmp_path):
-    cmd = [sys.executable, "-c", SAMPLE, str(OLD / "ema.pt"), str(tmp_path / "now.pt")]
-    subprocess.run(cmd, env=ENV, check=True, capture_output=True)
-    now = torch.load(tmp_path / "now.pt", weights_only=True)
+def test_weights_of_0_1_give_the_same_samples(today):
+    now = torch.load(today / "samples.pt", weights_only=True)
     then = torch.load(OLD / "samples.pt", weights_only=True)
     assert now.keys() == then.keys()
     for method, x in then.items():

@@ -283,6 +283,7 @@ def test_neighbours_are_no_samples(tmp_path):
     assert "neighbours.png" in md
 
 
+@pytest.mark.slow
 def test_from_the_command_line(tmp_path, capsys):
     make(tmp_path / "a b", PARTS)
     report = ["report", "--output_dir", str(tmp_path / "a b")]
@@ -301,6 +302,7 @@ def test_from_the_command_line(tmp_path, capsys):
     assert "evaluation_results.json is not valid JSON" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_template_of_ones_own(tmp_path, capsys):
     make(tmp_path / "run", PARTS)
     (tmp_path / "run" / PARTS["config"]).unlink()
@@ -360,17 +362,24 @@ def chromium():
         yield b
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    "The address of a report with all its parts"
+    folder = tmp_path_factory.mktemp("whole")
+    check(make(folder, PARTS))
+    return (folder / "reports" / "report.html").as_uri()
+
+
 @pytest.mark.slow
 @needs_browser
 @pytest.mark.parametrize("width", [390, 800, 1200])
-def test_in_a_browser(chromium, tmp_path, width):
+def test_in_a_browser(chromium, whole, width):
     "No image broken, nothing wider than the screen, text readable, nothing asked from elsewhere"
-    check(make(tmp_path, PARTS))
     page = chromium.new_page(viewport=dict(width=width, height=900))
     errors = browser.collect_errors(page)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
-    page.goto((tmp_path / "reports" / "report.html").as_uri())
+    page.goto(whole)
     got = page.evaluate(MEASURE)
     page.close()
     assert got["images"] == got["drawn"] == 9, got
@@ -383,12 +392,11 @@ def test_in_a_browser(chromium, tmp_path, width):
 
 @pytest.mark.slow
 @needs_browser
-def test_screenshot(chromium, tmp_path):
+def test_screenshot(chromium, whole):
     from PIL import Image
 
-    check(make(tmp_path, PARTS))
     page = chromium.new_page(viewport=dict(width=1200, height=1600))
-    page.goto((tmp_path / "reports" / "report.html").as_uri())
+    page.goto(whole)
     shot = page.screenshot()
     page.close()
     with Image.open(io.BytesIO(shot)) as im:

@@ -129,12 +129,11 @@ CASES = [
 ]
 
 
-def test_the_same_images(runtime, tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_the_same_images(runtime, digits_onnx, monkeypatch):
     "From a given x_T, and from a seed with the same noise, to 1e-3"
-    from ddpm_nb.app.onnx import to_onnx
-
     model, schedules = load_pretrained("mnist-cond")
-    path = str(to_onnx(model, schedules, tmp_path / "m.onnx", half=True))
+    path = str(digits_onnx)
     x_T = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(1))
     # the first case starts from a given x_T, the others from their seed
     cases = [case | dict(n=2, seed=11) for case in CASES]
@@ -224,14 +223,14 @@ def test_refused_in_a_sentence():
         assert "damaged" in message or "not written by ddpm_nb" in message
 
 
-def test_edits_are_those_of_python(runtime, tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_edits_are_those_of_python(runtime, digits_onnx, monkeypatch):
     "SDEdit from the same noise, RePaint with the same noise all along, to 1e-3"
     import ddpm_nb.editing as editing
-    from ddpm_nb.app.onnx import to_onnx
     from ddpm_nb.data import load_mnist
 
     model, schedules = load_pretrained("mnist-cond")
-    path = str(to_onnx(model, schedules, tmp_path / "m.onnx", half=True))
+    path = str(digits_onnx)
     image = load_mnist("test").batch(torch.tensor([0]))[0]
     known = torch.ones(1, 1, 32, 32)
     known[..., 16:] = 0

@@ -1,10 +1,11 @@
 "The JSON schema that editors complete and check configs by"
 
 import copy
+import importlib
 import json
+import sys
 from importlib import resources
 
-import jsonschema
 import pytest
 
 from ddpm_nb.app.config import config_names, config_yaml, load_config, read_config, read_yaml
@@ -13,6 +14,10 @@ from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError
 from ddpm_nb.run_settings import Config
 from ddpm_nb.sections import all_settings
+
+# the grammar of a format that no schema here has; jsonschema would take seconds to build it
+sys.modules.setdefault("rfc3987_syntax", None)  # pyright: ignore
+jsonschema = importlib.import_module("jsonschema")
 
 FOLDER = resources.files("ddpm_nb") / "assets" / "configs"
 VALIDATOR = jsonschema.Draft7Validator(json_schema())

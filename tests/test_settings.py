@@ -214,6 +214,23 @@ def test_a_config_is_a_mapping_and_attributes():
     assert not hasattr(config.training, "batchsize")
 
 
+def sections(cls):
+    "A section and all sections in it"
+    yield cls
+    for rule in cls.settings.values():
+        if isinstance(rule, type):
+            yield from sections(rule)
+
+
+def test_no_key_hides_what_a_section_can_do():
+    "`config.training.path` would be the section's own; refused where the class is made, too"
+    found = list(sections(Config))
+    assert len(found) > 10
+    for cls in found:
+        hidden = [key for key in cls.settings if hasattr(Section, key)]
+        assert not hidden, (cls.path, hidden)
+
+
 def test_a_config_can_be_copied_and_stored(tmp_path):
     config = load_config("mnist")
     for copied in (copy.deepcopy(config), pickle.loads(pickle.dumps(config))):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -326,6 +327,13 @@ def test_without_a_network_a_hub_name_is_one_sentence(monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
     said = table_error("nobody/pets")
     assert "Couldn't reach 'nobody/pets'" in said and "name a local folder" in said
+
+
+def test_without_the_extra_one_line_says_how_to_get_it(monkeypatch, run, tmp_path):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    (tmp_path / "a.parquet").write_text("")
+    how = ["--dataset.name", "huggingface", "--dataset.root", tmp_path / "a.parquet"]
+    assert "pip install 'ddpm_nb[datasets]'" in run("train", *how, code=2)
 
 
 def test_a_row_that_is_no_image_is_named_and_replaced(tables, capsys):

@@ -29,7 +29,6 @@ UNWANTED = "VIRTUAL_ENV PIP_CONSTRAINT PIP_TARGET PIP_PREFIX PIP_USER".split()
 ENV = {k: v for k, v in os.environ.items() if k not in UNWANTED} | {
     "OMP_NUM_THREADS": "1",  # several processes share the cores
     "MPLBACKEND": "Agg",
-    "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONPATH": str(root),  # what is tested is this tree, whatever is installed
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
@@ -282,18 +281,19 @@ def wheel():
             say("   extras and the course in a clean environment: with CI=1, they take minutes")
 
 
-# lanes run beside each other, the steps of a lane one after the other
+# lanes run beside each other, the steps of a lane one after the other; the first lane uses two
+# processes and the second mostly one, so that neither of two cores waits for the other
 STEPS = [
     ("tree", tree, None),
     ("export", export, None),
     ("clean", clean, None),
     ("lint", lint, None),
     ("house", house, None),
-    ("types", types, None),
-    ("outputs", outputs, None),
-    ("readme", readme, None),
-    ("quick", quick, None),
-    ("pytest", pytest, None),
+    ("types", types, 2),
+    ("outputs", outputs, 2),
+    ("readme", readme, 2),
+    ("quick", quick, 1),
+    ("pytest", pytest, 1),
     ("notebooks", notebooks, 1),
     ("wheel", wheel, 2),
     ("docs", docs, 2),
@@ -351,6 +351,8 @@ def run_block(rows, times) -> list[str]:  # the names of steps that failed
         print(f"== {name}", flush=True)
         return [] if one(name, step, times) else [name]
     lanes = [[r for r in rows if r[2] == n] for n in sorted({r[2] for r in rows})]
+    order = " | ".join(", ".join(name for name, _, _ in steps) for steps in lanes)
+    print(f"== beside each other, shown as they end: {order}", flush=True)
     threads = [threading.Thread(target=lane, args=(steps, times, failed)) for steps in lanes]
     for t in threads:
         t.start()

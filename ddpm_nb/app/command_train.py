@@ -11,6 +11,7 @@ import math
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import torch
 
 from .arguments import Request
 from .config import config_yaml, read_config
-from .fine_tuning import inherited
+from .fine_tuning import inherited, say_once
 from .fitting import fit_own_images, given_keys
 from .recipes import build
 from .results import load_results
@@ -81,9 +82,10 @@ def checkpoint_to_resume(
 
 def with_network(
     request: Request,  # the command line of `train` or `demo`, of a new run
+    say: Callable[[str], None] = say_once,  # gets a line on what was taken over
 ) -> Request:
     "The same command line, with the network that `--init_from` brings along"
-    new = inherited(request.flags.get("config") or "mnist_tiny", request.overrides)
+    new = inherited(request.flags.get("config") or "mnist_tiny", request.overrides, say)
     return request._replace(overrides=new | request.overrides)
 
 
@@ -234,7 +236,8 @@ def train(
                 require_no_run(folder)  # one may have begun and ended since the first look
             files = None
             if resume is None:
-                given = given_keys(request.flags.get("config"), with_network(request).overrides)
+                request = with_network(request, say=lambda text: None)  # it was said above
+                given = given_keys(request.flags.get("config"), request.overrides)
                 config, files = fit_own_images(config, given)
             other = "allow_other_data" in request.flags
             return run_training(config, device, resume, files, allow_other_data=other)

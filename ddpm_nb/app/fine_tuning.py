@@ -98,7 +98,12 @@ def inherited(
         found["dataset.image_size"] = network["image_size"]
     data = overrides.get("dataset.name", (written.get("dataset") or {}).get("name", "mnist"))
     own_channels = DATASETS.get(data)
-    if own_channels is None and not chosen & {"model.in_channels", "dataset.channels"}:
+    # arrays keep their channels; pictures are converted to those of the network
+    if (
+        own_channels is None
+        and data != "array"
+        and not chosen & {"model.in_channels", "dataset.channels"}
+    ):
         found |= {"model.in_channels": model.in_channels, "dataset.channels": model.in_channels}
     found |= _schedule_keys(source, schedules, chosen, say)
     found = {path: value for path, value in found.items() if path not in chosen}

@@ -172,11 +172,14 @@ def _smaller_batch(config: Mapping, given: set[str], n: int) -> dict:
 
 
 def _channels(config: Mapping, given: set[str], scan) -> dict:
-    "The channels that arrays have, where nobody has set another number"
+    "The channels that the images have, where nobody has set another number"
     keys = {"dataset.channels", "model.in_channels"}
-    if config["dataset"]["name"] not in TOLD_BY_DATA or given & keys:
+    name = config["dataset"]["name"]
+    if name not in TOLD_BY_DATA or given & keys:
         return {}
-    return dict.fromkeys(keys, scan.channels)
+    # arrays have theirs; pictures are converted, so what to is kept with the run
+    wanted = None if name == "array" else scan.channels
+    return {"dataset.channels": wanted, "model.in_channels": scan.channels}
 
 
 def fit_own_images(

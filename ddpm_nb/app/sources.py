@@ -236,6 +236,8 @@ def sampler_args(
         # clip None means not to clip; elsewhere it means the sampler's own default
         if sampling[name] is not None or name == "clip":
             args[name] = sampling[name]
+    if sampling["levels"]:
+        args["spacing"] = sampling["levels"]
     label = sampling["label"]
     if not classes:
         require(label is None, f"sampling.label: {label}, but the model knows no classes")

@@ -200,7 +200,10 @@ def _require_channels(dataset: Mapping, data) -> None:
     "Raise `DDPMError` where images have another number of channels than the section says"
     wanted, channels, name = dataset["channels"], data.image_shape[0], dataset["name"]
     what = data.name if name == "array" else name
-    require(wanted in (None, channels), f"dataset.channels: {wanted}, but {what} has {channels}")
+    require(
+        wanted in (None, channels),
+        f"dataset.channels: {wanted}, but {what} has {channels}; leave it out",
+    )
 
 
 @checks_arguments(DatasetConfig)

@@ -7,8 +7,10 @@ __all__ = ['import_datasets', 'open_tables', 'choose_columns', 'image_bytes', 'T
            'named_splits', 'scan_tables', 'TableImages', 'TableData']
 
 # %% ../../nbs/lib/hub.ipynb #hub00003
+import logging
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +24,7 @@ from .failures import first_line
 from .images import UNREADABLE, UnreadableImage, open_image, read_image
 from .labels import numbered_labels
 from .loader import LazyData, LazyImages
-from .scan import SPLIT_NAMES
+from .scan import SPLIT_NAMES, say_once
 from ..errors import did_you_mean, printable
 
 # %% ../../nbs/lib/hub.ipynb #hub00006
@@ -38,6 +40,20 @@ def import_datasets() -> ModuleType:
     if not (sys.stderr and sys.stderr.isatty()):
         datasets.disable_progress_bars()
     return datasets
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    "Inside the block, what is tried again is not logged; the exception at the end says why"
+    loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _load(datasets: ModuleType, root: str, subset: str | None, streaming: bool):
@@ -62,6 +78,8 @@ def _load(datasets: ModuleType, root: str, subset: str | None, streaming: bool):
         path.exists() or not (is_path or root.count("/") > 1),
         f"dataset.root: {printable(root)!r} does not exist",
     )
+    if not path.exists():
+        say_once(f"dataset: looking for {printable(root)} on the Hugging Face hub")
     return datasets.load_dataset(root, subset, streaming=streaming)
 
 
@@ -73,7 +91,8 @@ def open_tables(
     "The tables of a data set by their splits; raises `DDPMError` where it cannot be had"
     datasets = import_datasets()
     try:
-        found = _load(datasets, root, subset, streaming)
+        with _quiet():
+            found = _load(datasets, root, subset, streaming)
     except DDPMError:
         raise
     except Exception as e:  # of network, disk, arrow, and the hub: many kinds

@@ -14,6 +14,8 @@ import traceback
 import warnings
 from pathlib import Path
 
+import pytest
+
 from ddpm_nb.cli import main
 
 TESTS = Path(__file__).parent.parent
@@ -45,6 +47,8 @@ class Child:
         action,  # returns the exit status
         before=None,  # called first, in the child
     ):
+        if not hasattr(os, "fork"):
+            pytest.skip("needs POSIX signals")
         self.returncode, self.written = None, {1: [], 2: []}
         pipes = {fd: os.pipe() for fd in self.written}
         sys.stdout.flush()

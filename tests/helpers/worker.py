@@ -1,6 +1,4 @@
-"""One of several processes that `torchrun` starts; its first argument decides what it checks.
-
-Started by test_distributed.py."""
+"What each of several processes does, that test_distributed.py and test_hosts.py start"
 
 import json
 import math
@@ -80,8 +78,16 @@ class SignalAt(Callback):
             os.kill(os.getpid(), self.number)
 
 
+def own_signals():
+    "As in a process that starts from nothing: the launcher's handlers are not for its copies"
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def many(out):
     "One start of the processes, several checks; what each process saw is written down"
+    own_signals()
     rank, seen = int(os.environ["RANK"]), {}
     with distributed("cpu") as dev:
         t = trainer(out / "two", device=dev)
@@ -162,6 +168,7 @@ def waits(gates, args):
 
 def dies(args):
     "Train from the command line; the second process is killed at its fourth step, the first time"
+    own_signals()
     if os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
         f = DDPMTrainer.train_step
 
@@ -171,14 +178,9 @@ def dies(args):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         DDPMTrainer.train_step = g
-    return main(["train", *args])
+    assert main(["train", *args]) == 0
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    if sys.argv[1] == "many":
-        many(Path(sys.argv[2]))
-    elif sys.argv[1] == "waits":
-        sys.exit(waits(Path(sys.argv[2]), sys.argv[3:]))
-    else:
-        sys.exit(dies(sys.argv[2:]))
+    sys.exit(waits(Path(sys.argv[1]), sys.argv[2:]))
