@@ -17,12 +17,15 @@ from pathlib import Path
 import torch
 
 from ddpm_nb.app.diffusers_folder import (
+    exported_class_names,
     locate,
+    own_words,
     read_part,
     sampling_defaults,
     scheduler_places,
     unet_places,
     weights_variant,
+    write_own_words,
 )
 from ..core import DDPMError, require
 from ..engine.compat import import_torchvision
@@ -121,9 +124,6 @@ def _diffusers(
     return diffusers
 
 # %% ../../nbs/lib/interop.ipynb #45a922a0
-_OWN_WORDS = "ddpm_nb.json"  # in an exported folder: what its other files cannot say
-
-
 def _write_own_words(
     model: UNetSmall,
     folder: Path,  # being exported
@@ -174,7 +174,7 @@ def to_diffusers(
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         diffusers.DDPMPipeline(unet, scheduler).save_pretrained(unfinished)
-        _write_own_words(model, unfinished)
+        write_own_words(unfinished, model)
         if folder.is_dir():
             folder.rmdir()
         unfinished.rename(folder)
@@ -326,7 +326,7 @@ def _null_label(
     if not embeds:
         require(asked is None, "import: null_label: given, but the model has no classes")
         return "none"
-    which = asked or _own_words(source).get("null_label") or "none"
+    which = asked or own_words(source).get("null_label") or "none"
     require(which == "none" or embeds > 1, "import: null_label: last, but there is 1 class")
     if which == "last":
         say(
@@ -393,5 +393,6 @@ def from_diffusers(
     sampling, notes = sampling_defaults(settings)
     for note in notes:
         say(note)
-    model.card = dict(source=str(source), scheduler=public, sampling=sampling)
+    names = exported_class_names(source, model.num_classes)
+    model.card = dict(source=str(source), scheduler=public, sampling=sampling) | names
     return model.to(device).eval(), DDPMSchedules(betas=betas).to(device)
