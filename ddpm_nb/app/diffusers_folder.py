@@ -168,11 +168,15 @@ def write_own_words(
     folder: Path,  # where a pipeline was exported to
     model,  # the one that was exported
 ) -> None:
-    "Write what a model's classes are, if it has some"
-    if not model.num_classes:
+    "Write what a model's classes are, if it has some, and that two or four channels are no latents"
+    words: dict = {}
+    if model.num_classes:
+        which = "none" if model.null_label is None else "last"
+        words = dict(null_label=which, class_names=class_names(model))
+    if model.in_channels in (2, 4):
+        words["alpha"] = True
+    if not words:
         return
-    which = "none" if model.null_label is None else "last"
-    words = dict(null_label=which, class_names=class_names(model))
     text = json.dumps(words, ensure_ascii=False) + "\n"
     (folder / _OWN_WORDS).write_text(text, encoding="utf-8")
 

@@ -124,20 +124,6 @@ def _diffusers(
     return diffusers
 
 # %% ../../nbs/lib/interop.ipynb #45a922a0
-def _write_own_words(
-    model: UNetSmall,
-    folder: Path,  # being exported
-) -> None:
-    "Say what the last class is, and that two or four channels are no latents"
-    own: dict = {}
-    if model.num_classes:
-        own["null_label"] = "none" if model.null_label is None else "last"
-    if model.in_channels in (2, 4):
-        own["alpha"] = True
-    if own:
-        (folder / _OWN_WORDS).write_text(json.dumps(own) + "\n")
-
-
 def to_diffusers(
     model: UNetSmall,  # trained; a learned variance is refused
     schedules: DDPMSchedules,  # as in training
@@ -305,14 +291,6 @@ def _scheduler(
     return settings, kind, betas
 
 
-def _own_words(
-    source: str | Path,  # from `locate`
-) -> dict:
-    "What an exported folder says beside diffusers' own files; nothing in others"
-    words = Path(source) / _OWN_WORDS
-    return json.loads(words.read_text()) if words.is_file() else {}
-
-
 def _null_label(
     source: str | Path,  # from `locate`
     embeds: int | None,  # how many class embeddings there are
@@ -384,7 +362,7 @@ def from_diffusers(
     given = read_part(diffusers.UNet2DModel.load_config, there, "unet", on_hub)
     parameters = inspect.signature(diffusers.UNet2DModel.__init__).parameters
     config = {name: p.default for name, p in parameters.items()} | dict(given)
-    check_unet2d(config, _own_words(source).get("alpha", False))
+    check_unet2d(config, own_words(source).get("alpha", False))
     settings, prediction_type, betas = _scheduler(diffusers, scheduler or source, say)
     which = _null_label(source, config["num_class_embeds"], null_label, say)
     model = UNetSmall(**unetsmall_config(config, prediction_type, which))
