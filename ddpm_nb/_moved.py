@@ -106,7 +106,8 @@ MOVED = {
             "check_same=require_same_network sampling_model sampler_args"
         ),
         "engine.trackers": "Track trackers",
-        "app.command_train": "restarted own_checkpoints train_config run_training cmd_train=train",
+        "engine.distributed": "restarted",
+        "app.command_train": "own_checkpoints train_config run_training cmd_train=train",
         "app.fine_tuning": "start_from",
         "app.command_sample": (
             "picture_path=image_path noise_behind=invert_images read_picture=read_user_image"

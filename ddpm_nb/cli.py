@@ -113,6 +113,12 @@ def _prints_only(request):
     return request.command in words or "print_config" in request.flags
 
 
+def _refused(why):
+    "Print an error in one line; the exit code"
+    print(f"ddpm-nb: error: {printable(' '.join(str(why).split()))}", file=sys.stderr)
+    return 2
+
+
 def _run(argv, out):
     "The exit code of a command line whose output goes to `out`"
     request = Request("help")
@@ -126,8 +132,12 @@ def _run(argv, out):
         print(f"ddpm-nb: {stopped_message(request)}", file=sys.stderr)
         return 130
     except DDPMError as e:
-        print(f"ddpm-nb: error: {printable(' '.join(str(e).split()))}", file=sys.stderr)
-        return 2
+        return _refused(e)
+    except OSError as e:
+        if e.filename is None:
+            raise
+        # of the surroundings: a name that is too long, a folder that is gone
+        return _refused(f"{os.fsdecode(e.filename)}: {e.strerror}")
     if out.error is not None and not isinstance(out.error, BrokenPipeError):
         kind = "error" if _prints_only(request) else "warning"
         print(f"ddpm-nb: {kind}: standard output: {out.error}", file=sys.stderr)

@@ -14,6 +14,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 
+from .bars import progress_bar
 from .core import Stream, eval_mode, fold_seed, require
 from .noise import PerImageNoise
 from .sampler import learned_log_variance
@@ -170,13 +171,11 @@ def bits_per_dim(
 
     Raises `DDPMError` where it isn't known what the model predicts, and for a wrong `variance`.
     """
-    from tqdm.auto import tqdm
-
     require(batch_size >= 1, f"batch_size: {batch_size}; expected 1 or more")
     kind = parameterization_of(model, parameterization)
     parts = torch.arange(len(x0)).split(batch_size)
     terms = []
-    bar = tqdm(total=schedules.T * len(parts), disable=not progress, desc="bits/dim")
+    bar = progress_bar(schedules.T * len(parts), "bits/dim", disable=not progress)
     with eval_mode(model), bar:
         for i in parts:
             x, labels = x0[i], None if y is None else y[i]

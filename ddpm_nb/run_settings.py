@@ -8,6 +8,7 @@ __all__ = ['DATASETS', 'TOLD_BY_DATA', 'SPACINGS', 'METRICS', 'DEFAULT_METRICS',
 
 # %% ../nbs/lib/run_settings.ipynb #rset0003
 import re
+from itertools import pairwise
 
 from .errors import require
 from .sections import Section, section, setting, subsection
@@ -144,6 +145,11 @@ class SamplingConfig(Section):
     spacing: str | None = setting(
         "which steps are taken; null: the method's own", default=None, choices=SPACINGS
     )
+    levels: list[int] = setting(
+        "the steps themselves, falling, num_steps of them, in place of spacing: 950,785,505,155",
+        default=[],
+        lo=0,
+    )
     clip: str | None = setting(
         "what to do with predicted clean images",
         default="clip",
@@ -161,6 +167,22 @@ class SamplingConfig(Section):
         require(
             re.fullmatch(r"raw|ema(:[0-9.e-]+)?", self.weights),
             f"sampling.weights: {self.weights!r}; expected ema, raw, or ema:DECAY, e.g. ema:0.99",
+        )
+        if self.levels:
+            self.validate_levels()
+
+    def validate_levels(self):
+        falling = all(a > b for a, b in pairwise(self.levels))
+        require(falling, f"sampling.levels: {self.levels}; expected falling steps")
+        require(
+            len(self.levels) == self.num_steps,
+            f"sampling.levels: {self.levels}, but sampling.num_steps is {self.num_steps}; "
+            f"expected as many: add --num_steps {len(self.levels)}",
+        )
+        require(
+            self.spacing is None,
+            f"sampling.spacing: {self.spacing!r}, but sampling.levels names the steps; "
+            "leave one of them out",
         )
 
 

@@ -20,6 +20,7 @@ from fastcore.basics import patch
 from fastcore.meta import delegates
 from torch import Tensor
 
+from .bars import progress_bar
 from .core import add_later_methods, eval_mode, model_attribute, require
 from .noise import PerImageNoise, as_seed
 from ddpm_nb.sampler_checks import (
@@ -175,8 +176,6 @@ def sampling_loop(
     parameterization: str | None = None,  # what the model predicts; default: its attribute
 ) -> Tensor:  # `(B,C,H,W)`
     "The loop that all samplers share; raises `DDPMError` for arguments that do not fit"
-    from tqdm.auto import tqdm
-
     device = model_device(model, device)
     seed = as_seed(generator)
     check_sampling(model, shape, y, guidance_scale, guidance_rescale, x_T, batch_size, device)
@@ -189,7 +188,7 @@ def sampling_loop(
     dtype = dtype or (torch.float32 if x_T is None else x_T.dtype)
     self.schedules.to(device)
     parts = torch.arange(shape[0]).split(batch_size or shape[0])
-    bar = tqdm(total=len(ts) * len(parts), disable=not progress, desc="sample", dynamic_ncols=True)
+    bar = progress_bar(len(ts) * len(parts), "sample", disable=not progress)
     out = []
     with eval_mode(model), bar:
         for part in parts:

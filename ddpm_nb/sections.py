@@ -114,6 +114,9 @@ def as_type(
     return value if isinstance(value, wanted) else None
 
 
+_HUGE = 2**31  # numbers of things are smaller, or the program would count for ever
+
+
 def check_value(
     path: str,  # the key's dotted path, for messages
     value: Any,  # what the file, the command line or the caller says
@@ -132,6 +135,7 @@ def check_value(
             f"expected {setting.type_text}{or_null}"
         )
     value = fitting[0]
+    require(value != "", f"{path}: empty; expected {setting.type_text}")
     if isinstance(value, list):
         item = dataclasses.replace(setting, types=setting.items, null=False)
         return [check_value(f"{path}[{i}]", v, item) for i, v in enumerate(value)]
@@ -140,6 +144,8 @@ def check_value(
     if setting.choices is not None and value not in setting.choices:
         near = did_you_mean(value, setting.choices)
         raise DDPMError(f"{path}: {value!r}; expected {setting.allowed_text}{near}")
+    if isinstance(value, int) and setting.hi is None and abs(value) >= _HUGE:
+        raise DDPMError(f"{path}: {value}; expected a number below {_HUGE:,}")
     if not isinstance(value, (bool, str)) and not setting.in_range(value):
         raise DDPMError(f"{path}: {value}; expected {setting.allowed_text}")
     return value

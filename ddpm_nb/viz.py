@@ -94,11 +94,18 @@ def read_json(
     path = Path(path)
     require(path.is_file(), f"{what}: {path} does not exist; {hint}")
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda constant: None)
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text, parse_constant=lambda constant: None)
     except ValueError as e:
         raise DDPMError(
             f"{what}: {path} is not valid JSON, so it is damaged; remove it and make it again"
         ) from e
+    require(
+        isinstance(content, dict),
+        f"{what}: {path} is not what this program writes, so it is damaged; "
+        "remove it and make it again",
+    )
+    return content
 
 # %% ../nbs/08_viz.ipynb #d3c0975d
 def smooth(

@@ -14,6 +14,7 @@ ALLOWED_SKIPS = (
     "needs two GPUs",
     "mounting a file system is not permitted here",
     "needs POSIX limits",
+    "needs root and network namespaces",
     "needs POSIX signals",
     "needs POSIX files",
     "needs Linux's file names",

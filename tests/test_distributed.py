@@ -143,7 +143,10 @@ def test_all_give_up_together(out, seen):
 
 def test_all_stop_after_the_same_step_when_one_is_told(out, seen):
     assert seen[0]["term"] == seen[1]["term"] == [4, 143]
-    assert load_checkpoint(out / "term" / "ckpts" / "latest.pt")["step"] == 4
+    # as which signal, too: a terminal that was closed is no SIGTERM
+    assert seen[0]["hup"] == seen[1]["hup"] == [4, 129]
+    for d in ("term", "hup"):
+        assert load_checkpoint(out / d / "ckpts" / "latest.pt")["step"] == 4
     assert (
         seen[0]["stop"]
         == seen[1]["stop"]

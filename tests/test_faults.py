@@ -22,7 +22,7 @@ from PIL import Image
 from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData
-from ddpm_nb.engine.checkpoint import load_checkpoint
+from ddpm_nb.engine.checkpoint import load_checkpoint, load_model
 from ddpm_nb.engine.files import atomic_write
 from ddpm_nb.engine.folders import FolderData
 from ddpm_nb.errors import DDPMWarning
@@ -449,6 +449,13 @@ def test_checkpoints_that_would_run_code(tmp_path):
         dict(model={}),
         dict(ema=dict(shadow={}, n=0)),
         dict(history=None),
+        dict(history=dict(steps=[], val=[3], resumes=[], skipped=[])),
+        dict(pending="x"),
+        dict(loss_avg="x"),
+        dict(data_offset="x"),
+        dict(seconds=None),
+        dict(total_steps="x"),
+        dict(run=dict(config=None)),
         dict(model={"conv_in.weight": torch.zeros(1)}),
     ],
 )
@@ -458,6 +465,30 @@ def test_checkpoints_that_lie_are_refused_when_resuming(tmp_path, run, change):
     )
     with pytest.raises(DDPMError, match="does not fit"):
         tiny_trainer(tmp_path / "t").resume(tmp_path / "l.pt")
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        (dict(step="4"), "damaged"),
+        (dict(step=-1), "damaged"),
+        (dict(step=math.nan), "damaged"),
+        (dict(model_config=None), "damaged"),
+        (dict(config=[1]), "damaged"),
+        (dict(model_config={"new_option": 1}), "another version of ddpm_nb"),
+        (dict(schedules_config={"new_option": 1}), "another version of ddpm_nb"),
+        (dict(version=2), "format version 2"),
+    ],
+)
+def test_checkpoints_of_later_versions_and_odd_ones_are_refused_when_loading(
+    tmp_path, run, change, says
+):
+    ck = torch.load(run / "ckpts" / "latest.pt", weights_only=True)
+    for key, value in change.items():
+        ck[key] = ck[key] | value if isinstance(value, dict) else value
+    torch.save(ck, tmp_path / "l.pt")
+    with pytest.raises(DDPMError, match=says):
+        load_model(tmp_path / "l.pt")
 
 
 def test_checkpoints_of_before_still_load(tmp_path, run):

@@ -22,7 +22,7 @@ from ddpm_nb.engine.features import data_hash
 from ddpm_nb.engine.folders import FolderData
 from ddpm_nb.engine.images import UnreadableImage, check_image, image_endings, read_image
 from helpers.commands import ENV, results
-from helpers.tiny import tiny_trainer
+from helpers.tiny import tiny_data, tiny_model, tiny_trainer
 
 # ---- images, by every caller
 
@@ -245,6 +245,15 @@ def test_what_is_hidden_linked_or_made_by_systems(tmp_path, capsys):
         assert words in out, (words, out)
 
 
+def test_links_that_lead_to_themselves_are_broken_links(tmp_path, capsys):
+    put(tmp_path, "cat/0.png", "dog/0.png")
+    (tmp_path / "around").symlink_to("around")
+    (tmp_path / "cat" / "self.png").symlink_to("self.png")
+    f = FolderData(tmp_path, 32)
+    assert (len(f), f.classes) == (2, ["cat", "dog"])
+    assert "1 broken links (self.png)" in capsys.readouterr().out
+
+
 def test_a_stray_image_is_named_and_takes_no_labels_away(tmp_path, capsys):
     put(tmp_path, "cat/0.png", "dog/0.png", "cover.png")
     f = FolderData(tmp_path, 32)
@@ -294,6 +303,27 @@ def test_names_of_classes_in_natural_order(tmp_path):
     assert FolderData(tmp_path, 32).classes == [str(k) for k in range(1, 13)]
 
 
+def test_a_label_that_is_a_number_and_a_name_is_the_name(tmp_path, capsys, monkeypatch):
+    "Folders 1 to 12: the class called 2 is number 1, from the command line to the sampler"
+    model = tiny_model(num_classes=12)
+    names = [str(k) for k in range(1, 13)]
+    state = tiny_trainer(tmp_path / "run", net=dict(num_classes=12), data=tiny_data()).state_dict()
+    state |= dict(model=model.state_dict(), ema=dict(shadow=model.state_dict()), class_names=names)
+    torch.save(state, tmp_path / "m.pt")
+    asked = []
+    monkeypatch.setattr(
+        "ddpm_nb.sampler.DDPMSampler.sample",
+        lambda self, model, shape, y=None, **kw: (asked.append(y.tolist()), torch.zeros(shape))[1],
+    )
+    for label in ("2", "12"):
+        words = ["--checkpoint", tmp_path / "m.pt", "--output_dir", tmp_path, "--label", label]
+        assert (
+            main(["sample.grid", *map(str, words), "--num_samples", "1", "--num_steps", "2"]) == 0
+        )
+    assert asked == [[1], [11]]
+    assert "label 2: the class of that name, number 1" in capsys.readouterr().out
+
+
 def test_a_limit_a_split_and_a_validation_see_all_classes(tmp_path):
     put(tmp_path, *(f"{c}/{i:03}.png" for c in "abc" for i in range(40)), size=(8, 8))
 
@@ -327,6 +357,31 @@ def test_the_validation_loss_is_of_all_classes(tmp_path):
     del state["rules"]
     trainer.load_state_dict(state)
     assert pick_images(val, 9).tolist() == list(range(9))
+
+
+def test_best_is_chosen_on_all_classes_from_the_command_line(tmp_path, monkeypatch):
+    "A folder whose classes lie one after the other, validated on fewer images than are held out"
+    im, seen = tmp_path / "im", []
+    put(im, *(f"{c}/{i:02}.png" for c in "abc" for i in range(20)), size=(8, 8))
+    read = FolderData.batch
+
+    def watched(self, idx):
+        seen.append(self.labels[idx].bincount(minlength=3).tolist())
+        return read(self, idx)
+
+    monkeypatch.setattr(FolderData, "batch", watched)
+    words = f"""--config folder --auto false --dataset.root {im}
+        --dataset.image_size 8 --model.image_size 8 --dataset.val_fraction 0.5
+        --device cpu --schedules.timesteps 20 --batch_size 8
+        --model.base_channels 8 --model.channel_mults [1,2] --model.attention_resolutions []
+        --model.num_groups 4 --training.num_workers 0 --training.max_steps 4
+        --training.validation.every_steps 2 --training.validation.num_images 6
+        --training.sampling.every_steps 0 --output_dir {tmp_path / "run"}"""
+    assert main(["train", *words.split()]) == 0
+    assert seen and all(counts == [2, 2, 2] for counts in seen)
+    best = load_checkpoint(tmp_path / "run" / "ckpts" / "best.pt")
+    val = load_checkpoint(tmp_path / "run" / "ckpts" / "latest.pt")["history"]["val"]
+    assert best["step"] == min(val, key=lambda v: v["loss_ema"])["step"]
 
 
 def test_checkpoints_of_0_1_keep_its_choice_of_images(tmp_path):

@@ -7,11 +7,15 @@ import pytest
 import torch
 from PIL import Image
 
-from ddpm_nb.app.interop import from_diffusers
+from ddpm_nb.app.interop import from_diffusers, to_diffusers
 from ddpm_nb.cli import main
+from ddpm_nb.core import DDPMError
 from ddpm_nb.engine.checkpoint import load_checkpoint
 from ddpm_nb.engine.compat import import_torchvision
+from ddpm_nb.engine.labels import class_names, label_number
 from ddpm_nb.pretrained import load_pretrained
+from ddpm_nb.schedules import DDPMSchedules
+from helpers.tiny import tiny_model
 
 pytestmark = pytest.mark.slow
 import_torchvision()
@@ -182,6 +186,20 @@ def test_fine_tuning_an_imported_model(tmp_path, capsys, photos):
 
 def test_a_folder_of_ours_says_what_its_last_class_is(tmp_path, capsys):
     cli(capsys, "export", "--pretrained", "mnist-cond", "--output_name", tmp_path / "x")
-    assert json.loads((tmp_path / "x" / "ddpm_nb.json").read_text()) == {"null_label": "last"}
+    words = json.loads((tmp_path / "x" / "ddpm_nb.json").read_text())
+    assert words["null_label"] == "last"
     file, said = imported(capsys, tmp_path)
     assert "10 classes" in said and load_pretrained(file)[0].null_label == 10
+
+
+def test_names_of_classes_go_to_diffusers_and_back(tmp_path):
+    model = tiny_model(num_classes=2)
+    model.class_names = ["cat", "Käfer"]
+    schedules = DDPMSchedules("cosine", 20)
+    to_diffusers(model, schedules, tmp_path / "x")
+    again, _ = from_diffusers(tmp_path / "x", say=lambda line: None)
+    assert class_names(again) == ["cat", "Käfer"]
+    assert label_number("Käfer", again.num_classes, class_names(again)) == 1
+    (tmp_path / "x" / "ddpm_nb.json").write_text("{")
+    with pytest.raises(DDPMError, match="is damaged"):
+        from_diffusers(tmp_path / "x")

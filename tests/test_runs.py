@@ -3,6 +3,7 @@
 import errno
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,17 +13,23 @@ import pytest
 import torch
 
 from ddpm_nb.app.arguments import Request
-from ddpm_nb.cli import stopped_message
+from ddpm_nb.app.results import EvaluationResults, load_results
+from ddpm_nb.bars import Lines
+from ddpm_nb.cli import main, stopped_message
 from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData
 from ddpm_nb.engine.callbacks import StopOnSignal
 from ddpm_nb.engine.checkpoint import load_checkpoint
+from ddpm_nb.engine.evaluate import evaluate
+from ddpm_nb.engine.features import train_feature_net
 from ddpm_nb.engine.locks import lock_folder
 from ddpm_nb.engine.trackers import trackers
 from ddpm_nb.errors import DDPMWarning
+from ddpm_nb.likelihood import bits_per_dim
 from ddpm_nb.loss import DDPMLoss
+from ddpm_nb.schedules import DDPMSchedules
 from helpers.commands import ENV, cli, one_line, script, train_args
-from helpers.tiny import StopAt, pixels, tiny_data, tiny_trainer
+from helpers.tiny import StopAt, pixels, tiny_data, tiny_model, tiny_trainer
 
 # ---- one run, one folder
 
@@ -195,6 +202,28 @@ def test_a_log_gets_lines(tmp_path):
     assert len(lines) < 4
 
 
+def test_whatever_takes_long_writes_lines_into_a_log(run, capsys, monkeypatch):
+    "Samplers, measures, features: no bar is drawn again and again where nobody watches"
+    few = ["--num_steps", "2", "--num_samples", "2"]
+    monkeypatch.setattr(Lines, "seconds", 0.0)  # each would be half a minute
+    assert main(["sample.grid", "--output_dir", str(run), *few]) == 0
+    net = train_feature_net(tiny_data(16), tiny_data(16), epochs=1, batch_size=8)
+    model, data = tiny_model(), tiny_data(16)
+    schedules = DDPMSchedules("cosine", 5)
+    evaluate(model, schedules, data, "ddim", 2, 8, metrics=["fid_proxy"], net=net, progress=True)
+    bits_per_dim(model, schedules, data.batch(torch.arange(2))[0], progress=True)
+    err = capsys.readouterr().err
+    assert "\r" not in err
+    for line in (
+        "sample: 1 of 2, ",
+        "sample: 2 of 2, ",
+        "feature net: 2 of 2, ",
+        "ddim-2: 8 of 8 images, ",
+        "bits/dim: 5 of 5, ",
+    ):
+        assert f"\n{line}" in f"\n{err}", err
+
+
 def test_stopped_before_the_first_checkpoint_there_is_nothing_to_go_on_from(tmp_path):
     request = Request("train", {}, {"output.dir": str(tmp_path)})
     assert stopped_message(request) == "stopped"
@@ -274,6 +303,43 @@ def test_an_older_checkpoint_goes_on_with_a_word(tmp_path, capsys):
     torch.save(ck, path)
     assert tiny_trainer(tmp_path).resume(path).step == 6
     assert "holds no fingerprint of its images" in capsys.readouterr().out
+
+
+def test_a_tracker_that_fails_ends_no_run(tmp_path, monkeypatch):
+    tensorboard = pytest.importorskip("torch.utils.tensorboard")
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def refuse(*args, **kw):
+        raise full
+
+    monkeypatch.setattr(tensorboard.SummaryWriter, "add_scalar", refuse)
+    t = tiny_trainer(tmp_path)
+    t.callbacks += trackers(dict(logging=dict(tensorboard=True, wandb=False)), tmp_path)
+    with pytest.warns(DDPMWarning, match="No space left") as said:
+        t.train()
+    assert len(said) == 1
+    assert load_checkpoint(tmp_path / "ckpts" / "latest.pt")["step"] == 12
+
+
+def test_points_of_a_branch_that_was_left_are_no_longer_in_the_curves(run, tmp_path):
+    "Evaluated at steps 2 and 4; then back to step 2, and another 4"
+    d = shutil.copytree(run, tmp_path / "run", symlinks=True)
+    path = d / "logs" / "evaluation_results.json"
+    points = [
+        dict(name="ddim-5", n=8, seed=0, checkpoint_sha256=str(k), step=k, features="x", fid=1.0)
+        for k in (2, 4)
+    ]
+    EvaluationResults(evolution=points).save(path)
+    shutil.copy(d / "ckpts" / "latest.pt", d / "ckpts" / "step_00000004.pt")
+    assert main(train_args(d, "--resume", "latest", "--training.max_steps", 5)) == 0
+    assert [p["step"] for p in load_results(path).evolution] == [2, 4]  # goes on: nothing is lost
+    two = load_checkpoint(d / "ckpts" / "latest.pt") | dict(step=2)
+    torch.save(two, d / "ckpts" / "step_00000002.pt")
+    again = ["--resume", d / "ckpts" / "step_00000002.pt", "--training.max_steps", 3]
+    assert main(train_args(d, *again)) == 0
+    assert [p["step"] for p in load_results(path).evolution] == [2]
+    assert main(train_args(d, "--overwrite", "--training.max_steps", 1)) == 0
+    assert load_results(path).evolution == []
 
 
 def test_each_step_once_in_tensorboard_after_a_roll_back_and_an_overwrite(tmp_path):

@@ -91,6 +91,7 @@ _SAMPLER = (
     "sampling.guidance_scale",
     "sampling.guidance_rescale",
     "sampling.spacing",
+    "sampling.levels",
     "sampling.clip",
 )
 _MANY = ("sampling.num_samples", "sampling.label", *_SAMPLER)

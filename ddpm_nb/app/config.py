@@ -35,6 +35,30 @@ class _Loader(yaml.SafeLoader):
                 seen[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node):
+        text = node.value.replace("_", "").lower()
+        return int(text, 16) if "x" in text else int(text)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+
+
+# as YAML 1.2 has it: 010 is ten, not eight, and 12:30 no number
+_INT = r"[-+]?(?:[0-9][0-9_]*|0x[0-9a-fA-F_]+)$"
+_EXPONENT = r"[eE][-+]?[0-9]+"
+_FLOAT = (
+    rf"[-+]?(?:(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:{_EXPONENT})?"
+    rf"|[0-9][0-9_]*{_EXPONENT}|\.inf)$|\.nan$"
+)
+_NUMBERS = {
+    "tag:yaml.org,2002:int": re.compile(_INT),
+    "tag:yaml.org,2002:float": re.compile(_FLOAT, re.IGNORECASE),
+}
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, _NUMBERS.get(tag, known)) for tag, known in resolvers]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
 
 def read_yaml(
     text: str,  # YAML
@@ -97,7 +121,9 @@ def parse_text(
     path: str,  # the key's dotted path, for messages
 ) -> Any:  # still to be checked
     "Read one value given as text, by the type that is wanted"
-    if text.strip().lower() in ("null", "none", "~", "") and setting.null:
+    may_be_name = str in setting.types  # a class may be called " "
+    bare = text if may_be_name else text.strip()
+    if bare.lower() in ("null", "none", "~", "") and setting.null:
         return None
     if setting.types == (str,):
         return text

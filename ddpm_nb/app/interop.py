@@ -17,12 +17,15 @@ from pathlib import Path
 import torch
 
 from ddpm_nb.app.diffusers_folder import (
+    exported_class_names,
     locate,
+    own_words,
     read_part,
     sampling_defaults,
     scheduler_places,
     unet_places,
     weights_variant,
+    write_own_words,
 )
 from ..core import DDPMError, require
 from ..engine.compat import import_torchvision
@@ -119,9 +122,6 @@ def _diffusers(
     return diffusers
 
 # %% ../../nbs/lib/interop.ipynb #45a922a0
-_OWN_WORDS = "ddpm_nb.json"  # in an exported folder: what its other files cannot say
-
-
 def to_diffusers(
     model: UNetSmall,  # trained; a learned variance is refused
     schedules: DDPMSchedules,  # as in training
@@ -158,10 +158,7 @@ def to_diffusers(
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         diffusers.DDPMPipeline(unet, scheduler).save_pretrained(unfinished)
-        if model.num_classes:
-            # their configuration does not say what the last class is
-            which = "none" if model.null_label is None else "last"
-            (unfinished / _OWN_WORDS).write_text(json.dumps(dict(null_label=which)) + "\n")
+        write_own_words(unfinished, model)
         if folder.is_dir():
             folder.rmdir()
         unfinished.rename(folder)
@@ -303,9 +300,7 @@ def _null_label(
     if not embeds:
         require(asked is None, "import: null_label: given, but the model has no classes")
         return "none"
-    words = Path(source) / _OWN_WORDS
-    own = json.loads(words.read_text())["null_label"] if words.is_file() else None
-    which = asked or own or "none"
+    which = asked or own_words(source).get("null_label") or "none"
     require(which == "none" or embeds > 1, "import: null_label: last, but there is 1 class")
     if which == "last":
         say(
@@ -372,5 +367,6 @@ def from_diffusers(
     sampling, notes = sampling_defaults(settings)
     for note in notes:
         say(note)
-    model.card = dict(source=str(source), scheduler=public, sampling=sampling)
+    names = exported_class_names(source, model.num_classes)
+    model.card = dict(source=str(source), scheduler=public, sampling=sampling) | names
     return model.to(device).eval(), DDPMSchedules(betas=betas).to(device)

@@ -80,9 +80,21 @@ class EvaluationResults:
         "Put a result in the place of the one of the same name, and its main numbers in theirs"
         self.results = [r for r in self.results if r["name"] != result["name"]] + [result]
         point = main_numbers(result, step)
-        same = ("name", "n", "seed", "checkpoint_sha256", "features")
-        others = [p for p in self.evolution if any(p.get(k) != point[k] for k in same)]
+        same = ("name", "n", "seed", "features")
+        # another checkpoint of the same step is of a run that was gone back from
+        which = ("checkpoint_sha256",) if step is None else ("step",)
+        others = [p for p in self.evolution if any(p.get(k) != point[k] for k in same + which)]
         self.evolution = [*others, point]
+
+    def forget(
+        self,
+        after: int,  # a training step
+    ) -> bool:  # whether there were any
+        "Leave out the points of checkpoints that are later: of a run gone back from, or replaced"
+        kept = [p for p in self.evolution if (p.get("step") or 0) <= after]
+        found = len(kept) < len(self.evolution)
+        self.evolution = kept
+        return found
 
     def save(
         self,

@@ -205,7 +205,6 @@ def sampling_model(
     weights = config["sampling"]["weights"]
     model, schedules = build_model(checkpoint, weights, pick_device(config["device"]))
     number_label(config, model)
-    number_label(config, model)
     if "config" in request.flags:
         require_same_network(config, path, model, schedules)
     origin = dict(checkpoint=str(path), checkpoint_sha256=checkpoint.sha256, weights=weights)
@@ -237,6 +236,8 @@ def sampler_args(
         # clip None means not to clip; elsewhere it means the sampler's own default
         if sampling[name] is not None or name == "clip":
             args[name] = sampling[name]
+    if sampling["levels"]:
+        args["spacing"] = sampling["levels"]
     label = sampling["label"]
     if not classes:
         require(label is None, f"sampling.label: {label}, but the model knows no classes")

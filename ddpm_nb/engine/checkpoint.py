@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CKPT_KEYS', 'MACHINE_KEYS', 'Checkpoint', 'read_checkpoint', 'load_checkpoint', 'pick_weights', 'build_model',
-           'load_model', 'portable_config', 'config_of_checkpoint', 'require_same_section', 'own_checkpoints',
-           'run_files', 'require_no_run']
+           'load_model', 'portable_config', 'config_of_checkpoint', 'require_same_section', 'require_types',
+           'own_checkpoints', 'run_files', 'require_no_run']
 
 # %% ../../nbs/lib/checkpoint.ipynb #a7124a66
 import pickle
@@ -60,6 +60,12 @@ def _check_contents(path: Path, contents) -> None:
         f"checkpoint: {path} has format version {contents['version']}; "
         "this ddpm_nb reads version 1",
     )
+    step, config = contents["step"], contents.get("config") or {}
+    configs = [contents["model_config"], contents["schedules_config"], config]
+    plain_values = isinstance(step, int) and step >= 0
+    plain_values = plain_values and all(isinstance(c, dict) for c in configs)
+    if not plain_values or not isinstance(config.get("dataset", {}), dict):
+        raise _damaged(path, "its step or its configs are not what they should be")
 
 
 def read_checkpoint(
@@ -162,7 +168,13 @@ def build_model(
 ) -> tuple[nn.Module, DDPMSchedules]:  # the model in eval mode
     "The model and schedules that a checkpoint holds; raises `DDPMError` if the weights don't fit"
     use_fast_process()
-    model = UNetSmall(**ck.contents["model_config"])
+    try:
+        model = UNetSmall(**ck.contents["model_config"])
+        schedules = DDPMSchedules(**ck.contents["schedules_config"])
+    except TypeError as e:
+        raise DDPMError(
+            f"checkpoint: {ck.path} was written by another version of ddpm_nb: {first_line(e)}"
+        ) from e
     try:
         model.load_state_dict(pick_weights(ck.contents, weights, ck.path))
     except RuntimeError as e:
@@ -171,7 +183,6 @@ def build_model(
             f"{str(e).splitlines()[-1].strip()}"
         ) from e
     model.class_names = ck.contents.get("class_names")
-    schedules = DDPMSchedules(**ck.contents["schedules_config"])
     return model.to(device).eval(), schedules.to(device)
 
 
@@ -225,6 +236,38 @@ def require_same_section(
             "resume with the same config, or start anew in another --output_dir",
         )
 
+
+_NUMBER = (int, float)
+# what a resumed run counts on, where it is there: older files lack some
+_TYPES = dict(
+    history=(dict,),
+    run=(dict,),
+    pending=(list,),
+    seconds=_NUMBER,
+    loss_avg=(*_NUMBER, type(None)),
+    total_steps=_NUMBER,
+    bad_steps=(int,),
+    batch_size=(int,),
+    data_offset=(int,),
+)
+
+
+def require_types(
+    contents: dict,  # from `load_checkpoint`
+    path,  # the checkpoint's name, for messages
+):
+    "Raise `DDPMError` for values in a checkpoint that no run would have written"
+    odd = [k for k, kinds in _TYPES.items() if k in contents and not isinstance(contents[k], kinds)]
+    history = contents.get("history")
+    for name in ("steps", "val"):
+        points = history.get(name, []) if isinstance(history, dict) else []
+        if not isinstance(points, list) or not all(isinstance(p, dict) for p in points):
+            odd.append(f"history.{name}")
+    run = contents.get("run")
+    if isinstance(run, dict) and not isinstance(run.get("config", {}), dict):
+        odd.append("run.config")
+    require(not odd, f"checkpoint: {path} does not fit this run: {', '.join(odd)} of another type")
+
 # %% ../../nbs/lib/checkpoint.ipynb #ckptdir2
 def own_checkpoints(
     folder: Path,  # an output folder
@@ -244,7 +287,8 @@ def run_files(
     if after is not None:
         digits = [(p, p.stem.removeprefix("step_")) for p in grids]
         return [p for p, step in digits if step.isdigit() and int(step) > after]
-    logs = [folder / "logs" / name for name in ("config.yaml", "training_metrics.json")]
+    names = ("config.yaml", "training_metrics.json", "torchrun_id.txt")
+    logs = [folder / "logs" / name for name in names]
     events = sorted((folder / "logs" / "tensorboard").glob("events.out.tfevents.*"))
     return [*own_checkpoints(folder), *grids, *(p for p in logs if p.is_file()), *events]
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .._moved import renamed_arguments
+from ..bars import progress_bar
 from ..core import Stream, fold_seed, model_attribute, require
 from ..data import stratified_subset
 from .external import load_lpips
@@ -96,12 +97,8 @@ def _even_labels(model, n):
 
 def _add_samples(stats, parts, total, name, progress):
     "Add all samples to `stats`; returns the seconds that sampling took"
-    from tqdm.auto import tqdm
-
     seconds = 0.0
-    with tqdm(
-        total=total, disable=not progress, dynamic_ncols=True, desc=name, unit="image"
-    ) as bar:
+    with progress_bar(total, name, "image", disable=not progress) as bar:
         for x, labels, took in parts:
             stats.add(x, labels)
             seconds += took

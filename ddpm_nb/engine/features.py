@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..bars import progress_bar
 from ..core import Stream, eval_mode, fold_seed, require
 from ..data import load_mnist, random_flip
 from .external import InceptionFeatures, inception_weights
@@ -38,13 +39,11 @@ def classifier_accuracy(
 # %% ../../nbs/lib/features.ipynb #bd5b8b59
 def _fit(net, data, epochs, batch_size, seed, progress):
     "Train `net` to classify `data`, in place"
-    from tqdm.auto import tqdm
-
     per_epoch = len(data) // batch_size
     steps = epochs * per_epoch
     optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-2)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
-    with tqdm(total=steps, disable=not progress, desc="feature net", dynamic_ncols=True) as bar:
+    with progress_bar(steps, "feature net", disable=not progress) as bar:
         for epoch in range(epochs):
             g = fold_seed(seed, Stream.FEATURE_NET, epoch)
             order = torch.randperm(len(data), generator=g).split(batch_size)[:per_epoch]

@@ -185,7 +185,9 @@ def lock_folder(
 ) -> Iterator[None]:
     "Inside the block, only this may write a run there; raises `DDPMError` where another one does"
     folder = Path(folder)
-    key = os.path.realpath(folder)
+    key = str(folder)
+    with contextlib.suppress(OSError):  # the current folder may have been removed
+        key = os.path.realpath(folder)
     mine = _HELD.get(key)
     if mine:
         if mine.thread != threading.get_ident() or mine.user is not None:

@@ -13,7 +13,7 @@ import time
 
 import torch
 
-from .streams import is_terminal
+from ..bars import is_terminal
 from ..trainer import Callback
 
 # %% ../../nbs/lib/progress.ipynb #peak0001

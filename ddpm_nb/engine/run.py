@@ -23,10 +23,11 @@ from ddpm_nb.engine.checkpoint import (
     load_checkpoint,
     portable_config,
     require_no_run,
+    require_types,
     run_files,
 )
 from .datasets import as_data
-from .distributed import DistributedContext
+from .distributed import DistributedContext, require_same_step
 from .failures import LostProcess, compiled, translate_errors
 from .files import append_checksum, atomic_write, file_mark, remove_file
 from .kernels import use_fast_process
@@ -136,9 +137,9 @@ def reduce(self: DDPMTrainer, x: Tensor) -> Tensor:
 @patch
 def exchange_gradients(self: DDPMTrainer, last: bool):  # whether it is the last part of a batch
     "Return the context in which a part runs backward; gradients are exchanged with the last one"
-    if last or self.world_size == 1:
-        return nullcontext()
-    return self.forward.no_sync()
+    if self.world_size > 1 and not hasattr(self.forward, "no_sync"):
+        return self.context.averaged_gradients(self.model) if last else nullcontext()
+    return nullcontext() if last or self.world_size == 1 else self.forward.no_sync()
 
 
 @patch
@@ -153,11 +154,13 @@ def sync_stop_flags(self: DDPMTrainer):
     "Let all processes leave after the same step: what one was told, all are told"
     if self.world_size == 1:
         return
-    flags = [isinstance(self.stop, SystemExit), self.stop is not None, self.finished]
+    hung_up = getattr(self.stop, "code", None) == 129  # SIGHUP
+    ended = isinstance(self.stop, SystemExit) and not hung_up
+    flags = [ended, hung_up, self.stop is not None, self.finished]
     told = self.reduce(torch.tensor(flags, dtype=torch.float32, device=self.device)) > 0
-    terminate, stop, finished = told.tolist()
+    ended, hung_up, stop, finished = told.tolist()
     if stop and self.stop is None:
-        self.stop = SystemExit(143) if terminate else KeyboardInterrupt()
+        self.stop = SystemExit(143 if ended else 129) if ended or hung_up else KeyboardInterrupt()
     self.finished = self.finished or finished
 
 
@@ -232,11 +235,13 @@ def train(
 ) -> dict:  # the history: steps, validation losses, resumes, skipped steps
     "Train until `total_steps`, from where `resume` or an interrupted call left off"
     with self.folder_lock():
+        require_same_step(self.context, self.step, self.device, self.output_dir)
         self.claim_folder()
         if self.context.is_main_process:
             self.description()  # now, not in the time of a step
         try:
-            with translate_errors(self.world_size):
+            # whatever the caller has switched off
+            with translate_errors(self.world_size), torch.enable_grad():
                 return Trainer.train(self)
         except DDPMError as e:
             # processes that were stopped along with us are no news
@@ -373,14 +378,17 @@ def resume(
 ) -> Trainer:  # itself
     "Go on exactly where a checkpoint was written; raises `DDPMError` if it is of another run"
     ck = load_checkpoint(path)
+    require_types(ck, path)
     require_same_run(self, ck, path, allow_other_data)
-    resume_budget(self, ck, path)
     try:
+        resume_budget(self, ck, path)
         self.load_state_dict(ck)
+        keep_place(self, ck)
+    except DDPMError:
+        raise
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as e:
         why = str(e).splitlines()[-1].strip()
         raise DDPMError(f"checkpoint: {path} does not fit this run: {why}") from e
-    keep_place(self, ck)
     self.saved_at = self.step
     folder = self.output_dir / "ckpts"
     self.owns_folder = Path(path).resolve().parent == folder.resolve()

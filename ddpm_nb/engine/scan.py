@@ -10,7 +10,7 @@ __all__ = ['SPLIT_NAMES', 'EXTENSIONS', 'Walk', 'natural_key', 'FolderScan', 'ar
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,14 @@ def _count_images(folder: str) -> int:
     endings = image_endings()
     walk = os.walk(folder)
     return sum(os.path.splitext(n)[1].lower() in endings for *_, names in walk for n in names)
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    "Whether an entry of a folder is of a kind; a link that leads to itself is of none"
+    try:
+        return kind()
+    except OSError:
+        return False
 
 
 class Walk:
@@ -67,7 +75,7 @@ class Walk:
             return
         self.seen.add((status.st_dev, status.st_ino))
         for entry in entries:
-            if entry.is_dir():
+            if _is(entry.is_dir):
                 if not self._is_left_out(entry):
                     (links if entry.is_symlink() else real).append(entry.path)
             else:
@@ -91,7 +99,7 @@ class Walk:
             self.left_out["of other kinds", _ending(name)] += 1
         elif name.startswith("."):
             self.left_out["hidden files", ""] += 1
-        elif entry.is_file():
+        elif _is(entry.is_file):
             self.files.append(Path(entry.path))
         elif entry.is_symlink():
             self.left_out["broken links", printable(name)] += 1

@@ -7,11 +7,14 @@ __all__ = ['Track', 'trackers']
 
 # %% ../../nbs/lib/trackers.ipynb #dc64ed0a
 import secrets
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from ..core import DDPMError
+from .failures import first_line
 from .files import atomic_write
+from ..errors import DDPMWarning
 from ..trainer import Callback
 
 # %% ../../nbs/lib/trackers.ipynb #9d363eb6
@@ -28,11 +31,12 @@ class Track(Callback):
         self.send = send
         self.close = close
         self.sent = dict(steps=0, val=0)  # how many points of each curve
+        self.failed = False  # it gets nothing more
 
     def before_train(self, trainer) -> None:  # a `DDPMTrainer`
         "Leave out the points of the run that is resumed"
         if self.start:
-            self.start(trainer)
+            self.attempt(self.start, trainer)
         self.sent = {curve: len(trainer.history[curve]) for curve in self.sent}
 
     def after_step(self, trainer) -> None:  # a `DDPMTrainer`
@@ -40,13 +44,33 @@ class Track(Callback):
         for curve, group in (("steps", "train"), ("val", "val")):
             for point in trainer.history[curve][self.sent[curve] :]:
                 values = {f"{group}/{k}": v for k, v in point.items() if k != "step"}
-                self.send(values, point["step"])
+                self.attempt(self.send, values, point["step"])
             self.sent[curve] = len(trainer.history[curve])
 
     def after_train(self, trainer) -> None:  # a `DDPMTrainer`
         "Send the last points, and close"
         self.after_step(trainer)
-        self.close()
+        if not self.failed:
+            self.attempt(self.close)
+
+    def attempt(
+        self,
+        action: Callable,  # a function of the tracker
+        *args,  # its arguments
+    ) -> None:
+        "Do something, unless it has failed before; a full disk or a lost service ends no run"
+        if self.failed:
+            return
+        try:
+            action(*args)
+        except Exception as e:  # whatever a tracker raises: the run is worth more
+            self.failed = True
+            warnings.warn(
+                f"logging: a tracker failed ({first_line(e)}); the run goes on without it, its "
+                "curves are in logs/training_metrics.json",
+                DDPMWarning,
+                stacklevel=3,
+            )
 
 # %% ../../nbs/lib/trackers.ipynb #0db92e46
 def _missing_package(key: str) -> DDPMError:

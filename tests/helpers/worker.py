@@ -1,11 +1,13 @@
-"What each of several processes does, that test_distributed.py starts"
+"What each of several processes does, that test_distributed.py and test_hosts.py start"
 
 import json
 import math
 import os
 import signal
+import sys
 import time
 from collections.abc import Container
+from pathlib import Path
 
 import torch
 
@@ -65,6 +67,17 @@ class Spoiled(ImageData):
             yield (x * math.nan if bad else x), y
 
 
+class SignalAt(Callback):
+    "A signal to this process after a step"
+
+    def __init__(self, n, number):
+        self.n, self.number = n, number
+
+    def after_step(self, trainer):
+        if trainer.step == self.n and self.number:
+            os.kill(os.getpid(), self.number)
+
+
 def own_signals():
     "As in a process that starts from nothing: the launcher's handlers are not for its copies"
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -113,18 +126,14 @@ def many(out):
             t.train()
         except KeyboardInterrupt:
             seen["stop"] = t.step
-        t = trainer(out / "term", device=dev)
-
-        class Term(Callback):
-            def after_step(self, trainer):
-                if trainer.step == 4 and rank == 1:
-                    os.kill(os.getpid(), signal.SIGTERM)
-
-        t.callbacks.append(Term())
-        try:
-            t.train()
-        except SystemExit as e:
-            seen["term"] = (t.step, e.code)
+        for name, number in (("term", signal.SIGTERM), ("hup", signal.SIGHUP)):
+            signal.signal(number, signal.SIG_DFL)  # SIGHUP is ignored under nohup
+            t = trainer(out / name, device=dev)
+            t.callbacks.append(SignalAt(4, number if rank == 1 else None))
+            try:
+                t.train()
+            except SystemExit as e:
+                seen[name] = (t.step, e.code)
         t = trainer(
             out / "early",
             device=dev,
@@ -140,6 +149,23 @@ def many(out):
     (out / f"{rank}.json").write_text(json.dumps(seen))
 
 
+def waits(gates, args):
+    """Train from the command line, and say after each step of the network that it is made.
+
+    Then wait as long as there is a file that says so: what happens, happens between two steps.
+    """
+    f, rank = DDPMTrainer.train_step, os.environ["RANK"]
+
+    def g(self, x, y=None):
+        f(self, x, y)
+        (gates / f"{self.step}-{rank}").touch()
+        while (gates / f"wait-{self.step}").exists():
+            time.sleep(0.05)
+
+    DDPMTrainer.train_step = g
+    return main(["train", *args])
+
+
 def dies(args):
     "Train from the command line; the second process is killed at its fourth step, the first time"
     own_signals()
@@ -153,3 +179,8 @@ def dies(args):
 
         DDPMTrainer.train_step = g
     assert main(["train", *args]) == 0
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    sys.exit(waits(Path(sys.argv[1]), sys.argv[2:]))
