@@ -294,13 +294,13 @@ def as_data(
     image_size: int | Sequence | None = None,
 ) -> Data | None:  # None for None
     "A data set, made from what is none yet; raises `DDPMError` where it can be none"
-    if data is None or hasattr(data, "batches") or hasattr(data, "batch"):
-        return data
     if hasattr(data, "select_columns") and hasattr(data, "num_rows"):
         scan = scan_tables(dict(train=data), "table")
         say_once(scan.said)
         require(image_size, "data: a table of images; give it a size: as_data(table, image_size)")
         return TableData(scan, list(range(len(scan))), image_size or 0)
+    if data is None or hasattr(data, "batches") or hasattr(data, "batch"):
+        return data
     if isinstance(data, (np.ndarray, torch.Tensor)):
         return array_data(data, image_size=image_size)
     require(
