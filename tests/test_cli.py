@@ -21,6 +21,7 @@ from ddpm_nb.cli import main
 from ddpm_nb.engine.checkpoint import load_checkpoint, load_model
 from ddpm_nb.engine.run import DDPMTrainer
 from ddpm_nb.run_settings import Config
+from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.sections import all_settings
 from helpers.commands import ENV, cli, files, python, refused, start, train_args
 
@@ -706,11 +707,22 @@ def test_our_own_bugs_keep_their_traceback(run, monkeypatch):
         main(["sample.grid", "--output_dir", str(run)])
 
 
+def announce_sampling():
+    "In the child: say so when the network is first asked"
+    denoise = DDPMSampler.denoise
+
+    def announced(self, *args, **kwargs):
+        print("sampling has begun", file=sys.stderr, flush=True)
+        return denoise(self, *args, **kwargs)
+
+    DDPMSampler.denoise = announced
+
+
 def test_sigterm_while_sampling_leaves_nothing_half_written(run):
     before = files(run)
     flags = "--num_samples 20000 --num_steps 20 --output_name never".split()
-    p = start("sample.grid", "--output_dir", run, *flags)
-    while "%" not in p.stderr:
+    p = start("sample.grid", "--output_dir", run, *flags, before=announce_sampling)
+    while "sampling has begun" not in p.stderr:
         assert p.poll() is None
         time.sleep(0.005)
     p.send_signal(signal.SIGTERM)
