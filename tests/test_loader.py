@@ -60,11 +60,10 @@ UNGUARDED = READ.replace('if __name__ == "__main__":', "if True:")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_a_script_without_a_main_guard_is_told_so(images, tmp_path, method):
+def test_a_script_without_a_main_guard_is_told_so(images, tmp_path):
     path = tmp_path / "unguarded.py"
     path.write_text(UNGUARDED)
-    r = python(path, images, 1024, 1, method)
+    r = python(path, images, 1024, 1, "spawn")
     assert 'if __name__ == "__main__":' in r.stdout, r.stdout + r.stderr
     assert "runs the whole script again" in r.stderr
     assert "Traceback" not in r.stderr
