@@ -16,7 +16,7 @@ from importlib import import_module
 
 from .app.arguments import Request, help_text, parse
 from .app.command_table import COMMANDS
-from .engine.memory import wait_asleep
+from .engine.memory import spin_briefly
 from .engine.streams import ENDING_SIGNALS, leave, safe_streams
 from .errors import DDPMError, DDPMWarning, printable
 
@@ -149,7 +149,7 @@ def main(
     argv: list | None = None,  # default: the process's
 ) -> int:  # exit code: 0; 2 for an error of the user's, 130 after Ctrl-C, 141 for a closed pipe
     "The `ddpm-nb` command"
-    wait_asleep()
+    spin_briefly()
     with safe_streams() as (out, _):
         return _run(sys.argv[1:] if argv is None else argv, out)
 
