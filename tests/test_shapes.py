@@ -1,5 +1,6 @@
 "Rectangles, and images with alpha, through every command"
 
+import io
 import json
 
 import numpy as np
@@ -16,6 +17,7 @@ from ddpm_nb.core import DDPMError
 from ddpm_nb.data import ImageData
 from ddpm_nb.engine.checkpoint import load_model
 from ddpm_nb.engine.datasets import load_data
+from ddpm_nb.engine.streaming import StreamData, StreamScan
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.unet import UNetSmall
 from helpers.commands import refused, results
@@ -300,3 +302,13 @@ def test_an_onnx_file_of_a_rectangle_is_of_a_newer_form(tmp_path):
         )
         assert json.loads(metadata["format_version"]) == version
         assert json.loads(metadata["image_size"]) == size
+
+
+def test_a_stream_keeps_both_sides():
+    file = io.BytesIO()
+    Image.new("RGB", (30, 20), (255, 0, 0)).save(file, "PNG")
+    scan = StreamScan("some", {}, "image")
+    data = StreamData(scan, (16, 24))
+    image, _ = data.decode({"image": {"bytes": file.getvalue()}})
+    assert image.shape == data.image_shape == (3, 16, 24)
+    assert (image.float().mean((1, 2)) == torch.tensor([255.0, 0, 0])).all()

@@ -165,7 +165,7 @@ class StreamData:
         row: Mapping,  # of the stream
     ) -> tuple:  # an image uint8 `(C,H,W)` and its label; or None and why it cannot be read
         "The image in a row"
-        C, size, _ = self.image_shape
+        C, *size = self.image_shape
         try:
             image = read_image(image_bytes(row[self.scan.image]), size, C, self.fit)
         except UNREADABLE as e:
