@@ -42,8 +42,7 @@ def pick_device(
         device = torch.device(name)
     except RuntimeError as e:
         raise DDPMError(f"device: {name!r} is not a device name; {expected}") from e
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise DDPMError(f"device: {name!r}; {expected}")
+    require(device.type in ("cpu", "cuda", "mps"), f"device: {name!r}; {expected}")
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         require(
@@ -92,6 +91,7 @@ class Stream(IntEnum):
     LIKELIHOOD = 14  # noise of one image's bits per dimension
     LIKELIHOOD_PART = 15  # the seed of one part of many images' bits per dimension
     DROPOUT = 16  # the global generator during a training step, which dropout draws from
+    AUGMENT = 17  # how the images of a training step are transformed
 
 # %% ../nbs/lib/core.ipynb #2854b058
 def fold_seed(

@@ -62,6 +62,14 @@ class DatasetConfig(Section):
     flip: bool | None = setting(
         "random mirroring in training; null: off for MNIST and array, on elsewhere", default=None
     )
+    augment: float = setting(
+        "chance of each of mirroring, scaling, turning, stretching and moving an image in "
+        "training; the network is told of it, and samples are as if there were none; 0: off",
+        default=0.0,
+        lo=0,
+        hi=1,
+        paper="2206.00364",
+    )
     fit: str = setting(
         "of images of your own: crop keeps the middle; pad cuts nothing off and frames in black",
         default="crop",

@@ -51,6 +51,8 @@ class TimeEmbedding(nn.Module):
         out_dim: int,  # width of the result, usually 4*dim
         flip_sin_to_cos: bool = True,  # see `sinusoidal_embedding`
         freq_shift: float = 0.0,  # see `sinusoidal_embedding`
+        # numbers beside the time that tell how an image was augmented; 0: none
+        augment_dim: int = 0,
     ):
         super().__init__()
         require(out_dim >= 1, f"out_dim: {out_dim}; expected 1 or more")
@@ -58,6 +60,11 @@ class TimeEmbedding(nn.Module):
         self.linear_1 = nn.Linear(dim, out_dim)
         self.act = nn.SiLU()
         self.linear_2 = nn.Linear(out_dim, out_dim)
+        self.augment_dim = augment_dim
+        if augment_dim:  # no bias: zeros, as in sampling, add nothing
+            self.augment = nn.Parameter(torch.empty(dim, augment_dim))
+            with torch.random.fork_rng(devices=[]):  # all else begins as it would without
+                nn.init.xavier_uniform_(self.augment)
         self.sinusoids(torch.zeros(1))  # a wrong width is refused now rather than in training
 
     def sinusoids(
@@ -72,7 +79,10 @@ class TimeEmbedding(nn.Module):
     def forward(
         self,
         t: Tensor,  # step index `(B,)`
+        augment: Tensor | None = None,  # `(B, augment_dim)`; None: not augmented, as zeros
     ) -> Tensor:  # `(B, out_dim)`
-        "The embedding of `t`"
+        "The embedding of `t`, and of how an image was augmented"
         e = self.sinusoids(t).to(self.linear_1.weight.dtype)
+        if augment is not None:
+            e = e + nn.functional.linear(augment.to(e.dtype), self.augment)
         return self.linear_2(self.act(self.linear_1(e)))

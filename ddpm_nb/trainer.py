@@ -47,6 +47,7 @@ class Trainer:
 
     rank, world_size, data_offset = 0, 1, 0  # which of how many processes; see the last section
     keeps_time = False  # whether `training.max_minutes` can be asked for
+    augments = False  # whether `dataset.augment` can be
 
     def __init__(
         self,
@@ -64,11 +65,8 @@ class Trainer:
         self.seed = seed
         self.device = pick_device(device) if isinstance(device, str) else device
         self.schedules = schedules.to(self.device)
-        self.model = model.to(self.device)
-        channels_last = self.cfg["channels_last"]
-        self.model.to(
-            memory_format=torch.channels_last if channels_last else torch.contiguous_format
-        )
+        layout = torch.channels_last if self.cfg["channels_last"] else torch.contiguous_format
+        self.model = model.to(self.device).to(memory_format=layout)
         self.data = data.to(self.device)
         self.val_data = val_data
         self.loss = loss or DDPMLoss(schedules)
@@ -77,6 +75,10 @@ class Trainer:
         require(
             self.keeps_time or not self.cfg["max_minutes"],
             "training.max_minutes: Trainer counts steps alone; DDPMTrainer keeps time",
+        )
+        require(
+            self.augments or not getattr(data, "augment", 0),
+            "dataset.augment: Trainer takes images as they are; DDPMTrainer augments them",
         )
         self.steps_per_epoch = len(data) // self.cfg["batch_size"]
         self.total_steps = self.cfg["max_steps"] or self.cfg["epochs"] * self.steps_per_epoch
@@ -132,19 +134,20 @@ def make_optimizer(self: Trainer) -> torch.optim.Optimizer:
         o["name"] == "adamw",
         f"training.optimizer.name: {o['name']!r}; Trainer has adamw only, DDPMTrainer has more",
     )
-    return torch.optim.AdamW(
-        self.model.parameters(),
-        self.cfg["learning_rate"],
-        betas=tuple(o["betas"]),
-        eps=o["eps"],
-        weight_decay=o["weight_decay"],
-    )
+    how = dict(betas=tuple(o["betas"]), eps=o["eps"], weight_decay=o["weight_decay"])
+    return torch.optim.AdamW(self.model.parameters(), self.cfg["learning_rate"], **how)
 
 
 @patch
 def wrap(self: Trainer, model: nn.Module) -> nn.Module:
     "Return what is called in the forward pass"
     return model
+
+
+@patch
+def network(self: Trainer, part: slice):  # which of this process's images
+    "Return what predicts for a part of a batch: the network, with what else it is told of these"
+    return self.forward
 
 
 @patch
@@ -220,15 +223,14 @@ def forward_backward(
     noise: Tensor,  # like `x`
 ) -> Tensor:  # the loss of this process's images, weighted by their share of the batch
     "Add up the gradient of the whole batch, part by part"
-    n = self.whole_batch_size(x)
-    total = 0.0
+    n, total = self.whole_batch_size(x), 0.0
     parts = torch.arange(len(x)).tensor_split(self.cfg["accumulate"])
     for k, part in enumerate(parts):
         s = slice(int(part[0]), int(part[-1]) + 1)
         labels = None if y is None else y[s]
         with self.exchange_gradients(last=k + 1 == len(parts)):
             with self.autocast():
-                out = self.loss(self.forward, x[s], labels, t=t[s], noise=noise[s])
+                out = self.loss(self.network(s), x[s], labels, t=t[s], noise=noise[s])
                 loss = out.loss * (len(part) / n)
             # processes take the mean of their gradients; what is wanted is the sum
             self.scaler.scale(loss * self.world_size).backward()
@@ -279,8 +281,7 @@ def train_step(
     with seeded(dropout_seed, self.device):
         loss = self.forward_backward(*inputs)
     self.scaler.unscale_(self.opt)
-    bound = self.cfg["grad_clip"] or math.inf
-    norm = nn.utils.clip_grad_norm_(self.model.parameters(), bound)
+    norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.cfg["grad_clip"] or math.inf)
     self.last_loss, self.grad_norm = torch.stack([self.reduce(loss), norm]).tolist()
     reason = self.reject_reason()
     self.step_complete = False
@@ -378,9 +379,8 @@ def val_loss(
     chosen = pick_images(self.val_data, n)
     n = len(chosen)
     t = torch.arange(n) * self.schedules.T // n
-    noise = torch.randn(
-        (n, *self.val_data.image_shape), generator=fold_seed(self.seed, Stream.VALIDATION)
-    )
+    g = fold_seed(self.seed, Stream.VALIDATION)
+    noise = torch.randn((n, *self.val_data.image_shape), generator=g)
     # with several processes only one validates, and the wrapper would wait for the others
     net = self.forward if self.world_size == 1 else self.model
     total = 0.0

@@ -66,6 +66,7 @@ class Trainer:
     world_size: int
     data_offset: int
     keeps_time: bool
+    augments: bool
     cfg: Any
     seed: int
     device: Any
@@ -128,6 +129,14 @@ class Trainer:
         ...
     def wrap(self, model: nn.Module) -> nn.Module:
         """Return what is called in the forward pass"""
+        ...
+    def network(self, part: slice):
+        """Return what predicts for a part of a batch: the network, with what else it is told of
+        these
+
+        Args:
+            part: which of this process's images
+        """
         ...
     def shard(self, x):
         """Return this process's part of a batch

@@ -273,30 +273,28 @@ class UNetSmall(nn.Module):
         mid_attention: bool = False,  # attention in the middle at any resolution, as in the paper
         norm_eps: float = 1e-5,  # GroupNorm adds it to the variance; google/ddpm-cifar10-32: 1e-6
         has_null_label: bool = True,  # False: models from elsewhere that guidance can't be used on
+        augment_dim: int = 0,  # 9: can be told how images were augmented; see `engine.augment`
     ):
-        arguments = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
-        stages = unet_stages(
-            image_size, base_channels, channel_mults, attention_resolutions, num_groups
-        )
+        left_out = ["self", "__class__", "left_out", *["augment_dim"] * (not augment_dim)]
+        arguments = {k: v for k, v in locals().items() if k not in left_out}
+        shape = image_size, base_channels, channel_mults, attention_resolutions, num_groups
+        stages = unet_stages(*shape)
         super().__init__()
         self.config = {k: list(v) if isinstance(v, tuple) else v for k, v in arguments.items()}
-        self.parameterization = parameterization
-        self.gradient_checkpointing = gradient_checkpointing
-        self.image_size = image_size
-        self.in_channels = in_channels
-        self.num_classes = num_classes
-        self.learn_sigma = learn_sigma
-        first, last = stages[0][0], stages[-1][0]
+        self.parameterization, self.learn_sigma = parameterization, learn_sigma
+        self.image_size, self.in_channels = image_size, in_channels
+        self.num_classes, self.gradient_checkpointing = num_classes, gradient_checkpointing
+        first, last, wide = stages[0][0], stages[-1][0], 4 * stages[0][0]
 
         def block(c_in, c_out):
-            return ResBlock(c_in, c_out, 4 * first, num_groups, dropout, scale_shift=film)
+            return ResBlock(c_in, c_out, wide, num_groups, dropout, scale_shift=film)
 
         def attention(c):
             return Attention(c, attention_head_dim, num_groups)
 
-        self.time_embedding = TimeEmbedding(first, 4 * first, flip_sin_to_cos, freq_shift)
+        self.time_embedding = TimeEmbedding(first, wide, flip_sin_to_cos, freq_shift, augment_dim)
         if num_classes:
-            self.class_embedding = nn.Embedding(num_classes + has_null_label, 4 * first)
+            self.class_embedding = nn.Embedding(num_classes + has_null_label, wide)
         self.conv_in = nn.Conv2d(in_channels, first, 3, padding=1)
         sizes = (stages, num_res_blocks, block, attention)
         self.down_blocks, skip_widths = build_encoder(*sizes, downsample_padding)
@@ -334,9 +332,10 @@ def embed(
     self: UNetSmall,
     t: Tensor,  # step index `(B,)`
     y: Tensor | None = None,  # class labels int64 `(B,)`; None means the null label
+    augment: Tensor | None = None,  # how images were augmented `(B,augment_dim)`
 ) -> Tensor:  # `(B, 4*width)`
     "SiLU of the embedding of time and class, which every residual block is conditioned on"
-    e = self.time_embedding(t)
+    e = self.time_embedding(t, augment)
     if self.num_classes:
         if y is None:
             require(self.null_label is not None, "y: missing, and this model has no null label")
@@ -372,10 +371,11 @@ def forward(
     x: Tensor,  # noisy images `(B,in_channels,H,W)`
     t: Tensor,  # step index, int64 `(B,)` in [0,T)
     y: Tensor | None = None,  # class labels int64 `(B,)`, None for unconditional
+    augment: Tensor | None = None,  # how images were augmented `(B,augment_dim)`; None: not at all
 ) -> Tensor:  # `(B,in_channels,H,W)`, or twice the channels with `learn_sigma`
     "The prediction: eps, x0 or v as `parameterization` says; then the raw variance, if learned"
-    check_unet_input(self, x, t, y)
-    emb = self.embed(t, y)
+    check_unet_input(self, x, t, y, augment)
+    emb = self.embed(t, y, augment)
     h = self.conv_in(x)
     skips = [h]
     for stage in self.down_blocks:

@@ -249,15 +249,16 @@ class UNetSmall(nn.Module):
         mid_attention: attention in the middle at any resolution, as in the paper
         norm_eps: GroupNorm adds it to the variance; google/ddpm-cifar10-32: 1e-6
         has_null_label: False: models from elsewhere that guidance can't be used on
+        augment_dim: 9: can be told how images were augmented; see `engine.augment`
     """
 
     config: dict
     parameterization: str
-    gradient_checkpointing: bool
+    learn_sigma: bool
     image_size: int | list
     in_channels: int
     num_classes: int | None
-    learn_sigma: bool
+    gradient_checkpointing: bool
     time_embedding: TimeEmbedding
     class_embedding: nn.Embedding
     conv_in: nn.Conv2d
@@ -288,6 +289,7 @@ class UNetSmall(nn.Module):
         mid_attention: bool = False,
         norm_eps: float = 1e-05,
         has_null_label: bool = True,
+        augment_dim: int = 0,
     ) -> None: ...
     def init_weights(self, norm_eps: float) -> None:
         """Set the last convolution to zero, every norm's epsilon, and the weights' memory format"""
@@ -300,12 +302,13 @@ class UNetSmall(nn.Module):
     def null_label(self) -> int | None:
         """The label that stands for no class, in classifier-free guidance; None if there is none"""
         ...
-    def embed(self, t: Tensor, y: Tensor | None = None) -> Tensor:
+    def embed(self, t: Tensor, y: Tensor | None = None, augment: Tensor | None = None) -> Tensor:
         """SiLU of the embedding of time and class, which every residual block is conditioned on
 
         Args:
             t: step index `(B,)`
             y: class labels int64 `(B,)`; None means the null label
+            augment: how images were augmented `(B,augment_dim)`
 
         Returns:
             `(B, 4*width)`
@@ -322,7 +325,9 @@ class UNetSmall(nn.Module):
             emb: from `embed`
         """
         ...
-    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, t: Tensor, y: Tensor | None = None, augment: Tensor | None = None
+    ) -> Tensor:
         """The prediction: eps, x0 or v as `parameterization` says; then the raw variance, if
         learned
 
@@ -330,6 +335,7 @@ class UNetSmall(nn.Module):
             x: noisy images `(B,in_channels,H,W)`
             t: step index, int64 `(B,)` in [0,T)
             y: class labels int64 `(B,)`, None for unconditional
+            augment: how images were augmented `(B,augment_dim)`; None: not at all
 
         Returns:
             `(B,in_channels,H,W)`, or twice the channels with `learn_sigma`

@@ -55,6 +55,7 @@ def check_unet_input(
     x: Tensor,  # noisy images `(B,in_channels,H,W)` of the model's size
     t: Tensor,  # step index `(B,)`
     y: Tensor | None = None,  # class labels int64 `(B,)`
+    augment: Tensor | None = None,  # how images were augmented, `(B, augment_dim)`
 ) -> None:
     "Raise `DDPMError` unless a forward pass can work with these"
     shape = image_shape(model)
@@ -70,6 +71,13 @@ def check_unet_input(
     )
     if y is not None:
         check_labels(y, len(x), model.num_classes, model.null_label is not None)
+    if augment is not None:
+        width = model.time_embedding.augment_dim
+        require(width, "augment: given to a network built without it; build it with augment_dim=9")
+        require(
+            augment.shape == (len(x), width),
+            f"augment: shape {tuple(augment.shape)}; expected {(len(x), width)}",
+        )
 
 
 def check_labels(

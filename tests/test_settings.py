@@ -53,7 +53,8 @@ TAKES = [  # a section, and the function whose arguments its keys are
     (LossConfig, DDPMLoss.__init__),
     (DatasetConfig, load_data),
 ]
-NO_SETTINGS = {"self", "schedules", "betas", "dtype", "split", "files"}
+# `augment_dim` follows from `dataset.augment`
+NO_SETTINGS = {"self", "schedules", "betas", "dtype", "split", "files", "augment_dim"}
 
 
 @pytest.mark.parametrize("section, function", TAKES, ids=lambda v: getattr(v, "__name__", ""))

@@ -135,6 +135,8 @@ def describe(
         str(trainer.device),
         precision,
     ]
+    if augment := getattr(trainer.data, "augment", 0):
+        parts.insert(2, f"augmented with chance {augment:g}")
     if trainer.context.world_size > 1:
         parts.append(f"{trainer.context.world_size} processes")
     return f"{', '.join(parts)}; writing to {printable(trainer.output_dir)}"

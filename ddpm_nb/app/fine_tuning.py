@@ -14,6 +14,7 @@ import torch
 
 from .config import config_names, parse_text, read_config
 from ..core import DDPMError
+from ..engine.augment import AUGMENT_WEIGHT
 from ..engine.checkpoint import load_model
 from ..pretrained import load_pretrained
 from ..run_settings import DATASETS, Config, DatasetConfig
@@ -24,7 +25,7 @@ from ..unet import UNetSmall
 
 # %% ../../nbs/lib/fine_tuning.ipynb #96b1cc96
 # what the weights do not depend on, and so is this run's to say
-_FREE = ("dropout", "gradient_checkpointing", "has_null_label", "num_classes")
+_FREE = ("dropout", "gradient_checkpointing", "has_null_label", "num_classes", "augment_dim")
 
 
 def trained_network(
@@ -169,6 +170,20 @@ def require_same_weights(
         )
 
 
+def _take_augmentation(model: UNetSmall, weights: dict, source: str, say) -> list[str]:
+    "Fit the layer that is told of augmentation, in weights to load; what starts fresh"
+    theirs, ours = weights.pop(AUGMENT_WEIGHT, None), model.state_dict().get(AUGMENT_WEIGHT)
+    if ours is not None:
+        weights[AUGMENT_WEIGHT] = ours if theirs is None else theirs
+        return [f"{AUGMENT_WEIGHT} (dataset.augment)"] if theirs is None else []
+    if theirs is not None:
+        say(
+            f"init_from: without dataset.augment: the layer that told {source} of augmentation "
+            "is left out, which changes no sample"
+        )
+    return []
+
+
 def start_from(
     model: UNetSmall,  # a new one; its weights are replaced
     source: str,  # as in `trained_network`
@@ -182,6 +197,7 @@ def start_from(
         fresh.append(f"conv_in and conv_out ({trained.in_channels} → {model.in_channels} channels)")
         for name in ("conv_in.weight", "conv_in.bias", "conv_out.weight", "conv_out.bias"):
             weights[name] = model.state_dict()[name]
+    fresh += _take_augmentation(model, weights, source, say)
     theirs = weights.pop("class_embedding.weight", None)
     if model.num_classes:
         ours = torch.zeros_like(model.class_embedding.weight)

@@ -28,6 +28,7 @@ from ddpm_nb.app.diffusers_folder import (
     write_own_words,
 )
 from ..core import DDPMError, require
+from ..engine.augment import AUGMENT_WEIGHT
 from ..engine.compat import import_torchvision
 from ..engine.files import atomic_write
 from ..engine.labels import class_names
@@ -148,7 +149,9 @@ def to_diffusers(
         f"export: {folder} exists and is not empty; choose another folder",
     )
     unet = diffusers.UNet2DModel(**unet2d_config(model))
-    unet.load_state_dict(model.state_dict())
+    # of an image that was not augmented the network is told zeros, which add nothing
+    weights = {k: v for k, v in model.state_dict().items() if k != AUGMENT_WEIGHT}
+    unet.load_state_dict(weights)
     scheduler = diffusers.DDPMScheduler(
         num_train_timesteps=schedules.T,
         trained_betas=schedules.betas.cpu().double().tolist(),

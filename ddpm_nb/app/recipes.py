@@ -17,6 +17,7 @@ from .config import load_config
 from .fine_tuning import inherited, start_from
 from .fitting import fit_own_images, given_keys
 from ..core import require, seed_everything
+from ..engine.augment import label_width
 from ..engine.datasets import as_data, held_out_split, load_split
 from ..engine.distributed import main_process_first
 from ..engine.run import DDPMTrainer
@@ -54,8 +55,11 @@ def load_splits(
 ) -> tuple:  # `(training images, held-out images or None)`
     "The images that the section `dataset` names; several processes download them once"
     if train_data is not None:
-        size = config["dataset"]["image_size"]
-        return as_data(train_data, size), as_data(val_data, size)
+        size, augment = config["dataset"]["image_size"], config["dataset"]["augment"]
+        train_data = as_data(train_data, size)
+        if augment:
+            train_data.augment = augment
+        return train_data, as_data(val_data, size)
     with main_process_first():
         train_data = load_split(config, "train", files)
         val_data = held_out_split(config, "val", train_data)
@@ -148,7 +152,7 @@ def build(
     if train_data is None and files is None:
         config, files = fit_own_images(config, given, is_new=resume is None)
     seed_everything(config["seed"], config["deterministic"])
-    model = UNetSmall(**config["model"])
+    model = UNetSmall(**config["model"], augment_dim=label_width(config["dataset"]["augment"]))
     schedules = DDPMSchedules(**config["schedules"])
     loss = DDPMLoss(schedules, **config["loss"])
     require_compatible(config, model, schedules)

@@ -225,6 +225,8 @@ def load_data(
     root: str | None = None,
     # random mirroring in training; default: off for MNIST and arrays, on elsewhere
     flip: bool | None = None,
+    # chance of each transformation of `engine.augment` in training; split 'train' keeps it
+    augment: float = 0.0,
     fit: str = "crop",  # of your own images: 'crop' keeps the middle, 'pad' frames in black
     limit: int | None = None,  # keep only so many images, of all classes
     val_fraction: float = 0.05,  # of your own images: the share held out as split 'test'
@@ -245,7 +247,9 @@ def load_data(
     dataset = {key: given[key] for key in DatasetConfig.settings}
     _check_dataset(dataset)
     if name in _OWN:
-        return _load_own(dataset, split, files)
+        data = _load_own(dataset, split, files)
+        data.augment = augment if split == "train" else 0.0
+        return data
     split = "test" if split == "val" else split
     if name == "mnist":
         data = load_mnist(split, image_size)
@@ -253,6 +257,7 @@ def load_data(
         data = load_torchvision(name, split, image_size, root or "data")
     _require_channels(dataset, data)
     data.rules = rules
+    data.augment = augment if split == "train" else 0.0
     if flip is not None:
         data.flip = flip
     if limit is not None:

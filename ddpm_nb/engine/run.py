@@ -16,6 +16,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from ..core import DDPMError, require
+from .augment import AugmentedTrainer
 from .averages import PowerEMA
 from .budget import Budget, resume_budget
 from .callbacks import StopOnSignal, standard_callbacks
@@ -44,7 +45,7 @@ from ..schedules import DDPMSchedules
 from ..trainer import Trainer
 
 # %% ../../nbs/lib/run.ipynb #6342a33b
-class DDPMTrainer(Trainer):
+class DDPMTrainer(AugmentedTrainer):
     "`Trainer` with checkpoints, an exact resume, signals, curves and several processes"
 
     rewarmup = None  # `step` and `rate` where it went on at a higher rate

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..engine.augment import AugmentedTrainer as AugmentedTrainer
 from ..engine.distributed import DistributedContext as DistributedContext
 from ..schedules import DDPMSchedules as DDPMSchedules
 from ..trainer import Trainer as Trainer
 
 __all__ = ["DDPMTrainer"]
 
-class DDPMTrainer(Trainer):
+class DDPMTrainer(AugmentedTrainer):
     """`Trainer` with checkpoints, an exact resume, signals, curves and several processes
 
     Args:

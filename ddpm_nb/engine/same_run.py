@@ -94,7 +94,8 @@ def describe_config(
     config["training"] = plain(trainer.cfg)
     config["seed"] = trainer.seed
     flip = bool(getattr(trainer.data, "flip", False))
-    config["dataset"] = (config.get("dataset") or {}) | dict(flip=flip)
+    augment = float(getattr(trainer.data, "augment", 0.0))
+    config["dataset"] = (config.get("dataset") or {}) | dict(flip=flip, augment=augment)
     return config
 
 
@@ -191,7 +192,9 @@ def require_same_config(
         f"--resume: the loss is not the one that {path} was trained with, "
         f"and the curves of both would not compare; {anew}",
     )
-    for key, (before, now) in differences(ours["config"], theirs["config"]).items():
+    # a config without a word of it had no augmentation
+    known = {"dataset.augment": 0.0} | flat(theirs["config"])
+    for key, (before, now) in differences(ours["config"], known).items():
         if before is None and key == "dataset.flip":
             continue  # it was left to the data
         as_data = allow_other_data and key.startswith("dataset.")
@@ -239,6 +242,13 @@ def require_same_run(
     "Raise `DDPMError` unless a checkpoint is of this very run; print what differs and may"
     require(
         "optimizer" in ck, f"checkpoint: {path} holds only averaged weights; resume from latest.pt"
+    )
+    layers = [c.get("augment_dim", 0) for c in (trainer.model.config, ck["model_config"])]
+    require(
+        layers[0] == layers[1],
+        f"--resume: dataset.augment is {'on' if layers[0] else 'off'} here, "
+        f"but {'on' if layers[1] else 'off'} in {path}, and its network another; "
+        "resume with the same, or start a new run from these weights with --init_from",
     )
     require_same_section("model", trainer.model.config, ck["model_config"], path)
     require_same_section("schedules", trainer.schedules.config, ck["schedules_config"], path)
