@@ -60,10 +60,12 @@ UNGUARDED = READ.replace('if __name__ == "__main__":', "if True:")
 
 
 @pytest.mark.slow
-def test_a_script_without_a_main_guard_is_told_so(images, tmp_path):
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_script_without_a_main_guard_is_told_so(images, tmp_path, method):
+    "Of a forkserver's workers the system tells nothing: for 300 seconds nobody missed them"
     path = tmp_path / "unguarded.py"
     path.write_text(UNGUARDED)
-    r = python(path, images, 1024, 1, "spawn")
+    r = python(path, images, 1024, 1, method)
     assert 'if __name__ == "__main__":' in r.stdout, r.stdout + r.stderr
     assert "runs the whole script again" in r.stderr
     assert "Traceback" not in r.stderr

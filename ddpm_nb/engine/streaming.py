@@ -19,10 +19,10 @@ from torch import Tensor
 
 from ..core import DDPMError, require, to_float
 from ..data import ImageData
+from .distributed import say_once
 from .failures import first_line
 from .hub import channels_of, choose_columns, image_bytes, named_splits, undecoded
 from .images import UNREADABLE, read_image
-from .scan import say_once
 from ..errors import printable
 from ..shapes import sides
 
