@@ -305,6 +305,24 @@ def test_parquet_by_file_folder_and_split(tables, capsys):
     ]
 
 
+def test_a_split_that_is_alone_is_said_to_be_all(tables, tmp_path, capsys):
+    "What is called test is not trained on without a word"
+    np.savez(tmp_path / "a.npz", x_test=images(), y_test=np.arange(24) % 2)
+    alone = tables / "alone"
+    alone.mkdir()
+    pets(8).to_parquet(alone / "test-0.parquet")
+    for how, name in (
+        (dict(name="array", root=tmp_path / "a.npz"), "x_test"),
+        (dict(name="huggingface", root=alone), "test"),
+        (dict(name="huggingface", root=alone, streaming=True, stream_length=8), "test"),
+    ):
+        load_data(image_size=16, **how)
+        said = f"all in {name}, of which dataset.val_fraction is held out"
+        assert said in capsys.readouterr().out
+    load_data("huggingface", root=tables / "train-0.parquet", image_size=16)
+    assert "all in" not in capsys.readouterr().out
+
+
 def test_columns_are_named_and_what_is_missing_is_said(tables):
     assert "there are image (image), label (class), id (int)" in table_error(
         tables, image_column="picture"

@@ -27,6 +27,7 @@ from ddpm_nb.engine.array_meaning import (
 )
 from .distributed import say_once
 from .labels import numbered_labels
+from .scan import lone_split
 from .scanned import ScannedData, ScannedImages, consecutive
 from ..errors import printable
 from ..shapes import sides
@@ -195,7 +196,10 @@ def scan_arrays(
     texts.append(f"{scan.image_shape[0]} channel{'s' * (scan.image_shape[0] > 1)} ({scan.layout})")
     texts.append(_values_said(scan, lo, hi, value_range is not None))
     texts.append(f"{scan.num_classes} classes by {[*found.values()][0]}" if found else note)
-    texts += [f"{split} {len(part):,}" for split, part in scan.splits.items()]
+    if len(scan.splits) == 1:
+        texts.append(lone_split(array))
+    else:
+        texts += [f"{split} {len(part):,}" for split, part in scan.splits.items()]
     scan.said = f"{what}: {', '.join(t for t in texts if t)}"
     return scan
 

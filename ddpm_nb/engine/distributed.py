@@ -136,6 +136,7 @@ def require_environment() -> None:
     require(rank < size, f"RANK: {rank}, but WORLD_SIZE is {size}; expected 0 to {size - 1}")
     environment_number("LOCAL_RANK", 0, size - 1)
     environment_number("MASTER_PORT", 0, 65535)
+    environment_number("TORCHELASTIC_RESTART_COUNT")
     missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
     require(
         not missing,

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['import_datasets', 'open_tables', 'choose_columns', 'image_bytes', 'TableScan', 'undecoded', 'channels_of',
-           'named_splits', 'scan_tables', 'TableImages', 'TableData']
+           'named_splits', 'lone_table', 'scan_tables', 'TableImages', 'TableData']
 
 # %% ../../nbs/lib/hub.ipynb #hub00003
 import logging
@@ -24,7 +24,7 @@ from .distributed import say_once
 from .failures import first_line
 from .images import UNREADABLE, UnreadableImage, open_image, read_image
 from .labels import numbered_labels
-from .scan import SPLIT_NAMES
+from .scan import SPLIT_NAMES, lone_split
 from .scanned import ScannedData, ScannedImages, consecutive
 from ..errors import did_you_mean, printable
 from ..shapes import sides
@@ -252,6 +252,15 @@ def named_splits(
     return found
 
 
+def lone_table(
+    tables: Mapping,  # split as the data set calls it -> table
+) -> str:  # part of a sentence; '' where there are several, or it is called train
+    "What is said of a table that is the only one"
+    name = [*tables][0]
+    is_plain = len(tables) > 1 or SPLIT_NAMES.get(name.lower()) in (None, "train")
+    return "" if is_plain else lone_split(name)
+
+
 def _table_labels(scan: TableScan, splits: dict, label: str, what: str) -> None:
     "Read the labels of all splits; a split whose labels are all -1, as tests are, is left out"
     columns = {k: table.select_columns([label])[:][label] for k, table in splits.items()}
@@ -286,6 +295,7 @@ def scan_tables(
     texts = [f"{len(scan):,} images in {image}", "grey" if scan.channels == 1 else "RGB"]
     texts.append(f"{scan.num_classes} classes by {label}" if label else note)
     texts += [f"{split} {len(part):,}" for split, part in scan.splits.items()]
+    texts.append(lone_table(tables))
     scan.said = f"{what}: {', '.join(t for t in texts if t)}"
     return scan
 
