@@ -25,6 +25,7 @@ HIDDEN = re.compile(
 UNSEEN = re.compile(r"^#\|\s*(hide|include: *false)\b", re.M)  # with what they show
 FOLDED = re.compile(r"<details\b.*?</details>", re.S)
 DISPLAYED = re.compile(r"\$\$.*?\$\$", re.S)
+IMPORTED = re.compile(r"^from \S+ import \([^)]*\)", re.M)  # over several lines
 IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)|<img\b[^>]*>")
 
 
@@ -39,7 +40,7 @@ def plain(text: str) -> str:
 
 def code_lines(source: str) -> list[str]:
     "The lines of a cell that a reader reads"
-    lines = [line.strip() for line in source.splitlines()]
+    lines = [line.strip() for line in IMPORTED.sub("", source).splitlines()]
     return [line for line in lines if line and not line.startswith(("#", "import ", "from "))]
 
 
