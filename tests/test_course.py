@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import course_table
 import folding
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -207,6 +208,11 @@ def test_a_retired_word_is_found():
 
 
 # ---- numbers
+
+
+def test_reckoned_minutes_leave_out_imports_and_comments():
+    source = "import math\nfrom a import b\nfrom c import (\n    d,\n    e,\n)\n\n# why\nx = d\n"
+    assert course_table.code_lines(source) == ["x = d"]
 
 
 def test_the_ablations_of_chapter_5_are_those_of_their_record():
