@@ -207,6 +207,10 @@ def browser():
 def docs():
     python("tools/build_docs.py")
     python("tools/check_site.py")
+    if chromium.find():
+        python("tools/axe.py")
+    else:
+        say("   not checked by axe-core: no Chromium; on Debian: apt-get install chromium")
     if (root / "_docs" / "live").is_dir():
         python(*PYTEST, LIVE)
 
