@@ -19,7 +19,7 @@ KINDS = {"predict": 2, "change": 3, "build": 6}
 MAX_CHAPTER, MAX_COURSE = 45, 480
 HIDDEN = re.compile(
     r"^#\|\s*"
-    r"(hide|hide_input|default_exp|slow|folded|code-fold: *true|include: *false|echo: *false)\b",
+    r"(hide|hide_input|default_exp|folded|code-fold: *true|include: *false|echo: *false)\b",
     re.M,
 )
 UNSEEN = re.compile(r"^#\|\s*(hide|include: *false)\b", re.M)  # with what they show
