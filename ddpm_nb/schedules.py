@@ -134,6 +134,7 @@ class DDPMSchedules(nn.Module):
     "The noise schedule and every table derived from it; index t runs from 0 to T-1"
 
     @checks_arguments(SchedulesConfig, unless="betas")
+    @torch.device("cpu")  # whatever the caller's default is
     def __init__(
         self,
         schedule: str = "linear",  # 'linear', 'cosine', 'sigmoid', or 'flow' (see `flow_tables`)
