@@ -67,7 +67,8 @@ def test_a_script_without_a_main_guard_is_told_so(images, tmp_path, method):
     path.write_text(UNGUARDED)
     r = python(path, images, 1024, 1, method)
     assert 'if __name__ == "__main__":' in r.stdout, r.stdout + r.stderr
-    assert "runs the whole script again" in r.stderr
+    # a forkserver's worker leaves without a word of its own
+    assert method == "forkserver" or "runs the whole script again" in r.stderr
     assert "Traceback" not in r.stderr
 
 
