@@ -164,6 +164,7 @@ def bad_files(folder):
     }
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_right_is_refused_at_the_start_by_what_reads(tmp_path):
     for name, says in bad_files(tmp_path).items():
         path = tmp_path / name
@@ -388,6 +389,7 @@ def test_the_validation_loss_is_of_all_classes(tmp_path):
     assert pick_images(val, 9).tolist() == list(range(9))
 
 
+@pytest.mark.slow
 def test_best_is_chosen_on_all_classes_from_the_command_line(tmp_path, monkeypatch):
     "A folder whose classes lie one after the other, validated on fewer images than are held out"
     im, seen = tmp_path / "im", []
@@ -465,7 +467,7 @@ def everything(root):
     return names
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_folder_that_holds_everything_from_training_to_report(tmp_path, capsys):
     names = everything(tmp_path / "im")
     out = tmp_path / os.fsdecode(b"run \xe9 #1 100%")

@@ -36,6 +36,7 @@ def home(tmp_path, monkeypatch):
 GREY = ["--dataset.name=folder", "--dataset.channels=1", "--dataset.image_size=16"]
 
 
+@pytest.mark.long
 def test_home_and_variables_are_written_out_in_flags(home, capsys):
     where = ["--dataset.root=~/im", "--output_dir=$DISK/o"]
     assert train("", *where, *GREY, "--training.max_steps=1") == 0
@@ -51,6 +52,7 @@ def test_home_and_variables_are_written_out_in_flags(home, capsys):
     assert list((home / "elsewhere").iterdir()) == []  # no folder called ~
 
 
+@pytest.mark.long
 def test_home_and_variables_are_written_out_in_files(home):
     (home / "own.yaml").write_text(
         "init_from: ~/first/ckpts/ema.pt\n"
@@ -78,6 +80,7 @@ def test_home_and_variables_are_written_out_in_files(home):
     assert list((home / "elsewhere").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_python_takes_such_paths_too(home):
     assert len(FolderData("~/im", 8, 1)) == len(load_data("folder", root="$DISK/im")) + 1
     tiny_trainer("~/t", max_steps=1).train()
@@ -122,6 +125,7 @@ def test_variables_of_torchrun_that_make_no_sense(tmp_path, capsys, monkeypatch,
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.slow
 def test_a_rank_that_was_left_over_is_no_other_process(tmp_path, capsys, monkeypatch):
     "It said nothing of the images, and did not lock its folder"
     monkeypatch.setenv("RANK", "1")
@@ -143,6 +147,7 @@ def on_meta():
     torch.set_default_device("cpu")
 
 
+@pytest.mark.long
 def test_a_default_device_is_the_callers(tmp_path, on_meta):
     run = build(
         "mnist_tiny",
@@ -177,6 +182,7 @@ def test_a_network_without_numbers_is_refused(tmp_path, on_meta):
 # ---- configs of two authors: a checkpoint's, and what is typed beside it
 
 
+@pytest.mark.slow
 def test_an_odd_config_in_a_checkpoint_is_named_with_its_file(tmp_path, capsys, trained):
     contents = load_checkpoint(trained / "ckpts" / "latest.pt")
     for key, says in (("training", "training.learning_ratee: unknown key"), ("model", "version")):
@@ -203,6 +209,7 @@ def test_an_odd_config_in_a_checkpoint_is_named_with_its_file(tmp_path, capsys, 
     refused(capsys, "error: seed: 'x'", "train", "--resume", "latest", *bad)
 
 
+@pytest.mark.long
 def test_the_size_that_auto_recommends_to_choose_is_taken(tmp_path, capsys):
     "It was refused: the model's size had to be given as well"
     im = image_folder(tmp_path / "im", 12)
@@ -217,6 +224,7 @@ def test_the_size_that_auto_recommends_to_choose_is_taken(tmp_path, capsys):
 # ---- features of few images
 
 
+@pytest.mark.long
 def test_few_images_make_as_many_steps_as_features_need(capsys):
     "Four passes over 200 images were four steps"
     label = torch.arange(200) % 2

@@ -318,7 +318,7 @@ STEPS = [
     ("wheel", wheel, 2),
     ("docs", docs, 2),
     ("live", live, 2),
-    ("browser", browser, 2),
+    ("browser", browser, 1),
 ]
 QUICK = [name for name, _, _ in STEPS[:9]]
 LEFT_OUT = {"quick"} if IN_CI else {"quick", "live", "browser"}
