@@ -43,9 +43,9 @@ setup-dev: .venv/.dev       ## .venv with JupyterLab and the tools for tests and
 demo: .venv/.runtime        ## train on MNIST for 4 minutes, sample, film, evaluate and report: 6 minutes in all on two CPU cores
 	$(BIN)/ddpm-nb demo --config mnist_demo --output_dir $(OUT)
 
-test: .venv/.dev            ## what CI runs; STEPS="docs wheel" runs only those, CI=1 adds extras and course in a clean environment
+test: .venv/.dev            ## rules, types, tests, notebooks, wheel, site; STEPS="docs wheel" runs only those, CI=1 all that CI runs
 	@$(BIN)/python tools/run_all.py $(STEPS)
-test-quick: .venv/.dev      ## what takes two minutes or so: rules, types and the quick tests
+test-quick: .venv/.dev      ## rules, types and the quick tests
 	@$(BIN)/python tools/run_all.py --quick
 
 train: .venv/.runtime       ## train CONFIG (default mnist_tiny) into OUT (default outputs)

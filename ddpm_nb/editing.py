@@ -87,7 +87,7 @@ def repaint_step(
         x = torch.where(known, noised, sampled)
     return x
 
-
+# %% ../nbs/11_editing.ipynb #731a3d76
 @patch
 @delegates(DDPMSampler.sampling_loop)
 def inpaint(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .core import require
-from .loss import LossOutput
+from .loss import LossOutput, steps_and_noise
 from .schedules import DDPMSchedules, parameterization_of
 from .spacing import timesteps
 from .trainer import Callback
@@ -128,13 +128,13 @@ class ConsistencyLoss:
         generator: torch.Generator | None = None,
         parameterization: str | None = None,  # what the model predicts; default: its attribute
     ) -> LossOutput:
-        "The loss; raises `DDPMError` where it isn't known what the model predicts"
+        """The loss
+
+        Raises `DDPMError` for tensors that do not fit together, and where it isn't known what the
+        model predicts.
+        """
         kind = parameterization_of(model, parameterization)
-        if t is None:
-            T, device = self.schedules.T, x0.device
-            t = torch.randint(0, T, (len(x0),), generator=generator, device=device)
-        if noise is None:
-            noise = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
+        t, noise = steps_and_noise(self.schedules, kind, x0, y, t, noise, generator)
         target = self.target(model, x0, noise, t, y, kind)
         xt = self.schedules.q_sample(x0, t, noise)
         out = model(xt, t) if y is None else model(xt, t, y)

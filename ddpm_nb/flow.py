@@ -72,7 +72,7 @@ def along_flow(
     (u, scale), (u_prev, scale_prev) = flow_time(batch, t), flow_time(batch, t_prev)
     return scale_prev * (x / scale + (u_prev - u) * velocity)
 
-
+# %% ../nbs/14_flow.ipynb #flow0031
 def euler_step(
     x: Tensor,  # the state at level `t`, `(B,C,H,W)`
     pred: Prediction,  # made from it
@@ -100,7 +100,7 @@ def flow_heun_step(
     flow_there = batch.denoise(trial, t_prev).flow
     return along_flow(x, (pred.flow + flow_there) / 2, t, t_prev, batch)
 
-
+# %% ../nbs/14_flow.ipynb #flow0032
 @patch
 @delegates(DDPMSampler.sampling_loop)
 def euler_sample(

@@ -1,14 +1,14 @@
 # written by tools/export.py from loss.py; do not edit
 """How wrong is the network? And what does it learn where nobody can know the answer?"""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .schedules import DDPMSchedules as DDPMSchedules
 
-__all__ = ["loss_weights", "distance", "LossOutput", "DDPMLoss", "drop_labels"]
+__all__ = ["loss_weights", "distance", "LossOutput", "DDPMLoss", "steps_and_noise", "drop_labels"]
 
 def loss_weights(
     schedules: DDPMSchedules,
@@ -77,7 +77,6 @@ class DDPMLoss:
     type: str
     huber_delta: float
     lambda_vlb: float
-    ends_in_noise: Any
     weights: dict
     def __init__(
         self,
@@ -134,16 +133,34 @@ class DDPMLoss:
             `(B,)`
         """
         ...
-    def _check(self, kind: str, x0: Tensor, **tensors) -> None:
-        """Raise `DDPMError` for tensors that do not fit together, and for eps where it says
-        nothing
 
-        Args:
-            kind: what the network predicts
-            x0: clean images
-            tensors: what must fit to them: `y`, `t`, `noise`; or None
-        """
-        ...
+def steps_and_noise(
+    schedules: DDPMSchedules,
+    kind: str,
+    x0: Tensor,
+    y: Tensor | None = None,
+    t: Tensor | None = None,
+    noise: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> tuple:
+    """Steps and noise for a loss: those that are given, or drawn
+
+    Raises `DDPMError` for tensors that do not fit together, and for eps where it says
+    nothing.
+
+    Args:
+        schedules: whose steps
+        kind: what the network predicts
+        x0: clean images `(B,C,H,W)`
+        y: labels `(B,)`, which must fit to them
+        t: int64 `(B,)`; default: drawn evenly
+        noise: like `x0`; default: drawn
+        generator: for what is drawn; default: PyTorch's global one
+
+    Returns:
+        `(t, noise)`
+    """
+    ...
 
 def drop_labels(
     y: Tensor, null_label: int, p: float = 0.1, generator: torch.Generator | None = None

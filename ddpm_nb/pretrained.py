@@ -11,11 +11,12 @@ import json
 from importlib import resources
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .core import DDPMError, require, without_alpha
-from .errors import did_you_mean
+from .errors import did_you_mean, user_path
 from .schedules import DDPMSchedules
 from .unet import UNetSmall
 
@@ -65,7 +66,7 @@ def load_pretrained(
     from safetensors import SafetensorError, safe_open
 
     names = pretrained_names()
-    path = _packaged(name) if name in names else Path(name)
+    path = _packaged(name) if name in names else Path(user_path(name, "pretrained"))
     require(
         path.is_file(),
         f"pretrained: {str(name)!r}; expected one of {', '.join(names)}, or a .safetensors file"
@@ -83,8 +84,9 @@ def load_pretrained(
         "for a diffusers folder use: ddpm-nb import",
     )
     try:
-        model = UNetSmall(**json.loads(meta["model"]))
-        schedules = DDPMSchedules(**json.loads(meta["schedules"]))
+        with torch.device("cpu"):  # whatever the caller's default is
+            model = UNetSmall(**json.loads(meta["model"]))
+            schedules = DDPMSchedules(**json.loads(meta["schedules"]))
         model.load_state_dict(weights)
         inside = json.loads(meta["card"])
     except (KeyError, TypeError, ValueError, RuntimeError) as e:
@@ -154,7 +156,8 @@ def load_feature_net(
     "A feature network by name or path; raises `DDPMError` where there is none, or it is damaged"
     from safetensors import SafetensorError, safe_open
 
-    path = _packaged(_FEATURE_NET) if name == "mnist-cnn" else Path(name)
+    is_packaged = name == "mnist-cnn"
+    path = _packaged(_FEATURE_NET) if is_packaged else Path(user_path(name, "features"))
     require(
         path.is_file(),
         f"features: {str(name)!r} not found; expected mnist-cnn, inception, "

@@ -32,7 +32,7 @@ TOLD_BY_DATA = ("array", "huggingface")  # whose images say how many channels th
 class OutputConfig(Section):
     "Where everything goes"
 
-    dir: str = setting("where everything is written", default="outputs")
+    dir: str = setting("where everything is written", default="outputs", is_path=True)
 
 
 @section("dataset")
@@ -58,6 +58,7 @@ class DatasetConfig(Section):
         ".npy files; for huggingface a name on the hub, a folder or a .parquet file; "
         "or where torchvision keeps its files ('data')",
         default=None,
+        is_path=True,
     )
     flip: bool | None = setting(
         "random mirroring in training; null: off for MNIST and array, on elsewhere", default=None
@@ -229,6 +230,7 @@ class EvaluationConfig(Section):
     features: str = setting(
         "mnist-cnn, inception, or a file: by ddpm-nb features.train, or Inception's weights",
         default="mnist-cnn",
+        is_path=True,
     )
     methods: list[str] = setting(
         "for --all_methods", default=SAMPLING_METHODS, choices=SAMPLING_METHODS
@@ -243,7 +245,9 @@ class EvaluationConfig(Section):
     )
     lpips: str = setting("backbone of lpips", default="alex", choices=("alex", "vgg", "squeeze"))
     cache: str | None = setting(
-        "folder for the statistics of data sets; null: features, in the output folder", default=None
+        "folder for the statistics of data sets; null: features, in the output folder",
+        default=None,
+        is_path=True,
     )
 
 
@@ -275,6 +279,7 @@ class Config(Section):
         "weights to start from: a packaged model, a .safetensors file or a checkpoint; "
         "null: random",
         default=None,
+        is_path=True,
     )
     auto: bool = setting(
         "fit batch size, image size, network and length to the folder's images and the machine, "

@@ -157,12 +157,13 @@ class DDPMSchedules(nn.Module):
         }
         # whether the squares of `signal_scale` and `noise_scale` add up to 1
         self.variance_preserving = betas is not None or schedule != "flow"
-        if self.variance_preserving:
-            tables = derived_tables(self._named() if betas is None else self._own(betas))
-        else:
-            from ddpm_nb.flow import flow_tables  # a later chapter, which imports this one
+        with torch.device("cpu"):  # whatever the caller's default is
+            if self.variance_preserving:
+                tables = derived_tables(self._named() if betas is None else self._own(betas))
+            else:
+                from ddpm_nb.flow import flow_tables  # a later chapter, which imports this one
 
-            tables = flow_tables(timesteps)
+                tables = flow_tables(timesteps)
         self.T = len(tables["betas"])
         # plain 64-bit numbers, whatever `dtype` and device
         self.exact_abar = tables["alphas_cumprod"].tolist()

@@ -17,7 +17,7 @@ from functools import wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar, dataclass_transform
 
-from .errors import DDPMError, did_you_mean, nearest, require
+from .errors import DDPMError, did_you_mean, nearest, require, user_path
 
 # %% ../nbs/lib/sections.ipynb #sec00006
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Setting:
     form: str = ""  # what a value looks like, in words; '' where the types say it
     # `f(path, value)`: brings a value of the right type into the one form that is kept
     convert: Callable | None = None
+    is_path: bool = False  # whether it may be a path, in which `~` and `$HOME` are written out
     paper: str = ""  # where it comes from
 
     @property
@@ -152,7 +153,7 @@ def check_value(
         raise DDPMError(f"{path}: {value}; expected a number below {_HUGE:,}")
     if not isinstance(value, (bool, str)) and not setting.in_range(value):
         raise DDPMError(f"{path}: {value}; expected {setting.allowed_text}")
-    return value
+    return user_path(value, path) if setting.is_path else value
 
 # %% ../nbs/lib/sections.ipynb #sec00014
 def setting(

@@ -75,7 +75,7 @@ def dpmpp_2m_step(
     # 4. fresh noise for what was forgotten
     return x + s[t_prev] * math.sqrt(-math.expm1(-2 * decay)) * batch.fresh_noise()
 
-
+# %% ../nbs/09_solvers.ipynb #ef340ede
 @patch
 @delegates(DDPMSampler.sampling_loop)
 def dpmpp_2m_sample(
@@ -113,7 +113,7 @@ def heun_step(
     # 3. the step again, with the mean of both slopes (line 8)
     return a[t_prev] * (x_bar + stride * (pred.eps + slope_there) / 2)
 
-
+# %% ../nbs/09_solvers.ipynb #3667b6bd
 @patch
 @delegates(DDPMSampler.sampling_loop)
 def heun_sample(

@@ -300,7 +300,7 @@ def train_step(
     if reason:
         self.skip_step(reason)
 
-
+# %% ../nbs/05_trainer.ipynb #grad0004
 @patch
 def update_ema(self: Trainer):
     "Move all averages towards the model"

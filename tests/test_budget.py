@@ -35,6 +35,7 @@ def steps_of(folder):
     return ck["step"], ck["total_steps"]
 
 
+@pytest.mark.slow
 def test_the_number_is_written_where_max_steps_stands(short):
     steps, total = steps_of(short)
     training = read_config(short / "logs" / "config.yaml")["training"]
@@ -55,6 +56,7 @@ def test_another_budget_is_refused(short, capsys):
 
 
 @pytest.mark.parametrize("flag", ["--training.max_steps", "--epochs"])
+@pytest.mark.slow
 def test_another_length_takes_its_place(tmp_path, flag):
     "As the demo's old flags do, whose config has a budget"
     path = tmp_path / "minutes.yaml"

@@ -166,12 +166,14 @@ def test_bad_training_input(tmp_path, capsys, says, args):
     assert not list(tmp_path.rglob("*.pt"))
 
 
+@pytest.mark.slow
 def test_exit_code_and_one_line_in_a_real_process():
     r = python("-m", "ddpm_nb.cli", "train", "--config", "mnits")
     assert r.returncode == 2 and r.stdout == "" and len(r.stderr.strip().split("\n")) == 1
     assert cli("trian").returncode == 2
 
 
+@pytest.mark.slow
 def test_bad_checkpoints(tmp_path, capsys, run):
     good = (run / "ckpts" / "ema.pt").read_bytes()
 
@@ -204,6 +206,7 @@ def test_bad_checkpoints(tmp_path, capsys, run):
     assert not (tmp_path / "owned").exists() and not (tmp_path / "o").exists()
 
 
+@pytest.mark.slow
 def test_folders(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     folder = ["--dataset.name", "folder", "--model.in_channels", "3", "--dataset.limit", "8"]
@@ -279,6 +282,7 @@ def test_bad_sampling_input(capsys, run):
     refused(capsys, "expected one of", "sample.grid", "--pretrained", "cats")
 
 
+@pytest.mark.slow
 def test_seed_checkpoint_and_names(run, tmp_path):
     def grid(*a):
         assert (
@@ -306,7 +310,7 @@ def test_seed_checkpoint_and_names(run, tmp_path):
     ) != grid("--checkpoint", "latest")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_sampling_command(run):
     for cmd, out in (
         ("sample.interpolate", "grids/interpolate.png"),
@@ -325,6 +329,7 @@ def test_every_sampling_command(run):
         assert main([cmd, "--output_dir", str(run)]) == 0 and (run / out).is_file()
 
 
+@pytest.mark.slow
 def test_eval_all_methods_goes_on(run, capsys):
     args = [
         "eval",
@@ -440,6 +445,7 @@ def test_demo_hands_on_what_each_part_uses(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_training_starts_from_trained_weights(tmp_path, run, capsys):
     src, out = run / "ckpts" / "ema.pt", tmp_path / "o"
     theirs = load_model(src)[0].state_dict()
@@ -502,7 +508,7 @@ def wait_for_a_signal():
     DDPMTrainer.train_step = train_step
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("sig, code", [("SIGKILL", -9), ("SIGTERM", 143), ("SIGINT", 130)])
 def test_killed_and_resumed_is_as_if_never_killed(tmp_path, whole, sig, code):
     p = start(*train_args(tmp_path / "cut", *STEPS), before=wait_for_a_signal)
@@ -544,6 +550,7 @@ def test_what_a_command_would_ignore_is_refused(run, capsys):
         refused(capsys, says, cmd, "--output_dir", run, *args)
 
 
+@pytest.mark.slow
 def test_output_dir_in_the_config_file_is_found_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.yaml").write_text(
@@ -565,6 +572,7 @@ def test_output_dir_in_the_config_file_is_found_again(tmp_path, monkeypatch):
     assert not (tmp_path / "outputs").exists()
 
 
+@pytest.mark.slow
 def test_resume_needs_no_config(tmp_path):
     d = tmp_path / "r"
     assert main(train_args(d, "--training.max_steps", 2)) == 0
@@ -730,6 +738,7 @@ def test_sigterm_while_sampling_leaves_nothing_half_written(run):
     assert files(run) == before
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_early():
     "As `ddpm-nb … | head -1` is once head has left: nothing on standard error, status 141"
     p = subprocess.Popen(
@@ -743,6 +752,7 @@ def test_a_reader_that_stops_early():
     assert p.wait() == 141
 
 
+@pytest.mark.slow
 def test_classes(tmp_path, capsys):
     d = tmp_path / "c"
     assert main(train_args(d, "--model.num_classes", "10", "--training.max_steps", 2)) == 0
@@ -776,7 +786,7 @@ def test_classes(tmp_path, capsys):
     assert "accuracy" in r["metrics"]["classes"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_demo_is_the_whole_path(tmp_path, capsys):
     a = [
         "demo",
@@ -840,6 +850,7 @@ def test_features_train(tmp_path, capsys):
     )
 
 
+@pytest.mark.slow
 def test_tensorboard(tmp_path, capsys):
     ev = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     d = tmp_path / "t"
@@ -878,6 +889,7 @@ def test_tensorboard(tmp_path, capsys):
     )
 
 
+@pytest.mark.slow
 def test_export_and_import(run, tmp_path):
     pytest.importorskip("diffusers")
     o = ["--output_dir", str(run)]
@@ -942,7 +954,7 @@ def steps_in_wandb(run):
     return [r.history.step.num for r in records if r.WhichOneof("record_type") == "history"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_wandb_offline(tmp_path, monkeypatch):
     "A resumed run goes on under the same id, each step once; a new one in its place gets another"
     pytest.importorskip("wandb", reason="extra `track` is not installed")
@@ -965,6 +977,7 @@ def test_wandb_offline(tmp_path, monkeypatch):
     assert steps == [1]
 
 
+@pytest.mark.slow
 def test_a_machine_does_not_travel_in_a_checkpoint(run, tmp_path, capsys):
     "Device, output folder and trackers of the training decide nothing where it is sampled"
     foreign = dict(
@@ -994,6 +1007,7 @@ def test_a_machine_does_not_travel_in_a_checkpoint(run, tmp_path, capsys):
     assert not (tmp_path / "o" / "logs" / "tensorboard").exists()
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_trackers_where_it_is(tmp_path):
     pytest.importorskip("tensorboard")
     two = ["--training.max_steps", 2, "--training.log_every", 1]
@@ -1004,6 +1018,7 @@ def test_a_run_keeps_its_trackers_where_it_is(tmp_path):
     assert set((tmp_path / "logs" / "tensorboard").iterdir()) > files
 
 
+@pytest.mark.slow
 def test_one_of_several_averages_is_chosen_when_sampling(tmp_path, capsys):
     assert (
         main(
@@ -1064,6 +1079,7 @@ def test_one_of_several_averages_is_chosen_when_sampling(tmp_path, capsys):
     )
 
 
+@pytest.mark.slow
 def test_early_stopping_from_the_command_line(tmp_path):
     assert (
         main(
@@ -1097,6 +1113,7 @@ def test_early_stopping_from_the_command_line(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_guidance_needs_classes_and_makes_one_row_for_each_scale(run, tmp_path, capsys):
     refused(capsys, "knows no classes", "sample.guidance", "--output_dir", run)
     flags = ["--output_dir", tmp_path, "--method", "ddim", "--num_steps", 2]

@@ -128,6 +128,7 @@ def test_packaged_configs(name):
     DDPMLoss(DDPMSchedules(**c["schedules"]), **c["loss"])
 
 
+@pytest.mark.slow
 def test_texts_from_the_command_line_round_trip():
     "What --print_config shows can be typed"
     c = load_config("mnist_tiny")

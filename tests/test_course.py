@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import course_table
+import folding
+
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "nbs").glob("[0-9]*.ipynb"))
 NOTEBOOKS = sorted(p for p in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in str(p))
@@ -52,6 +55,53 @@ def test_the_search_for_citations_finds_some():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_no_notebook_exports_the_package_when_a_reader_runs_it(path):
     assert "nbdev_export()" not in source(path)
+
+
+# ---- code that is folded
+
+
+def hidden(cells):
+    "Whether JupyterLab hides the code, cell by cell"
+    return [c["metadata"].get("jupyter", {}).get("source_hidden", False) for c in cells]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_folded_cells_are_hidden_in_jupyter_and_no_others(path):
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    assert hidden(cells) == [folding.is_folded(c) for c in cells], "run: make export"
+    # the site folds what is exported; for other code there is `#| code-fold: true`
+    assert all("#| export" in "".join(c["source"]) for c in cells if folding.is_folded(c))
+
+
+def test_folds_follow_the_mark_in_the_source():
+    sources = ["#| export\n#| folded\nx = 1", "#| export\ny = 2  #| folded", "#| folded\nz = 3"]
+    left = [{}, {"jupyter": {"source_hidden": True}}, {"jupyter": {"outputs_hidden": True}}]
+    cells = [
+        dict(cell_type="code", source=s, metadata=dict(m, tags=["kept"]))
+        for s, m in zip(sources, left, strict=True)
+    ]
+    text = folding.with_folds(json.dumps(dict(cells=cells)))
+    assert hidden(json.loads(text)["cells"]) == [True, False, True]
+    assert all(c["metadata"]["tags"] == ["kept"] for c in json.loads(text)["cells"])
+    assert "outputs_hidden" not in text and folding.with_folds(text) == text
+
+
+def test_cleaning_and_copying_keep_what_is_folded(tmp_path):
+    from nbdev.clean import clean_nb
+    from nbdev.config import get_config
+
+    from ddpm_nb.app.command_notebooks import copy_notebooks
+    from make_starter import without_solutions
+
+    copies = {p.stem: p for p in copy_notebooks(tmp_path / "course")}
+    for name in ("01_schedules", "06_sampler"):
+        notebook = json.loads(copies[name].read_text("utf-8"))
+        before = hidden(notebook["cells"])
+        keys = get_config(path=ROOT).get("allowed_cell_metadata_keys").split()
+        clean_nb(notebook, allowed_cell_metadata_keys=keys)
+        assert sum(before) > 3 and hidden(notebook["cells"]) == before
+        starter, _ = without_solutions(notebook)
+        assert sum(hidden(starter["cells"])) == sum(before)
 
 
 # ---- figures
@@ -158,6 +208,11 @@ def test_a_retired_word_is_found():
 
 
 # ---- numbers
+
+
+def test_reckoned_minutes_leave_out_imports_and_comments():
+    source = "import math\nfrom a import b\nfrom c import (\n    d,\n    e,\n)\n\n# why\nx = d\n"
+    assert course_table.code_lines(source) == ["x = d"]
 
 
 def test_the_ablations_of_chapter_5_are_those_of_their_record():

@@ -87,6 +87,7 @@ def test_ddim_is_finite_for_every_eta(eta):
         ["--training.optimizer.name", "muon"],
     ],
 )
+@pytest.mark.slow
 def test_options_reach_the_training(tmp_path, extra):
     "The variational loss raised TypeError in the trainer; keys were accepted and dropped"
     out = ["--device", "cpu", "--output_dir", str(tmp_path)]
@@ -116,6 +117,7 @@ def test_lambda_vlb_changes_the_loss():
     assert f(0.0) < f(0.001) < f(1.0)
 
 
+@pytest.mark.slow
 def test_resume_takes_exactly_the_steps_asked_for(tmp_path):
     "Resume repeated an epoch (20 steps, not 16) and ran the learning rate one epoch ahead"
     whole = trainer(tmp_path / "a").train()
@@ -140,6 +142,7 @@ def test_ema_copies_counters_and_follows_buffers():
     assert e.shadow["num_batches_tracked"] == 7
 
 
+@pytest.mark.slow
 def test_old_checkpoints_are_pruned(tmp_path):
     trainer(tmp_path, checkpoint=dict(every_steps=2, keep=3)).train()
     assert [p.stem for p in sorted((tmp_path / "ckpts").glob("step_*"))] == [
@@ -149,7 +152,7 @@ def test_old_checkpoints_are_pruned(tmp_path):
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_overfits_one_batch(tmp_path):
     t = trainer(
         tmp_path, epochs=160, data=tiny_data(8), learning_rate=5e-3, checkpoint=dict(every_steps=0)
@@ -215,6 +218,7 @@ def test_an_error_within_a_step_leaves_them_alone_too(tmp_path):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.slow
 def test_two_runs_do_not_get_into_one_folder(tmp_path):
     "From Python the second one replaced latest.pt, and the first one's step_….pt remained"
     checkpoint = dict(every_steps=2, keep=3)
@@ -252,6 +256,7 @@ def refuse_constant(name):
     raise ValueError(f"{name} is not JSON")
 
 
+@pytest.mark.slow
 def test_logs_are_json_when_all_steps_were_skipped(tmp_path):
     "NaN stood in training_metrics.json, which jq, browsers and strict parsers refuse"
     t = trainer(tmp_path, data=NaNs(tiny_data().images), max_steps=2, max_bad_steps=9)
@@ -285,6 +290,7 @@ def test_a_checkpoint_does_not_carry_its_machine(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [Trainer, DDPMTrainer])
+@pytest.mark.slow
 def test_a_run_shorter_than_its_warm_up_is_told_so(tmp_path, kind):
     "It never reached its learning rate, and nobody said so"
     own = dict(output_dir=tmp_path, progress=False) if kind is DDPMTrainer else {}

@@ -5,6 +5,7 @@ import shutil
 import sys
 
 import build_docs
+import folding
 
 
 def stand_in(folder, name):
@@ -47,8 +48,8 @@ def test_smalldocs_renders_where_quarto_is_not(tmp_path, monkeypatch, capsys):
 
 def test_exported_code_is_folded_where_its_cell_says_so():
     cell = dict(cell_type="code", source="#| export\n#| folded\ndef f(): ...")
-    assert build_docs.is_folded(cell)
+    assert folding.is_folded(cell)
     page = build_docs.shown(build_docs.exported(cell), True)
     assert page.startswith("<details") and "#|" not in page and "def f()" in page
-    assert not build_docs.is_folded(dict(cell, source="#| export\ndef f(): ...  # folded"))
+    assert not folding.is_folded(dict(cell, source="#| export\ndef f(): ...  # folded"))
     assert "<details" not in build_docs.shown("def f(): ...", False)

@@ -165,7 +165,7 @@ def two_sets():
     return real, fake
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_fid_is_torch_fidelitys_and_torchmetrics(inception_file, standard, two_sets):
     import_torchvision()
     tf, real, fake = pytest.importorskip("torch_fidelity"), *two_sets
@@ -236,7 +236,7 @@ def says_zero(x, t):
 says_zero.parameterization = "eps"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_evaluate_calls_it_fid(inception_file, standard):
     net = load_features(inception_file)
     data = ImageData(load_mnist("test").images[:4], name="mnist")
@@ -503,6 +503,7 @@ def run_eval(out, metrics, *more):
     return results(out)
 
 
+@pytest.mark.slow
 def test_a_result_says_all_about_itself(run):
     of_samples = "fid_proxy,kid,precision_recall,diversity,classes"
     of_the_model = "psnr,ssim,perceptual_proxy,bits_per_dim,calibration"
@@ -527,7 +528,7 @@ def test_a_result_says_all_about_itself(run):
     assert j["evolution"][0]["fid_proxy"] == m["fid_proxy"]["value"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_is_not_a_number_is_null(run, tmp_path, monkeypatch, capsys):
     "A metric that came out as NaN is written as null, and curves and report cope with it"
     shutil.copytree(run, tmp_path / "run")
@@ -578,6 +579,7 @@ def test_lpips_from_the_command_line(run, offline):
     assert len(m["lpips"]["value"]) == 3
 
 
+@pytest.mark.slow
 def test_missing_weights_without_network(run, capsys, offline):
     run_eval(run, "diversity")
     before = (run / "logs" / "evaluation_results.json").read_bytes()
@@ -646,6 +648,7 @@ def test_bad_images_are_refused_in_words(f, says):
         f(torch.zeros(4, 1, 32, 32))
 
 
+@pytest.mark.slow
 def test_features_of_a_colour_folder(tmp_path, capsys):
     "Any labelled set: train a net, evaluate with it, on its own training images as reference"
     rng = np.random.default_rng(0)
@@ -690,6 +693,7 @@ def test_features_need_labels(tmp_path, capsys):
     refused(capsys, says, "features.train", *folder, "--output_dir", tmp_path / "o")
 
 
+@pytest.mark.slow
 def test_all_methods_stops_and_goes_on(run, capsys, monkeypatch):
     # of another n, so that the advice has to say which ones it compares
     run_eval(run, "fid_proxy", "--num_steps", 3)

@@ -34,7 +34,7 @@ from helpers.tiny import StopAt, assert_same_run, image_folder, pixels, tiny_tra
 # ---- kills
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_thirty_sigkills(tmp_path):
     """Thirty kills at random moments, a third of them inside a save.
 
@@ -129,6 +129,7 @@ def test_every_scheduler_and_optimizer_resumes_exactly(tmp_path, sched, opt):
     assert_same_run(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
 
 
+@pytest.mark.slow
 def test_a_folder_resumes_in_the_middle_of_an_epoch(tmp_path):
     (tmp_path / "im").mkdir()
     [
@@ -167,6 +168,7 @@ sys.exit(main(['train', *sys.argv[2:]]))
     "signals, code, says",
     [("15", 143, "SIGTERM"), ("15,15,15", 143, "SIGTERM"), ("2", 130, "Ctrl-C")],
 )
+@pytest.mark.slow
 def test_signals_save_and_leave(tmp_path, signals, code, says):
     """In the middle of the fifth step's callbacks, so that it is certain which step is saved.
 
@@ -181,6 +183,7 @@ def test_signals_save_and_leave(tmp_path, signals, code, says):
     assert "Traceback" not in r.stderr
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_leaves_at_once_and_harms_nothing(tmp_path):
     args = [
         *SMALL,
@@ -197,6 +200,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_harms_nothing(tmp_path):
     assert load_checkpoint(tmp_path / "ckpts" / "latest.pt")["step"] in (4, 5)
 
 
+@pytest.mark.slow
 def test_train_again_after_an_interrupt_goes_on(tmp_path):
     "In a notebook: interrupt the cell, run it again"
     whole = tiny_trainer(tmp_path / "a")
@@ -217,6 +221,7 @@ def test_train_again_after_an_interrupt_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd"])
+@pytest.mark.slow
 def test_a_resume_may_change_the_memory_format(tmp_path, optimizer):
     "The numbers are the same, so the optimizer's memory must follow the weights"
     kw = dict(
@@ -259,6 +264,7 @@ DISK = [
 ]
 
 
+@pytest.mark.long
 def test_a_full_disk_loses_nothing(tmp_path):
     """A real, small file system that fills up after the first save.
 
@@ -301,6 +307,7 @@ def test_a_full_disk_loses_nothing(tmp_path):
         subprocess.run(["umount", disk], capture_output=True)
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_grow(tmp_path):
     """The same without root: the system refuses to write beyond a limit.
 
@@ -330,6 +337,7 @@ def test_ctrl_c_on_a_full_disk_tells_of_the_disk(tmp_path, monkeypatch):
         t.train()
 
 
+@pytest.mark.slow
 def test_sampling_on_a_full_disk_says_so(tmp_path):
     "Not only training: each command writes whole files or one sentence"
 
@@ -357,6 +365,7 @@ def test_a_dead_worker_is_not_a_full_disk(tmp_path):
         raise RuntimeError("PytorchStreamWriter failed writing file")
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_the_log_and_not_the_run(tmp_path, monkeypatch):
     t = tiny_trainer(tmp_path)
 
@@ -379,6 +388,7 @@ def run(tmp_path_factory):
     return d
 
 
+@pytest.mark.slow
 def test_a_damaged_latest_names_the_whole_ones(tmp_path, run):
     shutil.copytree(run, tmp_path / "r", symlinks=True)
     ck = tmp_path / "r" / "ckpts"
@@ -397,6 +407,7 @@ def test_a_damaged_latest_names_the_whole_ones(tmp_path, run):
     assert load_checkpoint(ck / "latest.pt")["step"] == 12
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_refused_or_harmless(tmp_path, run):
     "PyTorch alone loads most of them in silence, with other numbers"
     good, want = (run / "ckpts" / "ema.pt").read_bytes(), load_checkpoint(run / "ckpts" / "ema.pt")
@@ -491,6 +502,7 @@ def test_checkpoints_of_later_versions_and_odd_ones_are_refused_when_loading(
         load_model(tmp_path / "l.pt")
 
 
+@pytest.mark.slow
 def test_checkpoints_of_before_still_load(tmp_path, run):
     "Written before there were extra averages and a running loss"
     ck = torch.load(run / "ckpts" / "step_00000004.pt", weights_only=True)
@@ -514,6 +526,7 @@ class Spoiled(ImageData):
         return x, y
 
 
+@pytest.mark.slow
 def test_a_nan_batch_is_skipped_and_the_run_stays_exact(tmp_path):
     data = Spoiled(pixels(), torch.arange(64) % 4)
     t = tiny_trainer(tmp_path / "a", data, max_steps=24)
@@ -535,6 +548,7 @@ def test_a_nan_batch_is_skipped_and_the_run_stays_exact(tmp_path):
     assert_same_run(*(load_checkpoint(tmp_path / d / "ckpts" / "latest.pt") for d in "ab"))
 
 
+@pytest.mark.slow
 def test_a_run_whose_last_step_is_skipped_is_saved(tmp_path):
     data = Spoiled(pixels(), torch.arange(64) % 4)
     last = tiny_trainer(tmp_path / "a", data, max_steps=24).train()["skipped"][-1]
@@ -564,6 +578,7 @@ def test_only_nan_stops_and_names_the_last_good_checkpoint(tmp_path):
     assert all(v.isfinite().all() for v in ck["model"].values())
 
 
+@pytest.mark.slow
 def test_an_exploding_loss_stops_the_run(tmp_path, capsys):
     "Finite, but a thousand times what it was: without the check, it would be saved to the end"
     a = (
@@ -654,6 +669,7 @@ def test_a_dead_worker_on_the_command_line_is_one_line_and_code_2(tmp_path):
     assert_one_line_error(r, "training.num_workers")
 
 
+@pytest.mark.slow
 def test_an_image_that_breaks_after_the_start(tmp_path, capsys):
     "A run loses a picture, not itself; the log names it once, however often it is met"
     im = image_folder(tmp_path / "im")
@@ -688,6 +704,7 @@ def test_a_disk_that_goes_away_stops_the_run_and_says_so(tmp_path):
 # ---- housekeeping
 
 
+@pytest.mark.slow
 def test_overwrite_forgets_the_old_run(tmp_path):
     a = [
         "train",
@@ -724,6 +741,7 @@ def test_overwrite_forgets_the_old_run(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_saving_by_minutes(tmp_path, monkeypatch):
     "With a clock that the test turns"
     now = [0.0]

@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
+from ddpm_nb.core import DDPMError
 from ddpm_nb.few_steps import ConsistencyLoss, ShrinkGap, search_levels
+from ddpm_nb.loss import DDPMLoss
 from ddpm_nb.sampler import DDPMSampler
 from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.settings import PARAMETERIZATIONS
@@ -52,6 +54,27 @@ def test_whoever_knows_the_image_has_no_loss(schedules, segments, gap):
         other = loss(Oracle(schedules, -x0, kind), x0, t=t, noise=noise)
         end, r = loss.levels(t)
         assert other.per_sample[r == end].mean() > 0.1
+
+
+def test_it_draws_and_refuses_as_the_ordinary_loss_does():
+    x0, seen = drawn(8, 1, 2, 2), []
+    for loss in (DDPMLoss(COSINE), ConsistencyLoss(COSINE, 1, gap=1.0)):
+        asked = []
+        oracle = Oracle(COSINE, x0, "v")
+
+        def model(x, t, oracle=oracle, asked=asked):
+            asked.append(x)
+            return oracle(x, t)
+
+        g = torch.Generator().manual_seed(1)
+        t = loss(model, x0, generator=g, parameterization="v").t
+        seen.append((t, asked[-1]))
+    (t, xt), (other_t, other_xt) = seen
+    assert t.equal(other_t) and torch.allclose(xt, other_xt, atol=1e-12)
+    with pytest.raises(DDPMError, match="noise: shape"):
+        ConsistencyLoss(COSINE)(Oracle(COSINE, x0, "v"), x0, noise=x0[:1])
+    with pytest.raises(DDPMError, match="pure noise"):
+        ConsistencyLoss(FLOW)(Oracle(FLOW, x0, "eps"), x0)
 
 
 @pytest.mark.parametrize("kind", ["x0", "v", "flow"])

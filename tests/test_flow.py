@@ -245,6 +245,7 @@ def flow_run(out, **kwargs):
     )
 
 
+@pytest.mark.slow
 def test_resume_is_exact_and_a_checkpoint_knows_its_path(tmp_path, capsys):
     flow_run(tmp_path / "whole").trainer.train()
     with pytest.raises(KeyboardInterrupt):

@@ -164,6 +164,7 @@ def bad_files(folder):
     }
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_right_is_refused_at_the_start_by_what_reads(tmp_path):
     for name, says in bad_files(tmp_path).items():
         path = tmp_path / name
@@ -278,6 +279,35 @@ def test_folders_called_train_and_test_are_splits(tmp_path, capsys):
     assert "split as its folders say" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["test", "Val", "train"])
+def test_a_split_that_is_alone_is_all_images(tmp_path, capsys, name):
+    "A folder that held test alone was one class called test"
+    put(tmp_path, *(f"{name}/{c}/{i}.png" for c in ("cat", "dog") for i in range(4)))
+    train, test = (load_data("folder", s, 32, root=tmp_path) for s in ("train", "test"))
+    assert train.classes == ["cat", "dog"]
+    assert len(train) + len(test) == 8
+    assert not set(files_of(train)) & set(files_of(test))
+    said = f"all in {name}, of which dataset.val_fraction is held out"
+    assert said in capsys.readouterr().out
+
+
+def test_splits_to_measure_with_are_not_trained_on(tmp_path):
+    put(tmp_path, "test/cat/0.png", "val/cat/0.png")
+    with pytest.raises(DDPMError, match=r"holds test and val, but no folder called train; .*/test"):
+        load_data("folder", "train", 32, root=tmp_path)
+
+
+def test_folders_inside_the_only_class_are_pointed_at(tmp_path, capsys):
+    "An archive unpacked into a folder of its own"
+    put(tmp_path, *(f"pets/{c}/{i}.png" for c in ("cat", "dog") for i in range(2)))
+    assert FolderData(tmp_path, 32).classes == ["pets"]
+    way = f"to take the folders in it for classes or splits: --dataset.root {tmp_path / 'pets'}"
+    assert way in capsys.readouterr().out
+    put(tmp_path, *(f"{c}/{s}/0.png" for c in ("cat", "dog") for s in ("train", "test")))
+    FolderData(tmp_path, 32)
+    assert "test and train inside the classes are no splits" in capsys.readouterr().out
+
+
 def test_endings_of_all_kinds(tmp_path, capsys):
     put(tmp_path, "a.png", "b.JPG", "c.avif", "d.jp2", "e.tga", "f.dib", "g.ico")
     for name in ("h.jfif", "i.jpe"):
@@ -359,6 +389,7 @@ def test_the_validation_loss_is_of_all_classes(tmp_path):
     assert pick_images(val, 9).tolist() == list(range(9))
 
 
+@pytest.mark.slow
 def test_best_is_chosen_on_all_classes_from_the_command_line(tmp_path, monkeypatch):
     "A folder whose classes lie one after the other, validated on fewer images than are held out"
     im, seen = tmp_path / "im", []
@@ -436,7 +467,7 @@ def everything(root):
     return names
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_folder_that_holds_everything_from_training_to_report(tmp_path, capsys):
     names = everything(tmp_path / "im")
     out = tmp_path / os.fsdecode(b"run \xe9 #1 100%")

@@ -62,6 +62,7 @@ def test_tables_in_both_precisions(T, name, zero):
 
 @pytest.mark.parametrize("par", ["x0", "v"])
 @pytest.mark.parametrize("method", ["ddpm", "ddim", "dpmpp_2m"])
+@pytest.mark.slow
 def test_zero_terminal_snr_reaches_nothing_that_is_not_finite(method, par):
     s, m = DDPMSchedules("cosine", 50, zero_terminal_snr=True), tiny_model(parameterization=par)
     x = (torch.rand(50, 1, 8, 8) * 255).round() / 127.5 - 1
@@ -159,6 +160,7 @@ def test_weights_leave_the_learned_variance_alone():
 
 
 @pytest.mark.parametrize("par", PARAMETERIZATIONS)
+@pytest.mark.slow
 def test_the_bound_goes_down_when_trained(par):
     s, m = DDPMSchedules("cosine", 20), tiny_model(learn_sigma=True, parameterization=par).train()
     opt = torch.optim.Adam(m.parameters(), 1e-2)
@@ -331,6 +333,7 @@ def test_order(method, order):
     assert all(abs(math.log2(a / b) - order) < 0.15 for a, b in zip(e, e[1:])), e
 
 
+@pytest.mark.slow
 def test_ddim_eta_1_is_ddpm():
     for name, T in (("linear", 100), ("cosine", 50), ("sigmoid", 30)):
         s = DDPMSchedules(name, T, dtype=torch.float64)
@@ -346,6 +349,7 @@ def test_ddim_eta_1_is_ddpm():
             )
 
 
+@pytest.mark.slow
 def test_repaint_approaches_the_conditional_law(unit_dice):
     """Given the first channel, the second is Gaussian with a known mean.
 
@@ -457,7 +461,7 @@ def test_the_noise_follows_the_clipped_picture(par, clip):
     torch.testing.assert_close(sm.a[60] * d.x0 + sm.s[60] * d.eps, x, atol=1e-12, rtol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_inversion_returns_a_real_digit():
     m, s = load_pretrained("mnist")
     sm = DDPMSampler(s)
@@ -471,6 +475,7 @@ def test_inversion_returns_a_real_digit():
     assert (usual - x).abs().mean() < 5e-3
 
 
+@pytest.mark.slow
 def test_inversion_does_not_depend_on_the_split():
     s, m, x = DDPMSchedules("cosine", 20), tiny_model(num_classes=3, parameterization="v"), pics(5)
     sm, kw = DDPMSampler(s), dict(num_steps=6, y=torch.tensor([0, 1, 2, 0, 1]))
@@ -501,6 +506,7 @@ def test_trajectory_of_the_predicted_picture():
     assert ts == timesteps(20, 5)
 
 
+@pytest.mark.slow
 def test_pictures_from_numpy():
     "They are float64, and the network is float32"
     sm, m, x = DDPMSampler(DDPMSchedules("cosine", 20)), tiny_model(parameterization="v"), pics(2)
@@ -658,7 +664,7 @@ def one_process(tmp_path):
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_a_wrapped_model_is_the_model(wrapper, one_process):
     "What it predicts, its classes, learned variance and eval mode are found behind the wrapper"
@@ -743,6 +749,7 @@ def test_what_a_bare_function_predicts_is_asked_for(use):
 # --- the command line reaches it
 
 
+@pytest.mark.slow
 def test_own_picture_and_mask(run, tmp_path, capsys, monkeypatch):
     pic = np.zeros((32, 32), np.uint8)
     pic[8:24, 8:24] = 200
@@ -811,7 +818,7 @@ def test_own_picture_and_mask(run, tmp_path, capsys, monkeypatch):
     assert sorted(p.name for p in (run / "grids").iterdir()) == before
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_walk_between_two_own_pictures(run, tmp_path, capsys, monkeypatch):
     "Inverted, walked, and both ends come back"
     from ddpm_nb.engine.animation import save_grid

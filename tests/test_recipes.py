@@ -40,6 +40,7 @@ def losses(folder):
     return [s["loss"] for s in log["steps"]], [v["loss_ema"] for v in log["val"]]
 
 
+@pytest.mark.slow
 def test_it_trains_what_the_command_trains(tmp_path):
     "Bit for bit: losses, validation, weights, averaged weights and sample grids"
     a, b = tmp_path / "command", tmp_path / "call"
@@ -60,7 +61,7 @@ def test_it_trains_what_the_command_trains(tmp_path):
         assert (a / "grids" / name).read_bytes() == (b / "grids" / name).read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_packaged_recipe_takes_the_same_first_steps(tmp_path):
     "mnist_tiny as it is, but for its length: the first step's loss of both"
     short = {"training.max_steps": 2, "training.log_every": 1, "dataset.limit": 512}
@@ -72,6 +73,7 @@ def test_the_packaged_recipe_takes_the_same_first_steps(tmp_path):
     assert losses(tmp_path / "a")[0] == losses(tmp_path / "b")[0]
 
 
+@pytest.mark.slow
 def test_overrides_by_path_by_section_and_in_the_config_are_one(tmp_path):
     nested = dict(
         dataset=dict(limit=64),
@@ -128,6 +130,7 @@ def test_its_own_parameters_are_no_config_keys():
     assert [p for p in own if p in keys] == ["device"]
 
 
+@pytest.mark.slow
 def test_no_second_place_puts_a_trainer_together():
     "In the package, the benchmarks and the tools, only `build` calls `DDPMTrainer(…)`"
     by_hand = []

@@ -177,7 +177,7 @@ def check(d):
     return md, page
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_whatever_is_missing_is_said(tmp_path, monkeypatch):
     "All 256 subsets of the inputs; the curves are tiny here, drawing them is tested elsewhere"
     from ddpm_nb.app import report as R
@@ -217,10 +217,12 @@ def test_whatever_is_missing_is_said(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("only", ["", "log", "ev", "ckpt"])
+@pytest.mark.slow
 def test_alone_it_is_a_report_too(tmp_path, only):
     check(make(tmp_path, [only] if only else []))
 
 
+@pytest.mark.slow
 def test_the_whole_report(tmp_path):
     md, page = check(make(tmp_path, PARTS))
     heads = [l[3:] for l in md.split("\n") if l.startswith("## ")]
@@ -258,6 +260,7 @@ def test_the_whole_report(tmp_path):
     assert len(page) < 2e6
 
 
+@pytest.mark.slow
 def test_stale_and_odd_names(tmp_path):
     make(tmp_path, PARTS)
     os.utime(tmp_path / PARTS["ckpt"], (2e9, 2e9))
@@ -283,7 +286,7 @@ def test_neighbours_are_no_samples(tmp_path):
     assert "neighbours.png" in md
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_from_the_command_line(tmp_path, capsys):
     make(tmp_path / "a b", PARTS)
     report = ["report", "--output_dir", str(tmp_path / "a b")]
@@ -302,7 +305,7 @@ def test_from_the_command_line(tmp_path, capsys):
     assert "evaluation_results.json is not valid JSON" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_template_of_ones_own(tmp_path, capsys):
     make(tmp_path / "run", PARTS)
     (tmp_path / "run" / PARTS["config"]).unlink()
@@ -370,7 +373,7 @@ def whole(tmp_path_factory):
     return (folder / "reports" / "report.html").as_uri()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @needs_browser
 @pytest.mark.parametrize("width", [390, 800, 1200])
 def test_in_a_browser(chromium, whole, width):

@@ -129,6 +129,7 @@ def named_extras() -> set:
     return found | set(re.findall(r"`(\w+)`", extras))
 
 
+@pytest.mark.slow
 def test_every_extra_that_is_named_exists(tmp_path):
     cmd = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(tmp_path)]
     subprocess.run(cmd, cwd=ROOT, check=True, capture_output=True)
@@ -146,6 +147,7 @@ def test_every_extra_that_is_named_exists(tmp_path):
 @pytest.mark.skipif(
     not hasattr(ddpm_nb.DDPMSampler, "sampling_loop"), reason="until samplers have their new form"
 )
+@pytest.mark.slow
 def test_the_walk_through_of_contributing_runs(capsys):
     "A sampler in twenty lines, and the test that goes with it"
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

@@ -47,6 +47,7 @@ def test_a_second_run_is_refused_while_the_first_goes_on(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_two_trainers_of_one_process_do_not_share_a_folder(tmp_path):
     a, b = tiny_trainer(tmp_path), tiny_trainer(tmp_path)
     says = []
@@ -81,6 +82,7 @@ def in_thread(f, says):
     t.join()
 
 
+@pytest.mark.slow
 def test_a_trainer_that_goes_on_looks_whether_its_folder_is_still_its_own(tmp_path):
     a = tiny_trainer(tmp_path)
     a.callbacks.append(StopAt(5))
@@ -97,6 +99,7 @@ def test_a_trainer_that_goes_on_looks_whether_its_folder_is_still_its_own(tmp_pa
 # ---- disks
 
 
+@pytest.mark.slow
 def test_a_log_or_an_image_that_cannot_be_written_ends_no_run(tmp_path, monkeypatch):
     "As on Windows, where somebody reads the file; only a checkpoint is worth an end"
     real = os.replace
@@ -139,6 +142,7 @@ sys.exit(main(sys.argv[2:]))
     "ignored, sent, code, step",
     [(2, 2, 0, 6), (15, 15, 0, 6), (1, 1, 0, 6), (0, 1, 129, 5)],
 )
+@pytest.mark.slow
 def test_what_is_ignored_stays_ignored_and_a_closed_terminal_saves(
     tmp_path, ignored, sent, code, step
 ):
@@ -174,7 +178,7 @@ def shell(command, *args):
     "streams",
     ["{} <&- >&- 2>&-", "{} >/dev/full 2>/dev/full", "PYTHONIOENCODING=ascii {} 2>&1 | head -c 1"],
 )
-@pytest.mark.slow
+@pytest.mark.long
 def test_streams_that_refuse_end_no_run(tmp_path, streams):
     args = train_args(tmp_path / "run", "--training.max_steps", 3)
     r = shell(f"set -o pipefail; {streams}", *args)
@@ -192,6 +196,7 @@ def test_what_only_prints_tells_of_a_stream_that_refuses():
     assert "several processes: torchrun ... -m" in " ".join(r.stdout.split())
 
 
+@pytest.mark.slow
 def test_a_log_gets_lines(tmp_path):
     r = cli(*train_args(tmp_path, "--training.max_steps", 6, "--training.log_every", 2))
     assert r.returncode == 0
@@ -243,6 +248,7 @@ def interrupted(out, **kw):
     return out / "ckpts" / "latest.pt"
 
 
+@pytest.mark.slow
 def test_a_run_does_not_go_on_with_other_images_or_another_loss(tmp_path):
     path = interrupted(tmp_path)
     other = ImageData(pixels(seed=1), tiny_data().labels)
@@ -263,6 +269,7 @@ def test_a_run_does_not_go_on_with_other_images_or_another_loss(tmp_path):
     assert tiny_trainer(tmp_path, other).resume(path, allow_other_data=True).step == 6
 
 
+@pytest.mark.slow
 def test_what_may_change_is_said_and_so_is_the_learning_rate(tmp_path, capsys):
     tiny_trainer(tmp_path).train()
     path = tmp_path / "ckpts" / "latest.pt"
@@ -286,6 +293,7 @@ def test_what_may_change_is_said_and_so_is_the_learning_rate(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_another_batch_size_goes_on_by_images_seen(tmp_path):
     path = interrupted(tmp_path, max_steps=None, epochs=2)  # 6 of 16 batches of 8
     t = tiny_trainer(tmp_path, max_steps=None, epochs=2, batch_size=4).resume(path)
@@ -295,6 +303,7 @@ def test_another_batch_size_goes_on_by_images_seen(tmp_path):
     assert tiny_trainer(tmp_path, max_steps=None, epochs=2, batch_size=4).resume(path).step == 26
 
 
+@pytest.mark.slow
 def test_an_older_checkpoint_goes_on_with_a_word(tmp_path, capsys):
     path = interrupted(tmp_path)
     ck = torch.load(path, weights_only=True)
@@ -305,6 +314,7 @@ def test_an_older_checkpoint_goes_on_with_a_word(tmp_path, capsys):
     assert "holds no fingerprint of its images" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_tracker_that_fails_ends_no_run(tmp_path, monkeypatch):
     tensorboard = pytest.importorskip("torch.utils.tensorboard")
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -321,6 +331,7 @@ def test_a_tracker_that_fails_ends_no_run(tmp_path, monkeypatch):
     assert load_checkpoint(tmp_path / "ckpts" / "latest.pt")["step"] == 12
 
 
+@pytest.mark.slow
 def test_points_of_a_branch_that_was_left_are_no_longer_in_the_curves(run, tmp_path):
     "Evaluated at steps 2 and 4; then back to step 2, and another 4"
     d = shutil.copytree(run, tmp_path / "run", symlinks=True)
@@ -342,6 +353,7 @@ def test_points_of_a_branch_that_was_left_are_no_longer_in_the_curves(run, tmp_p
     assert load_results(path).evolution == []
 
 
+@pytest.mark.slow
 def test_each_step_once_in_tensorboard_after_a_roll_back_and_an_overwrite(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

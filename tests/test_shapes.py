@@ -121,6 +121,7 @@ def test_a_run_says_what_it_understood(folder, tmp_path, capsys):
     assert "alpha is kept in grids" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_grids_and_what_is_in_them(run):
     "Every sampling command; alpha is in the file, and a film has none"
     out, channels = run
@@ -171,6 +172,7 @@ def test_edits_of_ones_own_image(run, tmp_path, capsys):
     refused(capsys, says, "sample.edit", *here, "--image", tmp_path / "turned.png")
 
 
+@pytest.mark.long
 def test_eval_and_report(run):
     "Features that see squares of one or three channels say what they saw"
     out, channels = run
@@ -207,6 +209,7 @@ def test_there_and_back_with_diffusers(run, tmp_path):
     assert np.abs(grids[0] - grids[1]).max() <= 1
 
 
+@pytest.mark.slow
 def test_one_onnx_file(run, tmp_path):
     pytest.importorskip("onnx", reason="extra `onnx` is not installed")
     pytest.importorskip("onnxruntime", reason="extra `onnx` is not installed")
@@ -264,6 +267,7 @@ def test_networks_of_diffusers_and_back():
     }
 
 
+@pytest.mark.slow
 def test_wrong_shapes_are_named(folder, tmp_path, capsys):
     wide = train_args(folder, tmp_path, 3)
 

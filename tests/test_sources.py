@@ -180,6 +180,7 @@ def test_a_large_file_is_read_as_it_is_needed(tmp_path, monkeypatch):
 # ---- through the commands
 
 
+@pytest.mark.slow
 def test_every_command_that_reads_data_takes_arrays(npz, run, tmp_path):
     said = run(
         "train", "--dataset.name", "array", "--dataset.root", npz, "--model.num_classes", 2, *TINY
@@ -283,6 +284,7 @@ def table_error(root, **how):
     return str(e.value)
 
 
+@pytest.mark.slow
 def test_parquet_by_file_folder_and_split(tables, capsys):
     data = load_data("huggingface", root=tables, image_size=16)
     assert (data.classes, data.image_shape, len(data)) == (["cat", "dog"], (3, 16, 16), 38)
@@ -303,6 +305,25 @@ def test_parquet_by_file_folder_and_split(tables, capsys):
     assert numbers(load_data("huggingface", root=saved, image_size=8, val_fraction=0)) == [
         *range(4)
     ]
+
+
+@pytest.mark.slow
+def test_a_split_that_is_alone_is_said_to_be_all(tables, tmp_path, capsys):
+    "What is called test is not trained on without a word"
+    np.savez(tmp_path / "a.npz", x_test=images(), y_test=np.arange(24) % 2)
+    alone = tables / "alone"
+    alone.mkdir()
+    pets(8).to_parquet(alone / "test-0.parquet")
+    for how, name in (
+        (dict(name="array", root=tmp_path / "a.npz"), "x_test"),
+        (dict(name="huggingface", root=alone), "test"),
+        (dict(name="huggingface", root=alone, streaming=True, stream_length=8), "test"),
+    ):
+        load_data(image_size=16, **how)
+        said = f"all in {name}, of which dataset.val_fraction is held out"
+        assert said in capsys.readouterr().out
+    load_data("huggingface", root=tables / "train-0.parquet", image_size=16)
+    assert "all in" not in capsys.readouterr().out
 
 
 def test_columns_are_named_and_what_is_missing_is_said(tables):
@@ -347,6 +368,7 @@ def test_a_row_that_is_no_image_is_named_and_replaced(tables, capsys):
     assert "image 2 can no longer be read (cannot identify" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_table_through_the_commands_and_from_python(tables, run):
     how = ["--dataset.name", "huggingface", "--dataset.root", tables, "--model.num_classes", 2]
     said = run("train", *how, *TINY)
@@ -382,6 +404,7 @@ def stream_run(tables, out, **more):
     )
 
 
+@pytest.mark.slow
 def test_a_stream_goes_on_exactly_and_holds_out_what_it_validates_on(tables, tmp_path, capsys):
     whole = stream_run(tables, tmp_path / "a")
     data = whole.train_data

@@ -53,6 +53,7 @@ EXAMPLES = {
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.slow
 def test_an_editor_lists_every_method(name):
     cls = getattr(ddpm_nb, name)
     want = {m for m in public_methods(cls) if m in vars(cls)}
@@ -60,6 +61,7 @@ def test_an_editor_lists_every_method(name):
     assert not want - completions(EXAMPLES[name])
 
 
+@pytest.mark.slow
 def test_every_added_method_stands_in_its_class(patched):
     assert len(patched) > 8
     for (home, name), methods in patched.items():
@@ -119,6 +121,7 @@ def test_signatures_are_those_of_the_code():
     assert not wrong
 
 
+@pytest.mark.slow
 def test_stubs_are_what_the_tool_writes():
     wanted = stubs.stubs()
     assert set(wanted) == set(stubs.PACKAGE.rglob("*.pyi"))

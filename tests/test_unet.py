@@ -124,6 +124,7 @@ def test_norm_silu_gradients(fmt, groups, c):
             torch.testing.assert_close(a, e, atol=1e-11, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_norm_silu_derivatives_by_differences():
     "First and second derivatives, in double precision"
     shapes = ((2, 6, 3, 3), (2, 6), (2, 6))
@@ -203,6 +204,7 @@ def test_network_with_fast_kernels(scale_shift, fmt):
         torch.testing.assert_close(fast_gradients[n], want, atol=1e-12, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_who_switches_the_fast_kernels_on():
     "Importing doesn't, making a trainer does"
     plain = dict(norm_silu=unet.norm_silu, upsample=unet.upsample)

@@ -97,6 +97,7 @@ def test_a_copy_is_found():
     assert np.array_equal(shown[2:34, 2:34], shown[2:34, 36:68])
 
 
+@pytest.mark.slow
 def test_curves_while_a_run_goes_on(run, tmp_path):
     "From the first log entry on, with whatever is missing or not finite yet"
     log = json.loads((run / "logs" / "training_metrics.json").read_text())

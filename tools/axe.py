@@ -1,7 +1,8 @@
 """The site's pages under axe-core: no serious violation at two widths.
 
-`axe.py [PAGE …]`, by default every page of _docs. axe-core comes from npm, pinned by version and
-hash, and is kept in a cache; nothing of it is committed.
+`axe.py [PAGE …]`, by default the course and the pages beside it; not those of `lib`, which are made
+in the same way and take minutes, nor the one for printing, which is the course once more. axe-core
+comes from npm, pinned by version and hash, and is kept in a cache; nothing of it is committed.
 """
 
 import argparse
@@ -78,7 +79,10 @@ def main(names) -> int:
     except Unreachable as e:
         print(f"   skipped: {e}")
         return 0
-    pages = [p for p in sorted(SITE.rglob("*.html")) if not names or p.stem in names]
+    if names:
+        pages = [p for p in sorted(SITE.rglob("*.html")) if p.stem in names]
+    else:
+        pages = [p for p in sorted(SITE.glob("*.html")) if p.stem != "print"]
     bad = 0
     with browser.chromium() as chromium:
         for width in WIDTHS:

@@ -30,6 +30,7 @@ from pathlib import Path
 
 import yaml
 
+import folding
 import live_panels
 
 root = Path(__file__).resolve().parent.parent
@@ -130,11 +131,6 @@ def exported(cell):
     )
 
 
-def is_folded(cell):
-    "Whether a reader of the site opens the code of an exported cell only if it is wanted"
-    return re.search(r"^#\|\s*folded\b", text(cell), re.M) is not None
-
-
 def shown(code, folded):
     "Exported code as it stands in a page"
     code = f"::: {{.exported}}\n```python\n{code}\n```\n:::"
@@ -233,7 +229,7 @@ def weave(nb, proc):
                 head.findall("".join(next(docs)["outputs"][0]["data"]["text/markdown"]))[0]
                 for _ in names
             ]
-            out.append(markdown(c["id"], "\n\n".join([*heads, shown(code, is_folded(c))])))
+            out.append(markdown(c["id"], "\n\n".join([*heads, shown(code, folding.is_folded(c))])))
         elif c["id"] in kept:
             out.append(kept[c["id"]])
     for c in out:

@@ -4,9 +4,9 @@ A chapter states in its first lines how many minutes it takes. What it costs to 
 here, in one way for all: words at 200 a minute, 3 s for a line of code, 15 s for an equation on a
 line of its own or a picture, and 2, 3 and 6 minutes for an exercise to predict, change and build.
 Not counted are folded text (`<details>`), code hidden or folded (`#| hide`, `#| code-fold: true`,
-for what is exported `#| folded`), imports, comments in the code, and the computer's time. `--check`
-fails where a chapter says less than three quarters of that, or where chapters or
-the course are longer than they should be.
+for what is exported `#| folded`, which JupyterLab closes too), imports, comments in the code, and
+the computer's time. `--check` fails where a chapter says less than three quarters of that, or where
+chapters or the course are longer than they should be.
 """
 
 import json
@@ -19,12 +19,13 @@ KINDS = {"predict": 2, "change": 3, "build": 6}
 MAX_CHAPTER, MAX_COURSE = 45, 480
 HIDDEN = re.compile(
     r"^#\|\s*"
-    r"(hide|hide_input|default_exp|slow|folded|code-fold: *true|include: *false|echo: *false)\b",
+    r"(hide|hide_input|default_exp|folded|code-fold: *true|include: *false|echo: *false)\b",
     re.M,
 )
 UNSEEN = re.compile(r"^#\|\s*(hide|include: *false)\b", re.M)  # with what they show
 FOLDED = re.compile(r"<details\b.*?</details>", re.S)
 DISPLAYED = re.compile(r"\$\$.*?\$\$", re.S)
+IMPORTED = re.compile(r"^from \S+ import \([^)]*\)", re.M)  # over several lines
 IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)|<img\b[^>]*>")
 
 
@@ -39,7 +40,7 @@ def plain(text: str) -> str:
 
 def code_lines(source: str) -> list[str]:
     "The lines of a cell that a reader reads"
-    lines = [line.strip() for line in source.splitlines()]
+    lines = [line.strip() for line in IMPORTED.sub("", source).splitlines()]
     return [line for line in lines if line and not line.startswith(("#", "import ", "from "))]
 
 

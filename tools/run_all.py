@@ -1,7 +1,9 @@
-"""Everything CI runs: `run_all.py [STEP …]`, all steps by default; stops where one fails.
+"""What CI runs: `run_all.py [STEP …]`; stops where one fails.
 
-`run_all.py --quick` leaves out what takes long, for use while writing. Works in a clean clone and
-in a working tree with edits: what a step may change is compared by content, not by git.
+By default all steps, without what takes long: tests marked `long`, cells marked `#| slow`, extras
+and course in a clean environment, and what a real browser does. With CI=1 these, too. `--quick`
+runs rules, types and quick tests, for use while writing. Works in a clean clone and in a working
+tree with edits: what a step may change is compared by content, not by git.
 """
 
 import hashlib
@@ -24,6 +26,7 @@ import check_house
 
 root = Path(__file__).resolve().parent.parent
 BIN, PINS = Path(sys.executable).parent, root / "constraints.txt"
+IN_CI = bool(os.environ.get("CI"))
 WORKERS = str(min(4, max(2, os.cpu_count() or 2)))
 UNWANTED = "VIRTUAL_ENV PIP_CONSTRAINT PIP_TARGET PIP_PREFIX PIP_USER".split()
 ENV = {k: v for k, v in os.environ.items() if k not in UNWANTED} | {
@@ -183,22 +186,32 @@ BROWSER, LIVE = "tests/test_browser.py", "tests/test_live.py"
 OWN_STEP = ("--ignore", BROWSER, "--ignore", LIVE)
 
 
-def pytest(*more):
+def tests(*more):
     python(*PYTEST, "-n", WORKERS, "--dist", "worksteal", *OWN_STEP, *more, "tests")
 
 
 def quick():
-    pytest("-m", "not slow")
+    tests("-m", "not slow and not long")
+
+
+def pytest():
+    if IN_CI:
+        return tests()
+    tests("-m", "not long")
+    say("   tests marked `long`: with CI=1")
 
 
 def notebooks():
-    run(BIN / "nbdev_test", "--timing", "--n_workers", WORKERS)
+    flags = ("--flags", "slow") if IN_CI else ()
+    run(BIN / "nbdev_test", "--timing", "--n_workers", WORKERS, *flags)
+    if not IN_CI:
+        say("   cells marked `#| slow`: with CI=1")
 
 
 def browser():
     "The playground, served by voila and used in a real Chromium"
     if not chromium.find():
-        if os.environ.get("CI"):
+        if IN_CI:
             raise Failed("no Chromium; on Debian: apt-get install chromium")
         return say("   skipped: no Chromium; on Debian: apt-get install chromium")
     python(*PYTEST, BROWSER)
@@ -207,6 +220,13 @@ def browser():
 def docs():
     python("tools/build_docs.py")
     python("tools/check_site.py")
+
+
+def live():
+    "The site that `docs` has built, in a real Chromium"
+    if not (root / "_docs" / "index.html").exists():
+        raise Failed("no site in _docs; run the step docs before")
+    python("tools/axe.py")
     if (root / "_docs" / "live").is_dir():
         python(*PYTEST, LIVE)
 
@@ -275,7 +295,7 @@ def wheel():
             raise Failed("the installed wheel wrote no samples")
         run(venv / "bin" / "python", "-c", INSTALLED, cwd=away, env=env)
         run(venv / "bin" / "ddpm-nb", "demo", *SHORT_DEMO.split(), cwd=away, env=env, quiet=True)
-        if os.environ.get("CI"):
+        if IN_CI:
             anywhere(venv, away, env)
         else:
             say("   extras and the course in a clean environment: with CI=1, they take minutes")
@@ -297,10 +317,12 @@ STEPS = [
     ("notebooks", notebooks, 1),
     ("wheel", wheel, 2),
     ("docs", docs, 2),
-    ("browser", browser, 2),
+    ("live", live, 2),
+    ("browser", browser, 1),
 ]
 QUICK = [name for name, _, _ in STEPS[:9]]
-ALL = [name for name, _, _ in STEPS if name != "quick"]
+LEFT_OUT = {"quick"} if IN_CI else {"quick", "live", "browser"}
+ALL = [name for name, _, _ in STEPS if name not in LEFT_OUT]
 
 
 def one(name, step, times):

@@ -1,8 +1,9 @@
-"""Make the figures that notebooks store smaller: PNGs of at most 128 colours.
+"""Make what notebooks store smaller: figures as PNGs of at most 128 colours, a cell's lines as one.
 
 `shrink_figures.py [NOTEBOOK …]`, by default all; run it after notebooks were executed. A figure of
 lines and digits has few colours, so that nothing is lost that an eye sees, and takes a third of the
-space. What is small already is left as it is, so a second run changes nothing.
+space. What is small already is left as it is, so a second run changes nothing. Lines that a
+kernel sent one by one are joined: the site would show each piece in a box of its own.
 """
 
 import base64
@@ -30,11 +31,26 @@ def shrink(png: bytes) -> bytes:  # the same, where it has a palette already
     return file.getvalue()
 
 
+def joined(outputs: list) -> list:
+    "The same outputs, with neighbouring pieces of one stream put together"
+    found = []
+    for output in outputs:
+        last = found[-1] if found else {}
+        if output["output_type"] == "stream" and last.get("name") == output["name"]:
+            text = "".join(last["text"]) + "".join(output["text"])
+            found[-1] = last | dict(text=text.splitlines(keepends=True))
+        else:
+            found.append(output)
+    return found
+
+
 def shrink_notebook(path: Path) -> int:  # bytes saved
-    "Shrink the figures of a notebook"
+    "Shrink the figures of a notebook, and join what its cells printed"
     text = path.read_text(encoding="utf-8")
     nb = json.loads(text)
     for cell in nb["cells"]:
+        if cell.get("outputs"):
+            cell["outputs"] = joined(cell["outputs"])
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:

@@ -19,9 +19,9 @@ from ddpm_nb.app.command_table import (
     takes_checkpoint,
     uses,
 )
-from ..errors import DDPMError, did_you_mean, nearest
+from ..errors import DDPMError, did_you_mean, nearest, user_path
 from ..run_settings import Config
-from ..sections import Section, Setting, join_path, unknown_key
+from ..sections import Section, Setting, all_settings, join_path, unknown_key
 
 # %% ../../nbs/lib/arguments.ipynb #e3fb56ce
 class UsageError(DDPMError):
@@ -284,7 +284,22 @@ def _parse_options(command, words):
         raise _wrong_value(e) from e
     if extra:
         raise _not_an_option(command, extra[0])
-    return Request(command, found.flags, found.overrides)
+    return _with_paths(Request(command, found.flags, found.overrides))
+
+
+def _with_paths(request):
+    "The same request, with `~` and `$HOME` written out in its paths"
+    settings = dict(all_settings(Config))
+    overrides = {
+        key: user_path(text, f"--{key}") if settings[key].is_path else text
+        for key, text in request.overrides.items()
+    }
+    flags = dict(request.flags)
+    for name, text in flags.items():
+        if FLAGS[name].is_path:
+            parts = text.split(",") if name == "images" else [text]
+            flags[name] = ",".join(user_path(part, f"--{name}") for part in parts)
+    return Request(request.command, flags, overrides)
 
 
 def _only_word(command, words):
@@ -297,7 +312,7 @@ def _only_word(command, words):
     elif len(words) != 1 or words[0] not in row.words:
         given = f"{words[0]!r}" if words else "missing"
         raise UsageError(f"{command}: {given}; expected {', '.join(row.words)}")
-    return words[0]
+    return user_path(words[0], command) if row.place else words[0]
 
 
 def parse(

@@ -47,8 +47,6 @@ def data_for(
     )
     if model.num_classes:
         require_same_classes(data, class_names(model), "the model")
-    if model.num_classes:
-        require_same_classes(data, class_names(model), "the model")
     return data
 
 

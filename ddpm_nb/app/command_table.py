@@ -15,35 +15,45 @@ class Flag(NamedTuple):
 
     help: str  # one line
     is_switch: bool = False  # whether it takes no value
+    is_path: bool = False  # whether it takes a path, or several with commas between
 
 
 FLAGS = {
     "config": Flag(
         "a packaged config (mnist_tiny, mnist, …) or a YAML file; "
-        "default: the one in the checkpoint, else mnist_tiny; for demo, mnist_demo"
+        "default: the one in the checkpoint, else mnist_tiny; for demo, mnist_demo",
+        is_path=True,
     ),
-    "resume": Flag("go on from latest, best, or the path of a checkpoint"),
+    "resume": Flag("go on from latest, best, or the path of a checkpoint", is_path=True),
     "allow_other_data": Flag(
         "with --resume: go on with other images than the run was trained with", is_switch=True
     ),
     "overwrite": Flag("start anew where a run already is", is_switch=True),
-    "checkpoint": Flag("ema, best, latest, or a path; default: ema"),
-    "pretrained": Flag("use a packaged model instead, mnist or mnist-cond, or a .safetensors file"),
-    "output_name": Flag("name of the image; for export and import, path of what is written"),
+    "checkpoint": Flag("ema, best, latest, or a path; default: ema", is_path=True),
+    "pretrained": Flag(
+        "use a packaged model instead, mnist or mnist-cond, or a .safetensors file", is_path=True
+    ),
+    "output_name": Flag(
+        "name of the image; for export and import, path of what is written", is_path=True
+    ),
     "format": Flag("diffusers, or onnx: one file; default: diffusers"),
     "half": Flag("onnx: store the weights in half precision, half the bytes", is_switch=True),
     "backend": Flag("torch, or onnx: onnxruntime, on the CPU; default: torch"),
     "strength": Flag("0 changes nothing, 1 forgets the image; default: 0.5"),
-    "image": Flag("an image of your own, of the model's size, instead of the data set's"),
+    "image": Flag(
+        "an image of your own, of the model's size, instead of the data set's", is_path=True
+    ),
     "mask": Flag(
-        "an image of that size: white is known, black is filled; default: the right half is filled"
+        "an image of that size: white is known, black is filled; default: the right half is filled",
+        is_path=True,
     ),
     "resample": Flag(
         "how often each step is made; more agrees better with what is known; default: 5"
     ),
     "images": Flag(
         "walk between two images of your own, a.png,b.png, "
-        "by way of the noise behind them (DDIM inversion)"
+        "by way of the noise behind them (DDIM inversion)",
+        is_path=True,
     ),
     "predicted": Flag(
         "show only the predicted clean image; "
@@ -54,18 +64,21 @@ FLAGS = {
         "every evaluation.methods with every evaluation.steps; goes on where it stopped",
         is_switch=True,
     ),
-    "log_dir": Flag("folder of training_metrics.json; default: <output_dir>/logs"),
+    "log_dir": Flag("folder of training_metrics.json; default: <output_dir>/logs", is_path=True),
     "template": Flag(
-        "folder with a report.md.jinja or report.html.jinja of your own; default: the package's"
+        "folder with a report.md.jinja or report.html.jinja of your own; default: the package's",
+        is_path=True,
     ),
-    "source": Flag("a diffusers folder, also a checkpoint-500 of its scripts, or a hub name"),
+    "source": Flag(
+        "a diffusers folder, also a checkpoint-500 of its scripts, or a hub name", is_path=True
+    ),
     "null_label": Flag(
         "last: the last class embedding stands for no class, as guidance needs; "
         "none: all are classes; default: none, where the folder doesn't say"
     ),
     "subfolder": Flag("where in it the network is; default: unet_ema, else unet"),
     "variant": Flag("which of its weights, such as fp16; default: the plain ones, if there are"),
-    "scheduler": Flag("another folder or hub name, for the scheduler"),
+    "scheduler": Flag("another folder or hub name, for the scheduler", is_path=True),
     "print_config": Flag("print the complete config, with comments, and stop", is_switch=True),
 }
 

@@ -8,7 +8,6 @@ __all__ = ['check_resume_flags', 'checkpoint_to_resume', 'with_network', 'train_
 
 # %% ../../nbs/lib/command_train.ipynb #ad8b096a
 import math
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -19,7 +18,7 @@ import torch
 
 from .arguments import Request
 from .config import config_yaml, read_config
-from .fine_tuning import inherited, say_once
+from .fine_tuning import inherited
 from .fitting import fit_own_images, given_keys
 from .recipes import build
 from .results import load_results
@@ -38,7 +37,13 @@ from ddpm_nb.engine.checkpoint import (
     own_checkpoints,
     require_no_run,
 )
-from ..engine.distributed import distributed, note_job, was_restarted
+from ddpm_nb.engine.distributed import (
+    distributed,
+    note_job,
+    process_number,
+    say_once,
+    was_restarted,
+)
 from ..engine.files import atomic_write, find_corruption, optional_file
 from ..engine.locks import lock_folder
 from ..engine.run import DDPMTrainer
@@ -114,7 +119,8 @@ def train_config(
     if is_here and base and written.is_file():
         # a run keeps its trackers where it is
         base["logging"] = read_config(written).get("logging")
-    return command_config(with_rules(in_folder(request, folder), base), base), path
+    request = with_rules(in_folder(request, folder), base)
+    return command_config(request, base, f"checkpoint: {path}"), path
 
 # %% ../../nbs/lib/command_train.ipynb #4d7c2522
 def describe(
@@ -213,7 +219,7 @@ def run_lock(
     again: bool = False,  # whether `torchrun` starts a run again
 ):
     "The context in which only this command writes a run there; the main process locks it for all"
-    if int(os.environ.get("RANK", 0)):
+    if process_number():
         return nullcontext()
     # a process that `torchrun` replaces may not be gone yet
     return lock_folder(folder, f"ddpm-nb {command}", wait=30.0 if again else 0.0)

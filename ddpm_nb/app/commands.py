@@ -60,7 +60,7 @@ def _folder_config(request):
     folder = output_folder(request)
     written = folder / "logs" / "config.yaml"
     base = written if written.is_file() else None
-    config = command_config(in_folder(request, folder), base)
+    config = command_config(in_folder(request, folder), base, f"config: {written}")
     check_writable(folder, "curves", "reports")
     return folder, config
 
@@ -240,7 +240,7 @@ def print_config(
 ) -> list:  # nothing is written
     "Show the config that a command would use: the checkpoint's own is the base"
     flags = request.flags
-    name = flags.get("resume")
+    name, where = flags.get("resume"), ""
     if request.command not in ("train", "demo"):
         name = flags.get("checkpoint", "ema")
     base = None
@@ -250,11 +250,12 @@ def print_config(
         return []
     if name and "pretrained" not in flags:
         path = checkpoint_path(request, name)
+        where = f"checkpoint: {path}"
         request = in_folder(request, output_folder(request))
         if path.is_file() or "checkpoint" in flags or "resume" in flags:
             base = config_of_checkpoint(load_checkpoint(path))
     if request.command in ("train", "demo") and base is None:
         with redirect_stdout(sys.stderr):  # what is said is no part of the config
             request = with_network(request)
-    print(config_yaml(command_config(request, base)), end="")
+    print(config_yaml(command_config(request, base, where)), end="")
     return []

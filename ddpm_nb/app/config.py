@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['read_yaml', 'config_names', 'read_config', 'parse_text', 'override', 'fill_shared', 'lower_steps', 'one_length',
-           'load_config', 'config_yaml']
+           'model_follows', 'load_config', 'config_yaml']
 
 # %% ../../nbs/lib/config.ipynb #ab238196
 import copy
@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import DDPMError, did_you_mean, require
+from ..errors import DDPMError, did_you_mean, require, user_path
 from ..run_settings import DATASETS, Config
 from ..sections import Section, Setting, all_settings
 
@@ -94,7 +94,7 @@ def read_config(
 ) -> dict:  # as written: neither complete nor checked
     "A config as it is written; raises `DDPMError` if there is none, or if it cannot be read"
     packaged = _packaged()
-    path = packaged.get(str(name), Path(name))
+    path = packaged.get(str(name)) or Path(user_path(name, "config"))
     if not path.is_file():
         names = ", ".join(packaged)
         raise DDPMError(
@@ -191,6 +191,7 @@ def with_flow_matching(
     return FLOW_MATCHING | dict(overrides)
 
 # %% ../../nbs/lib/config.ipynb #ea239acd
+_NULLS = (None, "null", "none", "~", "")
 _STEP_KEYS = ("sampling.num_steps", "training.sampling.num_steps", "evaluation.steps")
 
 
@@ -228,8 +229,17 @@ def one_length(
 ) -> dict:  # the same, with null for the length that is replaced
     "Let a given `training.max_steps` take the place of a written `max_minutes`, and vice versa"
     keys = ("training.max_steps", "training.max_minutes")
-    given = [k for k in keys if overrides.get(k) not in (None, "null", "none", "~", "")]
+    given = [k for k in keys if overrides.get(k) not in _NULLS]
     return {**(dict.fromkeys(keys) if len(given) == 1 else {}), **overrides}
+
+
+def model_follows(
+    overrides: Mapping,  # dotted path -> value
+) -> dict:  # the same, with the keys of the model that go with them
+    "Let a given size or number of channels of the images be the model's too"
+    pairs = {"dataset.image_size": "model.image_size", "dataset.channels": "model.in_channels"}
+    given = {pairs[k]: v for k, v in overrides.items() if k in pairs}
+    return {k: v for k, v in given.items() if v not in _NULLS} | dict(overrides)
 
 
 def _chosen_by_hand(name, written, overrides) -> Callable[[str], bool]:
@@ -260,7 +270,7 @@ def load_config(
 ) -> Config:  # complete; a dict whose keys are attributes, too
     "Read, complete and check a config; raises `DDPMError` naming the key"
     written = copy.deepcopy(dict(name)) if isinstance(name, Mapping) else read_config(name)
-    changes = one_length(overrides or {})
+    changes = model_follows(one_length(overrides or {}))
     for path, value in with_flow_matching(written, changes).items():
         override(written, path, value)
     filled = fill_shared(written)

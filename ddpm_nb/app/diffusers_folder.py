@@ -132,6 +132,10 @@ def read_part(
     raise DDPMError(f"import: {places[0][0]}: {part}: {why}{hint}") from failures[0]
 
 # %% ../../nbs/lib/diffusers_folder.ipynb #707d751b
+# schedulers that clip where they do not say otherwise; others cannot
+_CLIPPING = ("DDPM", "DDIM", "RePaint", "UnCLIP")
+
+
 def sampling_defaults(
     settings: dict,  # the scheduler's, as in scheduler_config.json
 ) -> tuple[
@@ -139,6 +143,7 @@ def sampling_defaults(
 ]:  # keys of the section `sampling`, and sentences on what is not the same
     "What a scheduler's settings mean for our samplers"
     found, notes = {}, []
+    name = settings.get("_class_name", "DDPMScheduler")
     if settings.get("thresholding"):
         limit = settings.get("sample_max_value", 1.0)
         # limited to 1, dynamic thresholding clips
@@ -148,8 +153,10 @@ def sampling_defaults(
             notes.append(f"sample_max_value {limit}: no such limit here; thresholds may be larger")
         if limit > 1 and ratio != 0.995:
             notes.append(f"dynamic_thresholding_ratio {ratio}: 0.995 is used here")
-    elif not settings.get("clip_sample", True):
+    elif not settings.get("clip_sample", name.startswith(_CLIPPING)):
         found["clip"] = "none"
+        if "clip_sample" not in settings:
+            notes.append(f"{name} clips no predicted image, so nor do we: sampling.clip none")
     elif (size := settings.get("clip_sample_range", 1.0)) != 1:
         found["clip"] = "none" if size > 1 else "clip"
         notes.append(

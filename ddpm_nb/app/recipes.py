@@ -18,6 +18,7 @@ from .fine_tuning import inherited, start_from
 from .fitting import fit_own_images, given_keys
 from ..core import require, seed_everything
 from ..engine.augment import label_width
+from ..engine.compat import cpu_by_default
 from ..engine.datasets import as_data, held_out_split, load_split
 from ..engine.distributed import main_process_first
 from ..engine.run import DDPMTrainer
@@ -119,6 +120,7 @@ def dotted(
     return out
 
 # %% ../../nbs/lib/recipes.ipynb #rcp00014
+@cpu_by_default
 def build(
     # a packaged name, the path of a YAML file, or a config as a mapping
     config: str | Path | Mapping = "mnist_tiny",

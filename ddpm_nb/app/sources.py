@@ -30,16 +30,32 @@ from ..shapes import image_shape, shape_text
 from ..unet import UNetSmall
 
 # %% ../../nbs/lib/sources.ipynb #19e72c15
+def _refusal(config: str | Path | Mapping) -> str:
+    "Why a config is refused as it is, whatever is given beside it; '' where it is not"
+    try:
+        load_config(config)
+    except DDPMError as e:
+        return str(e)
+    return ""
+
+
 def command_config(
     request: Request,  # the command line
     # the config to start from where no --config was given
     base: str | Path | Mapping | None = None,
+    where: str = "",  # what `base` is from, for messages
 ) -> dict:  # complete
     "The config that a command line asks for; raises `DDPMError` for a key it would ignore"
     command, flags, overrides = request
     usual = "mnist_demo" if command == "demo" else "mnist_tiny"
     notes = []
-    config = load_config(flags.get("config") or base or usual, overrides, notes)
+    name = flags.get("config") or base or usual
+    try:
+        config = load_config(name, overrides, notes)
+    except DDPMError as e:
+        if where and name is base and _refusal(base) == str(e):
+            raise DDPMError(f"{where}: {e}") from e
+        raise
     if command != "train" and uses(command, "sampling.num_steps"):
         for note in notes:
             warnings.warn(note, DDPMWarning, stacklevel=2)
@@ -214,7 +230,9 @@ def sampling_model(
     path = checkpoint_path(request, request.flags.get("checkpoint", "ema"))
     checkpoint = read_checkpoint(path)
     base = config_of_checkpoint(checkpoint.contents)
-    config = command_config(with_rules(in_folder(request, folder), base), base)
+    config = command_config(
+        with_rules(in_folder(request, folder), base), base, f"checkpoint: {path}"
+    )
     seed_everything(config["seed"], config["deterministic"])
     weights = config["sampling"]["weights"]
     model, schedules = build_model(checkpoint, weights, pick_device(config["device"]))

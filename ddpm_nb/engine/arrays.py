@@ -6,9 +6,8 @@
 __all__ = ['fit_pixels', 'ArrayScan', 'scan_arrays', 'ArrayImages', 'ArrayData', 'array_split', 'array_data']
 
 # %% ../../nbs/lib/arrays.ipynb #arr00003
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,9 +25,10 @@ from ddpm_nb.engine.array_meaning import (
     find_range,
     listed_arrays,
 )
+from .distributed import say_once
 from .labels import numbered_labels
-from .loader import LazyData, LazyImages
-from .scan import say_once
+from .scan import lone_split
+from .scanned import ScannedData, ScannedImages, consecutive
 from ..errors import printable
 from ..shapes import sides
 
@@ -190,48 +190,34 @@ def scan_arrays(
     if values is not None:
         scan.labels, scan.classes = numbered_labels(values, names, what)
         scan.num_classes = len(scan.classes or ()) or int(scan.labels.max()) + 1
-    start = 0
-    for split, part in zip(images, parts):
-        if split:
-            scan.splits[split] = list(range(start, start + len(part)))
-        start += len(part)
+    places = consecutive({split: len(part) for split, part in zip(images, parts)})
+    scan.splits = {split: found for split, found in places.items() if split}
     texts = [f"{len(scan):,} images {'x'.join(map(str, scan.image_shape[1:]))}"]
     texts.append(f"{scan.image_shape[0]} channel{'s' * (scan.image_shape[0] > 1)} ({scan.layout})")
     texts.append(_values_said(scan, lo, hi, value_range is not None))
     texts.append(f"{scan.num_classes} classes by {[*found.values()][0]}" if found else note)
-    texts += [f"{split} {len(part):,}" for split, part in scan.splits.items()]
+    if len(scan.splits) == 1:
+        texts.append(lone_split(array))
+    else:
+        texts += [f"{split} {len(part):,}" for split, part in scan.splits.items()]
     scan.said = f"{what}: {', '.join(t for t in texts if t)}"
     return scan
 
 # %% ../../nbs/lib/arrays.ipynb #arr00022
-class ArrayImages(LazyImages):
+class ArrayImages(ScannedImages):
     "One image of an array at a time; lives in the workers"
 
     errors = (OSError, ValueError)
-
-    def __init__(
-        self,
-        scan: ArrayScan,  # what holds the images
-        keep: list,  # indices of the images to use
-        image_size: int | Sequence | None,  # wanted height and width; None: as they are
-        fit: str,  # see `fit_pixels`
-    ):
-        self.scan, self.keep = scan, keep
-        self.image_size, self.fit = image_size, fit
-
-    def __len__(self):
-        "How many images"
-        return len(self.keep)
 
     def read(
         self,
         i: int,  # which image
     ) -> Tensor:  # uint8 `(C,H,W)`
         "The image `i`; raises one of `errors`"
-        return self.scan.pixels([self.keep[i]], self.image_size, self.fit)[0]
+        return self.scan.pixels([self.keep[i]], *self.how)[0]
 
 
-class ArrayData(LazyData):
+class ArrayData(ScannedData):
     "Images of a large array, read as they are needed, with the same interface as `ImageData`"
 
     def __init__(
@@ -241,18 +227,15 @@ class ArrayData(LazyData):
         image_size: int | Sequence | None = None,  # wanted height and width; None: as they are
         fit: str = "crop",  # see `fit_pixels`
     ):
-        labels = None if scan.labels is None else scan.labels[keep]
-        super().__init__(ArrayImages(scan, keep, image_size, fit), labels)
-        self.scan, self.name, self.fit = scan, Path(scan.name).stem, fit
-        self.classes, self.num_classes = scan.classes, scan.num_classes
-        self.flip = False
+        super().__init__(ArrayImages(scan, keep, image_size, fit), fit, flip=False)
         self.image_shape = tuple(self.ds.read(0).shape)
 
-    def content(self) -> Iterator[bytes]:
-        "Pixels to know the set by: of images spread evenly over it"
-        n = min(len(self), 1024)
-        for i in range(n):
-            yield self.ds.read(i * len(self) // n).numpy().tobytes()
+    def content_of(
+        self,
+        i: int,  # which image
+    ) -> bytes:
+        "The pixels of an image"
+        return self.ds.read(i).numpy().tobytes()
 
 
 def array_split(

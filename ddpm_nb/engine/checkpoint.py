@@ -17,9 +17,11 @@ from torch import nn
 
 from ..core import DDPMError, require
 from .averages import average_of_length
+from .compat import cpu_by_default
 from .failures import first_line
 from .files import BROKEN_ZIP, intact_checkpoints, verify
 from .kernels import use_fast_process
+from ..errors import user_path
 from ..schedules import DDPMSchedules
 from ..sections import plain
 from ..unet import UNetSmall
@@ -73,7 +75,7 @@ def read_checkpoint(
     map_location: str | torch.device = "cpu",  # where its tensors go
 ) -> Checkpoint:
     "A verified checkpoint; raises `DDPMError` if missing, damaged, foreign or with code in it"
-    path = Path(path)
+    path = Path(user_path(path, "checkpoint"))
     require(
         path.is_file(),
         f"checkpoint: {path} does not exist; train first, or name another with --checkpoint",
@@ -159,6 +161,7 @@ def pick_weights(
     return ck["ema"]["shadow"] if kind == "ema" else ck["model"]
 
 # %% ../../nbs/lib/checkpoint.ipynb #pick0002
+@cpu_by_default
 def build_model(
     ck: Checkpoint,  # from `read_checkpoint`
     # 'ema' for the averaged weights, 'raw' for the last step's, 'ema:0.99' for one of the extra
@@ -171,7 +174,7 @@ def build_model(
     try:
         model = UNetSmall(**ck.contents["model_config"])
         schedules = DDPMSchedules(**ck.contents["schedules_config"])
-    except TypeError as e:
+    except (DDPMError, TypeError) as e:
         raise DDPMError(
             f"checkpoint: {ck.path} was written by another version of ddpm_nb: {first_line(e)}"
         ) from e

@@ -17,11 +17,12 @@ from ..core import DDPMError, Stream, fold_seed, require
 from ..data import ImageData, fit_image, load_mnist, on_black, pick_images, stratified_subset
 from .array_files import open_arrays
 from .arrays import ArrayData, ArrayScan, array_data, array_split, scan_arrays
-from .compat import import_torchvision
+from .compat import cpu_by_default, import_torchvision
+from .distributed import say_once
 from .failures import first_line
 from .folders import FolderData
 from .hub import TableData, TableScan, open_tables, scan_tables
-from .scan import FolderScan, arrange, say_once, scan_folder, scan_folder_0_1
+from .scan import FolderScan, arrange, scan_folder, scan_folder_0_1
 from .streaming import StreamData, StreamScan, scan_streams, stream_split
 from ..run_settings import DatasetConfig
 from ..sections import checks_arguments
@@ -214,6 +215,7 @@ def _require_channels(dataset: Mapping, data) -> None:
 
 
 @checks_arguments(DatasetConfig)
+@cpu_by_default
 def load_data(
     # 'mnist' (in the package), 'fashion_mnist', 'cifar10', 'folder', 'array', 'huggingface'
     name: str = "mnist",

@@ -17,6 +17,7 @@ from .._moved import renamed_arguments
 from ..bars import progress_bar
 from ..core import Stream, fold_seed, model_attribute, require
 from ..data import stratified_subset
+from .compat import cpu_by_default
 from .external import load_lpips
 from .features import knows_data, load_features, net_hash, reference_stats
 from .json_files import finite_or_none
@@ -163,6 +164,7 @@ def _possible(metrics, num_samples, data, net, train):
 
 
 @renamed_arguments(keep="max_features", num_bits="num_bpd_images")
+@cpu_by_default
 @torch.no_grad()
 def evaluate(
     model: Callable,  # a `UNetSmall`, or a callable `(x, t)`

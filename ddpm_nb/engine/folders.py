@@ -17,7 +17,7 @@ from .failures import first_line
 from .images import UNREADABLE, read_image
 from .loader import LazyData, LazyImages
 from .scan import FolderScan, arrange, scan_folder
-from ..errors import printable
+from ..errors import printable, user_path
 from ..shapes import sides
 
 # %% ../../nbs/lib/folders.ipynb #243a17f0
@@ -81,14 +81,14 @@ class FolderData(LazyData):
         files: FolderScan | list | None = None,
         fit: str = "crop",  # 'crop' keeps the middle; 'pad' cuts nothing off and frames in black
     ):
-        self.root = Path(root)
+        self.root = Path(user_path(root, "dataset.root"))
         self.name = printable(self.root.resolve().name)
         self.image_size = image_size
         self.channels = channels
         self.flip = flip
         self.fit = fit
         if files is None:
-            files = scan_folder(root, image_size)
+            files = scan_folder(self.root, image_size)
         elif not isinstance(files, FolderScan):
             files = arrange(FolderScan(self.root, files))
         self.scan = files

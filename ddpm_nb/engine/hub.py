@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['import_datasets', 'open_tables', 'choose_columns', 'image_bytes', 'TableScan', 'undecoded', 'channels_of',
-           'named_splits', 'scan_tables', 'TableImages', 'TableData']
+           'named_splits', 'lone_table', 'scan_tables', 'TableImages', 'TableData']
 
 # %% ../../nbs/lib/hub.ipynb #hub00003
 import logging
@@ -20,11 +20,12 @@ from torch import Tensor
 
 from ..core import DDPMError, require
 from .array_meaning import LABEL_NAMES
+from .distributed import say_once
 from .failures import first_line
 from .images import UNREADABLE, UnreadableImage, open_image, read_image
 from .labels import numbered_labels
-from .loader import LazyData, LazyImages
-from .scan import SPLIT_NAMES, say_once
+from .scan import SPLIT_NAMES, lone_split
+from .scanned import ScannedData, ScannedImages, consecutive
 from ..errors import did_you_mean, printable
 from ..shapes import sides
 
@@ -251,6 +252,15 @@ def named_splits(
     return found
 
 
+def lone_table(
+    tables: Mapping,  # split as the data set calls it -> table
+) -> str:  # part of a sentence; '' where there are several, or it is called train
+    "What is said of a table that is the only one"
+    name = [*tables][0]
+    is_plain = len(tables) > 1 or SPLIT_NAMES.get(name.lower()) in (None, "train")
+    return "" if is_plain else lone_split(name)
+
+
 def _table_labels(scan: TableScan, splits: dict, label: str, what: str) -> None:
     "Read the labels of all splits; a split whose labels are all -1, as tests are, is left out"
     columns = {k: table.select_columns([label])[:][label] for k, table in splits.items()}
@@ -280,37 +290,20 @@ def scan_tables(
     require(len(scan.tables[0]), f"{what}: no images")
     some = range(0, len(scan), 1 + len(scan) // 16)
     scan.channels = channels_of((lambda i=i: scan.file(i) for i in some), what)
-    start = 0
-    for split, table in zip(splits, scan.tables):
-        if len(splits) > 1:
-            scan.splits[split] = list(range(start, start + len(table)))
-        start += len(table)
+    if len(splits) > 1:
+        scan.splits = consecutive({split: len(t) for split, t in zip(splits, scan.tables)})
     texts = [f"{len(scan):,} images in {image}", "grey" if scan.channels == 1 else "RGB"]
     texts.append(f"{scan.num_classes} classes by {label}" if label else note)
     texts += [f"{split} {len(part):,}" for split, part in scan.splits.items()]
+    texts.append(lone_table(tables))
     scan.said = f"{what}: {', '.join(t for t in texts if t)}"
     return scan
 
 
-class TableImages(LazyImages):
+class TableImages(ScannedImages):
     "One image of a table at a time; lives in the workers"
 
     errors = (*UNREADABLE, OSError)
-
-    def __init__(
-        self,
-        scan: TableScan,  # what holds the images
-        keep: list,  # indices of the images to use
-        image_size: int | Sequence,  # wanted: a square's side, or height and width
-        channels: int,  # 1 for grey, 3 for RGB; 2 and 4 for these with alpha
-        fit: str,  # see `fit_frame`
-    ):
-        self.scan, self.keep = scan, keep
-        self.how = image_size, channels, fit
-
-    def __len__(self):
-        "How many images"
-        return len(self.keep)
 
     def read(
         self,
@@ -320,7 +313,7 @@ class TableImages(LazyImages):
         return read_image(self.scan.file(self.keep[i]), *self.how)
 
 
-class TableData(LazyData):
+class TableData(ScannedData):
     "Images of a table, read as they are needed, with the same interface as `ImageData`"
 
     def __init__(
@@ -333,17 +326,15 @@ class TableData(LazyData):
         flip: bool = True,  # whether a mirrored image is still an image of the same kind
     ):
         channels = channels or scan.channels
-        labels = None if scan.labels is None else scan.labels[keep]
-        super().__init__(TableImages(scan, keep, image_size, channels, fit), labels)
-        self.scan, self.name, self.fit, self.flip = scan, Path(scan.name).stem, fit, flip
-        self.classes, self.num_classes = scan.classes, scan.num_classes
+        super().__init__(TableImages(scan, keep, image_size, channels, fit), fit, flip)
         self.image_shape = (channels, *sides(image_size))
 
-    def content(self) -> Iterator[bytes]:
-        "Files to know the set by: of images spread evenly over it"
-        n = min(len(self), 1024)
-        for i in range(n):
-            try:
-                yield self.scan.file(self.ds.keep[i * len(self) // n])
-            except UNREADABLE:
-                yield b""
+    def content_of(
+        self,
+        i: int,  # which image
+    ) -> bytes:
+        "The file of an image"
+        try:
+            return self.scan.file(self.ds.keep[i])
+        except UNREADABLE:
+            return b""

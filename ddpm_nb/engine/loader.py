@@ -215,6 +215,11 @@ def batch(
     return next(self.batches([idx], num_workers=0))
 
 # %% ../../nbs/lib/loader.ipynb #0e7eb5ea
+# seconds without a batch after which it is asked whether the workers live: of those that a
+# forkserver starts, the system tells nothing
+_LOOK_AFTER = 2
+
+
 class _Order:
     "The batches of a pass, renewed for each"
 
@@ -270,7 +275,7 @@ def _workers(self: LazyData, num_workers: int) -> tuple:
             num_workers=num_workers,
             worker_init_fn=_start_word(),
             persistent_workers=True,
-            timeout=self.timeout,
+            timeout=min(_LOOK_AFTER, self.timeout),
         )
         self._loader = loader, order
     return self._loader
@@ -280,6 +285,25 @@ def _workers(self: LazyData, num_workers: int) -> tuple:
 def close(self: LazyData) -> None:
     "End the workers; they are started again where they are needed"
     self._loader = None
+
+
+def _patient(loader, timeout: float) -> Iterator[ReadBatch]:
+    "The batches of a loader, whose workers are looked after while nothing comes"
+    batches, waited = iter(loader), 0.0
+    while True:
+        try:
+            read = next(batches)
+        except StopIteration:
+            return
+        except RuntimeError as e:
+            if "timed out" not in str(e):
+                raise
+            waited += loader.timeout
+            if waited >= timeout:
+                raise RuntimeError(f"DataLoader timed out after {timeout:g} seconds") from e
+        else:
+            waited = 0.0
+            yield read
 
 
 def _exits(loader) -> str:
@@ -305,8 +329,7 @@ def _read(self: LazyData, order: list, num_workers: int) -> Iterator[ReadBatch]:
     try:
         loader, todo = self._workers(num_workers)
         todo.batches = order
-        for read in loader:
-            yield self._checked(read)
+        yield from map(self._checked, _patient(loader, self.timeout))
     except GeneratorExit:
         raise  # the caller has enough
     except RuntimeError as e:

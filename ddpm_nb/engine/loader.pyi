@@ -187,6 +187,8 @@ class LazyData:
         """
         ...
 
+_LOOK_AFTER: int
+
 class _Order:
     """The batches of a pass, renewed for each"""
 
@@ -206,6 +208,10 @@ class _StartWorker:
 def _as_it_is(batch): ...
 def _start_word():
     """Where workers leave their last words"""
+    ...
+
+def _patient(loader, timeout: float) -> Iterator[ReadBatch]:
+    """The batches of a loader, whose workers are looked after while nothing comes"""
     ...
 
 def _exits(loader) -> str:

@@ -7,7 +7,6 @@ __all__ = ['DDPMTrainer']
 
 # %% ../../nbs/lib/run.ipynb #e6cc0d56
 import math
-import os
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -27,8 +26,9 @@ from ddpm_nb.engine.checkpoint import (
     require_types,
     run_files,
 )
+from .compat import cpu_by_default, require_numbers
 from .datasets import as_data
-from .distributed import DistributedContext, require_same_step
+from .distributed import DistributedContext, require_same_step, restarted
 from .failures import LostProcess, compiled, translate_errors
 from .files import append_checksum, atomic_write, file_mark, remove_file
 from .kernels import use_fast_process
@@ -41,6 +41,7 @@ from ddpm_nb.engine.same_run import (
     require_same_run,
     rewarmed,
 )
+from ..errors import user_path
 from ..schedules import DDPMSchedules
 from ..trainer import Trainer
 
@@ -49,9 +50,9 @@ class DDPMTrainer(AugmentedTrainer):
     "`Trainer` with checkpoints, an exact resume, signals, curves and several processes"
 
     rewarmup = None  # `step` and `rate` where it went on at a higher rate
-
     keeps_time = True
 
+    @cpu_by_default
     def __init__(
         self,
         model: nn.Module,  # e.g. a `UNetSmall`
@@ -71,6 +72,7 @@ class DDPMTrainer(AugmentedTrainer):
         overwrite: bool = False,  # start anew where another run already is, and remove its files
     ):
         use_fast_process()  # here and not on import, which changes nothing
+        require_numbers(model)
         self.context = DistributedContext()
         sets = as_data(data), as_data(val_data)
         super().__init__(model, schedules, *sets, loss, config, seed, device)
@@ -82,7 +84,7 @@ class DDPMTrainer(AugmentedTrainer):
         self.extra_emas |= {str(float(s)): PowerEMA(self.model, s) for s in lengths}
         if self.cfg["max_minutes"]:
             self.total_steps = math.inf  # until `Budget` fixes it
-        self.output_dir = Path(output_dir)
+        self.output_dir = Path(user_path(output_dir, "output_dir"))
         self.full_config = full_config or {}
         self.sample_fn = sample_fn
         self.overwrite = overwrite
@@ -215,7 +217,7 @@ def folder_lock(self: DDPMTrainer):
     if not self.context.is_main_process:
         return nullcontext()
     # a process that `torchrun` replaces may not be gone yet
-    wait = 30.0 if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) else 0.0
+    wait = 30.0 if restarted() else 0.0
     return lock_folder(self.output_dir, "a training run", user=self, wait=wait)
 
 
@@ -231,6 +233,7 @@ def resume_hint(self: DDPMTrainer) -> str:  # part of a sentence
 
 
 @patch
+@cpu_by_default
 def train(
     self: DDPMTrainer,
 ) -> dict:  # the history: steps, validation losses, resumes, skipped steps
@@ -361,8 +364,7 @@ def load_state_dict(
         self.scaler.load_state_dict(state["scaler"])
     if self.val_data is not None:
         self.val_data.rules = state.get("rules", 1)  # not in files of 0.1
-    self.step = state["step"]
-    self.seconds = state["seconds"]
+    self.step, self.seconds = state["step"], state["seconds"]
     self.history = state["history"]
     self.loss_buffer = state["pending"]
     self.bad_steps = state["bad_steps"]
@@ -372,6 +374,7 @@ def load_state_dict(
 
 
 @patch
+@cpu_by_default
 def resume(
     self: DDPMTrainer,
     path: str | Path,  # a checkpoint with optimizer state: `latest.pt`, `best.pt` or `step_….pt`

@@ -19,10 +19,17 @@ from torch import Tensor
 
 from ..core import DDPMError, require, to_float
 from ..data import ImageData
+from .distributed import say_once
 from .failures import first_line
-from .hub import channels_of, choose_columns, image_bytes, named_splits, undecoded
+from ddpm_nb.engine.hub import (
+    channels_of,
+    choose_columns,
+    image_bytes,
+    lone_table,
+    named_splits,
+    undecoded,
+)
 from .images import UNREADABLE, read_image
-from .scan import say_once
 from ..errors import printable
 from ..shapes import sides
 
@@ -290,6 +297,7 @@ def scan_streams(
     texts = [f"a stream of {length:,} images in {image}", "grey" if scan.channels == 1 else "RGB"]
     texts += [f"{len(classes or ())} classes by {found}" if found else note]
     texts += [f"splits {', '.join(scan.tables)}"] if len(scan.tables) > 1 else []
+    texts.append(lone_table(tables))
     scan.said = f"{what}: {', '.join(t for t in texts if t)}"
     return scan
 
