@@ -277,7 +277,7 @@ def share_left(kind):
     return (left > right).float().mean().item()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_the_network_is_told_of_does_not_leak_and_what_it_is_not_does():
     assert share_left(Mirrors) > 0.95
     assert 0.2 < share_left(Untold) < 0.8

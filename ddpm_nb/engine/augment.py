@@ -34,7 +34,7 @@ def draw_augmentation(
     p: float,  # chance of each of the six transformations, in [0,1]
     generator: torch.Generator,  # on the CPU
 ) -> Tensor:  # `(n,8)`, a0 to a7; zeros where a transformation is not applied
-    "Parameters of random transformations (Karras et al. 2022, table 6)"
+    "Parameters of random transformations (Karras et al. 2022, app. F.2)"
     applied = torch.rand((n, 6), generator=generator) < p
     mirror = torch.randint(0, 2, (n, 2), generator=generator)
     angle = math.pi * (2 * torch.rand((n, 2), generator=generator) - 1)
@@ -46,7 +46,7 @@ def draw_augmentation(
 def augmentation_labels(
     a: Tensor,  # parameters `(n,8)`
 ) -> Tensor:  # `(n,9)`; zeros just where the image stays as it is
-    "What the network is told of each image (Karras et al. 2022, table 6)"
+    "What the network is told of each image (Karras et al. 2022, app. F.2)"
     a0, a1, a2, a3, a4, a5, a6, a7 = a.unbind(1)
     turned, stretched = (a3.cos() - 1, a3.sin()), (a5 * a4.cos(), a5 * a4.sin())
     return torch.stack([a0, a1, a2, *turned, *stretched, a6, a7], 1)
