@@ -46,6 +46,8 @@ def read_idx(
 class ImageData:
     "A data set held in memory as uint8, with batches as floats in [-1, 1]"
 
+    augment: float = 0.0  # chance of each random transformation in training (`dataset.augment`)
+
     def __init__(
         self,
         images: Tensor,  # uint8 `(N,C,H,W)`

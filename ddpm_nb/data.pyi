@@ -48,6 +48,7 @@ class ImageData:
         classes: the names of the classes, where they have names
     """
 
+    augment: float = 0.0
     images: Any
     labels: Any
     name: str

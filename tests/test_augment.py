@@ -152,7 +152,7 @@ def test_a_resume_is_exact(tmp_path):
     for weights in (whole["model"], whole["ema"]["shadow"]):
         assert not torch.equal(weights[AUGMENT_WEIGHT], begun)  # it has learnt
     model, _, _ = load_model(tmp_path / "whole" / "ckpts" / "ema.pt")
-    assert torch.equal(model.time_embedding.augment, whole["ema"]["shadow"][AUGMENT_WEIGHT])
+    assert torch.equal(model.get_parameter(AUGMENT_WEIGHT), whole["ema"]["shadow"][AUGMENT_WEIGHT])
 
 
 def test_parts_and_processes_see_what_one_would(tmp_path):

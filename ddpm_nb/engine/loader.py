@@ -123,6 +123,7 @@ def require_main_script() -> None:
 class LazyData:
     "Images that are read as they are needed, with the same interface as `ImageData`"
 
+    augment: float = 0.0  # chance of each random transformation in training (`dataset.augment`)
     cache_bytes = 2**30  # a set of at most so many bytes is kept once it is read; 0: none is
     num_workers = 2  # processes that read ahead, where `batches` is not told
     timeout = 300  # seconds without a batch after which reading has failed

@@ -97,6 +97,7 @@ class LazyData:
         labels: int64 `(N,)`; None: no labels
     """
 
+    augment: float = 0.0
     cache_bytes: Any
     num_workers: int
     timeout: int

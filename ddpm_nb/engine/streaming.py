@@ -98,6 +98,7 @@ def through_buffer(
 class StreamData:
     "Images of a stream in their order, with the interface of `ImageData` as far as that goes"
 
+    augment: float = 0.0  # chance of each random transformation in training (`dataset.augment`)
     num_workers = 2  # threads that decode, where `batches` is not told
     seed = 0  # of the order, until `epoch_order` is told another
 
