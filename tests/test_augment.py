@@ -137,6 +137,7 @@ def told_trainer(out, **kw):
     return tiny_trainer(out, augmented(), dict(augment_dim=9, num_classes=4), **kw)
 
 
+@pytest.mark.slow
 def test_a_resume_is_exact(tmp_path):
     how = dict(accumulate=3, ema=dict(extra_decays=[0.5]))
     told_trainer(tmp_path / "whole", **how).train()
@@ -155,6 +156,7 @@ def test_a_resume_is_exact(tmp_path):
     assert torch.equal(model.get_parameter(AUGMENT_WEIGHT), whole["ema"]["shadow"][AUGMENT_WEIGHT])
 
 
+@pytest.mark.slow
 def test_parts_and_processes_see_what_one_would(tmp_path):
     t = told_trainer(tmp_path)
     x, y = t.data.batch(torch.arange(8))
@@ -197,6 +199,7 @@ def test_a_step_is_the_same_whatever_came_before_it(tmp_path):
     assert torch.equal(t.draw(8), first)
 
 
+@pytest.mark.slow
 def test_the_compiled_network_is_told_too(tmp_path, monkeypatch):
     real = torch.compile
     monkeypatch.setattr(torch, "compile", lambda m, **kw: real(m, backend="eager"))
@@ -277,7 +280,7 @@ def share_left(kind):
     return (left > right).float().mean().item()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_what_the_network_is_told_of_does_not_leak_and_what_it_is_not_does():
     assert share_left(Mirrors) > 0.95
     assert 0.2 < share_left(Untold) < 0.8

@@ -310,7 +310,7 @@ def test_seed_checkpoint_and_names(run, tmp_path):
     ) != grid("--checkpoint", "latest")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_every_sampling_command(run):
     for cmd, out in (
         ("sample.interpolate", "grids/interpolate.png"),
@@ -508,7 +508,7 @@ def wait_for_a_signal():
     DDPMTrainer.train_step = train_step
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("sig, code", [("SIGKILL", -9), ("SIGTERM", 143), ("SIGINT", 130)])
 def test_killed_and_resumed_is_as_if_never_killed(tmp_path, whole, sig, code):
     p = start(*train_args(tmp_path / "cut", *STEPS), before=wait_for_a_signal)
@@ -786,7 +786,7 @@ def test_classes(tmp_path, capsys):
     assert "accuracy" in r["metrics"]["classes"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_demo_is_the_whole_path(tmp_path, capsys):
     a = [
         "demo",
@@ -954,7 +954,7 @@ def steps_in_wandb(run):
     return [r.history.step.num for r in records if r.WhichOneof("record_type") == "history"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_wandb_offline(tmp_path, monkeypatch):
     "A resumed run goes on under the same id, each step once; a new one in its place gets another"
     pytest.importorskip("wandb", reason="extra `track` is not installed")

@@ -152,7 +152,7 @@ def test_old_checkpoints_are_pruned(tmp_path):
     ]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_overfits_one_batch(tmp_path):
     t = trainer(
         tmp_path, epochs=160, data=tiny_data(8), learning_rate=5e-3, checkpoint=dict(every_steps=0)

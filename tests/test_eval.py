@@ -165,7 +165,7 @@ def two_sets():
     return real, fake
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_fid_is_torch_fidelitys_and_torchmetrics(inception_file, standard, two_sets):
     import_torchvision()
     tf, real, fake = pytest.importorskip("torch_fidelity"), *two_sets
@@ -236,7 +236,7 @@ def says_zero(x, t):
 says_zero.parameterization = "eps"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_evaluate_calls_it_fid(inception_file, standard):
     net = load_features(inception_file)
     data = ImageData(load_mnist("test").images[:4], name="mnist")
@@ -528,7 +528,7 @@ def test_a_result_says_all_about_itself(run):
     assert j["evolution"][0]["fid_proxy"] == m["fid_proxy"]["value"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_what_is_not_a_number_is_null(run, tmp_path, monkeypatch, capsys):
     "A metric that came out as NaN is written as null, and curves and report cope with it"
     shutil.copytree(run, tmp_path / "run")

@@ -34,7 +34,7 @@ from helpers.tiny import StopAt, assert_same_run, image_folder, pixels, tiny_tra
 # ---- kills
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_thirty_sigkills(tmp_path):
     """Thirty kills at random moments, a third of them inside a save.
 
@@ -264,7 +264,7 @@ DISK = [
 ]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing(tmp_path):
     """A real, small file system that fills up after the first save.
 

@@ -467,7 +467,7 @@ def everything(root):
     return names
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_folder_that_holds_everything_from_training_to_report(tmp_path, capsys):
     names = everything(tmp_path / "im")
     out = tmp_path / os.fsdecode(b"run \xe9 #1 100%")

@@ -59,7 +59,7 @@ def test_few_open_files_never_hang(images, files, workers, says):
 UNGUARDED = READ.replace('if __name__ == "__main__":', "if True:")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_a_script_without_a_main_guard_is_told_so(images, tmp_path, method):
     "Of a forkserver's workers the system tells nothing: for 300 seconds nobody missed them"

@@ -461,7 +461,7 @@ def test_the_noise_follows_the_clipped_picture(par, clip):
     torch.testing.assert_close(sm.a[60] * d.x0 + sm.s[60] * d.eps, x, atol=1e-12, rtol=1e-12)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_inversion_returns_a_real_digit():
     m, s = load_pretrained("mnist")
     sm = DDPMSampler(s)
@@ -664,7 +664,7 @@ def one_process(tmp_path):
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_a_wrapped_model_is_the_model(wrapper, one_process):
     "What it predicts, its classes, learned variance and eval mode are found behind the wrapper"
@@ -818,7 +818,7 @@ def test_own_picture_and_mask(run, tmp_path, capsys, monkeypatch):
     assert sorted(p.name for p in (run / "grids").iterdir()) == before
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_walk_between_two_own_pictures(run, tmp_path, capsys, monkeypatch):
     "Inverted, walked, and both ends come back"
     from ddpm_nb.engine.animation import save_grid

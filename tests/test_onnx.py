@@ -17,7 +17,7 @@ pytest.importorskip("onnxruntime", reason="extra `onnx` is not installed")
 PRETRAINED = ["--pretrained", "mnist-cond"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_packaged_model_in_half_precision(digits_onnx):
     "At most 4.5 MB, and the same images as PyTorch to 1e-4, since its weights were halves before"
     from ddpm_nb.app.onnx import load_onnx
@@ -41,7 +41,7 @@ def test_the_packaged_model_in_half_precision(digits_onnx):
     assert (ours - theirs).abs().max() < 1e-4
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_grid_by_onnxruntime(tmp_path):
     "The same seed gives the same image, to the rounding of a pixel"
     args = [*PRETRAINED, "--num_samples", "4", "--num_steps", "4", "--output_dir", str(tmp_path)]

@@ -37,7 +37,7 @@ assert not {{"torch", "ddpm_nb"}} & set(sys.modules)
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.skipif(NODE is None, reason="no node here")
 def test_node(digits_onnx, tmp_path):
     "The program finds the runtime as npm installs it, and draws the ten digits asked for"

@@ -61,7 +61,7 @@ def test_it_trains_what_the_command_trains(tmp_path):
         assert (a / "grids" / name).read_bytes() == (b / "grids" / name).read_bytes()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_packaged_recipe_takes_the_same_first_steps(tmp_path):
     "mnist_tiny as it is, but for its length: the first step's loss of both"
     short = {"training.max_steps": 2, "training.log_every": 1, "dataset.limit": 512}

@@ -61,7 +61,7 @@ def today(tmp_path_factory):
     return d
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_of_0_1_goes_on_bit_for_bit(today):
     rows = json.loads((today / "logs" / "training_metrics.json").read_text())["steps"]
     step = EXPECTED["step"]

@@ -177,7 +177,7 @@ def check(d):
     return md, page
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_whatever_is_missing_is_said(tmp_path, monkeypatch):
     "All 256 subsets of the inputs; the curves are tiny here, drawing them is tested elsewhere"
     from ddpm_nb.app import report as R
@@ -286,7 +286,7 @@ def test_neighbours_are_no_samples(tmp_path):
     assert "neighbours.png" in md
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_from_the_command_line(tmp_path, capsys):
     make(tmp_path / "a b", PARTS)
     report = ["report", "--output_dir", str(tmp_path / "a b")]
@@ -305,7 +305,7 @@ def test_from_the_command_line(tmp_path, capsys):
     assert "evaluation_results.json is not valid JSON" in capsys.readouterr().err
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_template_of_ones_own(tmp_path, capsys):
     make(tmp_path / "run", PARTS)
     (tmp_path / "run" / PARTS["config"]).unlink()
@@ -373,7 +373,7 @@ def whole(tmp_path_factory):
     return (folder / "reports" / "report.html").as_uri()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @needs_browser
 @pytest.mark.parametrize("width", [390, 800, 1200])
 def test_in_a_browser(chromium, whole, width):

@@ -178,7 +178,7 @@ def shell(command, *args):
     "streams",
     ["{} <&- >&- 2>&-", "{} >/dev/full 2>/dev/full", "PYTHONIOENCODING=ascii {} 2>&1 | head -c 1"],
 )
-@pytest.mark.long
+@pytest.mark.slow
 def test_streams_that_refuse_end_no_run(tmp_path, streams):
     args = train_args(tmp_path / "run", "--training.max_steps", 3)
     r = shell(f"set -o pipefail; {streams}", *args)

@@ -129,7 +129,7 @@ CASES = [
 ]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_same_images(runtime, digits_onnx, monkeypatch):
     "From a given x_T, and from a seed with the same noise, to 1e-3"
     model, schedules = load_pretrained("mnist-cond")
@@ -244,7 +244,7 @@ def test_refused_in_a_sentence():
         assert "damaged" in message or "not written by ddpm_nb" in message
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_edits_are_those_of_python(runtime, digits_onnx, monkeypatch):
     "SDEdit from the same noise, RePaint with the same noise all along, to 1e-3"
     import ddpm_nb.editing as editing

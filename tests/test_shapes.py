@@ -172,7 +172,7 @@ def test_edits_of_ones_own_image(run, tmp_path, capsys):
     refused(capsys, says, "sample.edit", *here, "--image", tmp_path / "turned.png")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_eval_and_report(run):
     "Features that see squares of one or three channels say what they saw"
     out, channels = run

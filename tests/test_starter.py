@@ -43,7 +43,7 @@ def test_starters_have_checks_and_no_solutions():
     assert chapters >= 6
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_nbgrader_grades_a_right_and_a_wrong_submission(tmp_path, monkeypatch):
     from nbgrader.api import Gradebook
     from nbgrader.apps import NbGraderAPI

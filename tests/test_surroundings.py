@@ -36,7 +36,7 @@ def home(tmp_path, monkeypatch):
 GREY = ["--dataset.name=folder", "--dataset.channels=1", "--dataset.image_size=16"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_home_and_variables_are_written_out_in_flags(home, capsys):
     where = ["--dataset.root=~/im", "--output_dir=$DISK/o"]
     assert train("", *where, *GREY, "--training.max_steps=1") == 0
@@ -52,7 +52,7 @@ def test_home_and_variables_are_written_out_in_flags(home, capsys):
     assert list((home / "elsewhere").iterdir()) == []  # no folder called ~
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_home_and_variables_are_written_out_in_files(home):
     (home / "own.yaml").write_text(
         "init_from: ~/first/ckpts/ema.pt\n"
@@ -147,7 +147,7 @@ def on_meta():
     torch.set_default_device("cpu")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_default_device_is_the_callers(tmp_path, on_meta):
     run = build(
         "mnist_tiny",
@@ -209,7 +209,7 @@ def test_an_odd_config_in_a_checkpoint_is_named_with_its_file(tmp_path, capsys, 
     refused(capsys, "error: seed: 'x'", "train", "--resume", "latest", *bad)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_size_that_auto_recommends_to_choose_is_taken(tmp_path, capsys):
     "It was refused: the model's size had to be given as well"
     im = image_folder(tmp_path / "im", 12)
@@ -224,7 +224,7 @@ def test_the_size_that_auto_recommends_to_choose_is_taken(tmp_path, capsys):
 # ---- features of few images
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_few_images_make_as_many_steps_as_features_need(capsys):
     "Four passes over 200 images were four steps"
     label = torch.arange(200) % 2

@@ -1,6 +1,6 @@
 """What CI runs: `run_all.py [STEP …]`; stops where one fails.
 
-By default all steps, without what takes long: tests marked `long`, cells marked `#| slow`, extras
+By default all steps, without what takes long: tests marked `slow`, cells marked `#| slow`, extras
 and course in a clean environment, and what a real browser does. With CI=1 these, too. `--quick`
 runs rules, types and quick tests, for use while writing. Works in a clean clone and in a working
 tree with edits: what a step may change is compared by content, not by git.
@@ -191,14 +191,14 @@ def tests(*more):
 
 
 def quick():
-    tests("-m", "not slow and not long")
+    tests("-m", "not slow")
 
 
 def pytest():
     if IN_CI:
         return tests()
-    tests("-m", "not long")
-    say("   tests marked `long`: with CI=1")
+    quick()
+    say("   tests marked `slow`: with CI=1")
 
 
 def notebooks():
