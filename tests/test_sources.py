@@ -216,6 +216,20 @@ def test_every_command_that_reads_data_takes_arrays(npz, run, tmp_path):
     assert "name the file of arrays" in run("features train", "--dataset.name", "array", code=2)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda x: x.to_sparse(),
+        lambda x: torch.quantize_per_tensor(x.float(), 1.0, 0, torch.quint8),
+        lambda x: x.float().to(torch.float8_e4m3fn),
+        lambda x: x.to("meta"),
+    ],
+)
+def test_tensors_that_numpy_cannot_take_are_refused(tmp_path, odd):
+    torch.save(odd(torch.from_numpy(images(4))), tmp_path / "x.pt")
+    assert "expected a dense one" in error(root=tmp_path / "x.pt")
+
+
 def test_arrays_and_tensors_from_python(tmp_path):
     tiny = dict(
         model=dict(base_channels=8, channel_mults=[1], attention_resolutions=[], num_groups=4),

@@ -29,8 +29,14 @@ def as_array(
 ) -> np.ndarray:  # of numbers, truth values or texts
     "The value as an array, its memory shared where that can be; raises `DDPMError` for objects"
     if isinstance(value, Tensor):
-        value = value.detach().cpu()
-        value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+        try:
+            value = value.detach().cpu()
+            value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+        except (TypeError, RuntimeError) as e:  # sparse, quantized, on meta, of 8-bit floats
+            raise DDPMError(
+                f"{what}: a tensor of {value.dtype} that NumPy cannot take; expected a dense one "
+                "of a common type: x.to_dense(), x.dequantize() or x.float()"
+            ) from e
     try:
         array = np.asanyarray(value)
     except ValueError as e:
