@@ -60,6 +60,25 @@ def imported(capsys, tmp_path, *more):
 FEW = ("--num_samples", 2, "--num_steps", 2, "--device", "cpu")
 
 
+@pytest.mark.parametrize(
+    "file, odd",
+    [
+        ("unet/config.json", dict(block_out_channels=[])),
+        ("unet/config.json", dict(block_out_channels=[8, 12])),
+        ("unet/config.json", dict(num_class_embeds=0)),
+        ("scheduler/scheduler_config.json", dict(num_train_timesteps="x")),
+        ("scheduler/scheduler_config.json", dict(beta_start=None)),
+        ("scheduler/scheduler_config.json", dict(clip_sample_range="x")),
+    ],
+)
+def test_settings_of_a_wrong_type_are_refused(tmp_path, file, odd):
+    theirs(tmp_path / "x")
+    path = tmp_path / "x" / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | odd))
+    with pytest.raises(DDPMError, match="import: .*its settings make no network or schedule: ."):
+        from_diffusers(tmp_path / "x")
+
+
 def test_classes_stay_classes(tmp_path, capsys):
     unet = theirs(tmp_path / "x", num_class_embeds=10)
     file, said = imported(capsys, tmp_path)

@@ -19,6 +19,7 @@ import torch
 from ddpm_nb.app.diffusers_folder import (
     exported_class_names,
     locate,
+    odd_settings_named,
     own_words,
     read_part,
     sampling_defaults,
@@ -362,16 +363,19 @@ def from_diffusers(
     source, on_hub = locate(source, say)
     places = unet_places(source, on_hub, subfolder, say)
     there = [(source, place) for place in places]
-    given = read_part(diffusers.UNet2DModel.load_config, there, "unet", on_hub)
-    parameters = inspect.signature(diffusers.UNet2DModel.__init__).parameters
-    config = {name: p.default for name, p in parameters.items()} | dict(given)
-    check_unet2d(config, own_words(source).get("alpha", False))
-    settings, prediction_type, betas = _scheduler(diffusers, scheduler or source, say)
-    which = _null_label(source, config["num_class_embeds"], null_label, say)
-    model = UNetSmall(**unetsmall_config(config, prediction_type, which))
-    model.load_state_dict(_unet(diffusers, source, on_hub, places, variant, say).state_dict())
-    public = {k: v for k, v in settings.items() if k != "trained_betas" and not k.startswith("_")}
-    sampling, notes = sampling_defaults(settings)
+    with odd_settings_named(source):
+        given = read_part(diffusers.UNet2DModel.load_config, there, "unet", on_hub)
+        parameters = inspect.signature(diffusers.UNet2DModel.__init__).parameters
+        config = {name: p.default for name, p in parameters.items()} | dict(given)
+        check_unet2d(config, own_words(source).get("alpha", False))
+        settings, prediction_type, betas = _scheduler(diffusers, scheduler or source, say)
+        which = _null_label(source, config["num_class_embeds"], null_label, say)
+        model = UNetSmall(**unetsmall_config(config, prediction_type, which))
+        model.load_state_dict(_unet(diffusers, source, on_hub, places, variant, say).state_dict())
+        public = {
+            k: v for k, v in settings.items() if k != "trained_betas" and not k.startswith("_")
+        }
+        sampling, notes = sampling_defaults(settings)
     for note in notes:
         say(note)
     names = exported_class_names(source, model.num_classes)
