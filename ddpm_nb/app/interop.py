@@ -11,6 +11,7 @@ import inspect
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -337,7 +338,16 @@ def _unet(
     tries = [(source, place | named) for place in places]
     if on_hub and not variant:
         tries += [(source, place | dict(variant="fp16")) for place in places]
-    return read_part(diffusers.UNet2DModel.from_pretrained, tries, "unet", on_hub).float()
+    read = partial(diffusers.UNet2DModel.from_pretrained, output_loading_info=True)
+    unet, info = read_part(read, tries, "unet", on_hub)
+    lost, spare = info["missing_keys"], info["unexpected_keys"]
+    # diffusers leaves them random
+    require(
+        not lost, f"import: {source}: the weights lack {', '.join(lost[:3])}; of another model?"
+    )
+    if spare:
+        say(f"the network has no place for {len(spare)} of the weights, such as {spare[0]}")
+    return unet.float()
 
 
 def from_diffusers(
