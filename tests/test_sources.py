@@ -216,6 +216,14 @@ def test_every_command_that_reads_data_takes_arrays(npz, run, tmp_path):
     assert "name the file of arrays" in run("features train", "--dataset.name", "array", code=2)
 
 
+def test_the_way_out_of_a_constant_stack_is_one(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((4, 20, 16), np.uint8))
+    assert "--dataset.value_range 0,255" in error(root=tmp_path / "x.npy")
+    assert len(load_data("array", root=tmp_path / "x.npy", image_size=16, value_range=[0, 255]))
+    (tmp_path / "x.npy").write_text("no array")
+    assert "is no .npy file" in error(root=tmp_path / "x.npy")
+
+
 @pytest.mark.parametrize(
     "odd",
     [

@@ -122,6 +122,12 @@ def _tensors(path: Path) -> dict:
 
 def _npy(path: Path) -> np.ndarray:
     "An array that stays on the disk until it is looked at"
+    with path.open("rb") as file:
+        # NumPy would take it for a pickle
+        require(
+            file.read(6) == b"\x93NUMPY",
+            f"dataset.root: {printable(path)} is no .npy file; expected one that np.save wrote",
+        )
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
