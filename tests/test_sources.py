@@ -467,6 +467,8 @@ def test_processes_share_a_stream_and_a_limit_keeps_it_in_memory(tables):
         assert torch.equal(both[0::2], a) and torch.equal(both[1::2], b)
     few = load_data("huggingface", limit=12, val_fraction=0, **how)
     assert isinstance(few, ImageData) and len({*numbers(few)}) == 12
+    short = dict(streaming=True, stream_length=40, split="test", val_fraction=0.02)
+    assert "each 50th image of a file" in table_error(tables, **short)  # of 20; "no images"
     assert "only with dataset.streaming" in table_error(tables, stream_length=3)
     assert "has no names of classes" in table_error(
         tables, streaming=True, stream_length=9, label_column="id"
