@@ -6,6 +6,7 @@
 __all__ = ['terminated', 'one_line_warnings', 'dispatch', 'stopped_message', 'main']
 
 # %% ../nbs/lib/cli.ipynb #138f4693
+import errno
 import os
 import signal
 import sys
@@ -119,6 +120,12 @@ def _refused(why):
     return 2
 
 
+_TOO_MANY = (
+    "the system starts no more threads or processes here; allow more with ulimit -u, "
+    "in a container with --pids-limit, or use --training.num_workers 0 and OMP_NUM_THREADS=1"
+)
+
+
 def _run(argv, out):
     "The exit code of a command line whose output goes to `out`"
     request = Request("help")
@@ -133,8 +140,14 @@ def _run(argv, out):
         return 130
     except DDPMError as e:
         return _refused(e)
+    except RuntimeError as e:
+        if "can't start new thread" not in str(e):
+            raise
+        return _refused(_TOO_MANY)
     except OSError as e:
         if e.filename is None:
+            if e.errno == errno.EAGAIN:  # a process could not be started
+                return _refused(_TOO_MANY)
             raise
         # of the surroundings: a name that is too long, a folder that is gone
         return _refused(f"{os.fsdecode(e.filename)}: {e.strerror}")

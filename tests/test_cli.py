@@ -1,5 +1,6 @@
 "The command line as a stranger meets it: bad input, exit codes, kill and resume"
 
+import errno
 import json
 import os
 import pickle
@@ -164,6 +165,17 @@ def test_bad_training_input(tmp_path, capsys, says, args):
     out = tmp_path / "o"
     refused(capsys, says, *train_args(out), *args)
     assert not list(tmp_path.rglob("*.pt"))
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("can't start new thread"), BlockingIOError(errno.EAGAIN, "unavailable")]
+)
+def test_a_limit_on_processes_is_named(capsys, monkeypatch, error):
+    def limited(request):
+        raise error
+
+    monkeypatch.setattr("ddpm_nb.cli.dispatch", limited)
+    refused(capsys, ["ulimit -u", "--pids-limit"], "train")
 
 
 @pytest.mark.slow

@@ -595,6 +595,9 @@ def test_missing_weights_without_network(run, capsys, offline):
         ways_out = ["pip install 'ddpm_nb[fid]'", "--evaluation.features mnist-cnn"]
         refused(capsys, ways_out, *inception)
     refused(capsys, "damaged", *few, "--evaluation.features", offline / file)
+    for junk in (b"junk", b"c\xfc", b"\x81B"):  # each another exception of the unpickler
+        (offline / "junk.pth").write_bytes(junk)
+        refused(capsys, "damaged", *few, "--evaluation.features", offline / "junk.pth")
     assert (run / "logs" / "evaluation_results.json").read_bytes() == before
 
 

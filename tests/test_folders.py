@@ -308,6 +308,27 @@ def test_folders_inside_the_only_class_are_pointed_at(tmp_path, capsys):
     assert "test and train inside the classes are no splits" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "name, says",
+    [
+        ("train.npy", ".npy is read with --dataset.name array; looked"),
+        ("train.npz", "--dataset.name array and the file as dataset.root"),
+        ("train-0.parquet", "--dataset.name huggingface"),
+        ("a/data.arrow", "--dataset.name huggingface"),
+        ("images.zip", "(.zip 1); looked for"),
+    ],
+)
+def test_a_folder_of_another_source_says_how_that_is_read(tmp_path, name, says):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DDPMError) as e:
+        load_data("folder", root=tmp_path)
+    assert says in str(e.value)
+    if "/" not in name and ".zip" not in name:  # and so does the file itself
+        with pytest.raises(DDPMError, match="is not a folder; .* is read with --dataset.name"):
+            load_data("folder", root=tmp_path / name)
+
+
 def test_endings_of_all_kinds(tmp_path, capsys):
     put(tmp_path, "a.png", "b.JPG", "c.avif", "d.jp2", "e.tga", "f.dib", "g.ico")
     for name in ("h.jfif", "i.jpe"):

@@ -60,6 +60,40 @@ def imported(capsys, tmp_path, *more):
 FEW = ("--num_samples", 2, "--num_steps", 2, "--device", "cpu")
 
 
+@pytest.mark.parametrize(
+    "file, odd",
+    [
+        ("unet/config.json", dict(block_out_channels=[])),
+        ("unet/config.json", dict(block_out_channels=[8, 12])),
+        ("scheduler/scheduler_config.json", dict(num_train_timesteps="x")),
+        ("scheduler/scheduler_config.json", dict(beta_start=None)),
+        ("scheduler/scheduler_config.json", dict(clip_sample_range="x")),
+    ],
+)
+def test_settings_of_a_wrong_type_are_refused(tmp_path, file, odd):
+    theirs(tmp_path / "x")
+    path = tmp_path / "x" / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | odd))
+    with pytest.raises(DDPMError, match="import: .*its settings make no network or schedule: ."):
+        from_diffusers(tmp_path / "x")
+
+
+def test_weights_that_are_not_there_are_not_left_random(tmp_path):
+    "diffusers imports such a folder with a line in its log"
+    path = tmp_path / "x" / "unet" / "config.json"
+    theirs(tmp_path / "x")
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | dict(num_class_embeds=10)))
+    with pytest.raises(DDPMError, match="the weights lack class_embedding.weight"):
+        from_diffusers(tmp_path / "x")
+    shutil.rmtree(tmp_path / "x")
+    theirs(tmp_path / "x", num_class_embeds=10)
+    path.write_text(json.dumps(config))
+    said = []
+    assert from_diffusers(tmp_path / "x", say=said.append)[0].num_classes is None
+    assert any("no place for 1 of the weights, such as class_embedding.weight" in s for s in said)
+
+
 def test_classes_stay_classes(tmp_path, capsys):
     unet = theirs(tmp_path / "x", num_class_embeds=10)
     file, said = imported(capsys, tmp_path)

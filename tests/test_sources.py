@@ -216,6 +216,28 @@ def test_every_command_that_reads_data_takes_arrays(npz, run, tmp_path):
     assert "name the file of arrays" in run("features train", "--dataset.name", "array", code=2)
 
 
+def test_the_way_out_of_a_constant_stack_is_one(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((4, 20, 16), np.uint8))
+    assert "--dataset.value_range 0,255" in error(root=tmp_path / "x.npy")
+    assert len(load_data("array", root=tmp_path / "x.npy", image_size=16, value_range=[0, 255]))
+    (tmp_path / "x.npy").write_text("no array")
+    assert "is no .npy file" in error(root=tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda x: x.to_sparse(),
+        lambda x: torch.quantize_per_tensor(x.float(), 1.0, 0, torch.quint8),
+        lambda x: x.float().to(torch.float8_e4m3fn),
+        lambda x: x.to("meta"),
+    ],
+)
+def test_tensors_that_numpy_cannot_take_are_refused(tmp_path, odd):
+    torch.save(odd(torch.from_numpy(images(4))), tmp_path / "x.pt")
+    assert "expected a dense one" in error(root=tmp_path / "x.pt")
+
+
 def test_arrays_and_tensors_from_python(tmp_path):
     tiny = dict(
         model=dict(base_channels=8, channel_mults=[1], attention_resolutions=[], num_groups=4),
@@ -445,6 +467,8 @@ def test_processes_share_a_stream_and_a_limit_keeps_it_in_memory(tables):
         assert torch.equal(both[0::2], a) and torch.equal(both[1::2], b)
     few = load_data("huggingface", limit=12, val_fraction=0, **how)
     assert isinstance(few, ImageData) and len({*numbers(few)}) == 12
+    short = dict(streaming=True, stream_length=40, split="test", val_fraction=0.02)
+    assert "each 50th image of a file" in table_error(tables, **short)  # of 20; "no images"
     assert "only with dataset.streaming" in table_error(tables, stream_length=3)
     assert "has no names of classes" in table_error(
         tables, streaming=True, stream_length=9, label_column="id"

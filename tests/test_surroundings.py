@@ -111,6 +111,8 @@ JOB = dict(RANK="0", WORLD_SIZE="2", LOCAL_RANK="0", MASTER_ADDR="localhost", MA
         (dict(RANK="x"), "RANK: 'x' in the environment"),
         (dict(RANK="2"), "RANK: 2, but WORLD_SIZE is 2"),
         (dict(WORLD_SIZE="2 3"), "WORLD_SIZE: '2 3'"),
+        (dict(WORLD_SIZE="0"), "WORLD_SIZE: 0"),  # trained alone without a word
+        (dict(RANK=""), "RANK: not set, but WORLD_SIZE is 2"),  # the same
         (dict(LOCAL_RANK="-1"), "LOCAL_RANK: '-1'"),
         (dict(MASTER_PORT="http"), "MASTER_PORT: 'http'"),
         (dict(MASTER_PORT="65536"), "MASTER_PORT: '65536'"),

@@ -11,6 +11,7 @@ import inspect
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import torch
 from ddpm_nb.app.diffusers_folder import (
     exported_class_names,
     locate,
+    odd_settings_named,
     own_words,
     read_part,
     sampling_defaults,
@@ -336,7 +338,16 @@ def _unet(
     tries = [(source, place | named) for place in places]
     if on_hub and not variant:
         tries += [(source, place | dict(variant="fp16")) for place in places]
-    return read_part(diffusers.UNet2DModel.from_pretrained, tries, "unet", on_hub).float()
+    read = partial(diffusers.UNet2DModel.from_pretrained, output_loading_info=True)
+    unet, info = read_part(read, tries, "unet", on_hub)
+    lost, spare = info["missing_keys"], info["unexpected_keys"]
+    # diffusers leaves them random
+    require(
+        not lost, f"import: {source}: the weights lack {', '.join(lost[:3])}; of another model?"
+    )
+    if spare:
+        say(f"the network has no place for {len(spare)} of the weights, such as {spare[0]}")
+    return unet.float()
 
 
 def from_diffusers(
@@ -362,16 +373,19 @@ def from_diffusers(
     source, on_hub = locate(source, say)
     places = unet_places(source, on_hub, subfolder, say)
     there = [(source, place) for place in places]
-    given = read_part(diffusers.UNet2DModel.load_config, there, "unet", on_hub)
-    parameters = inspect.signature(diffusers.UNet2DModel.__init__).parameters
-    config = {name: p.default for name, p in parameters.items()} | dict(given)
-    check_unet2d(config, own_words(source).get("alpha", False))
-    settings, prediction_type, betas = _scheduler(diffusers, scheduler or source, say)
-    which = _null_label(source, config["num_class_embeds"], null_label, say)
-    model = UNetSmall(**unetsmall_config(config, prediction_type, which))
-    model.load_state_dict(_unet(diffusers, source, on_hub, places, variant, say).state_dict())
-    public = {k: v for k, v in settings.items() if k != "trained_betas" and not k.startswith("_")}
-    sampling, notes = sampling_defaults(settings)
+    with odd_settings_named(source):
+        given = read_part(diffusers.UNet2DModel.load_config, there, "unet", on_hub)
+        parameters = inspect.signature(diffusers.UNet2DModel.__init__).parameters
+        config = {name: p.default for name, p in parameters.items()} | dict(given)
+        check_unet2d(config, own_words(source).get("alpha", False))
+        settings, prediction_type, betas = _scheduler(diffusers, scheduler or source, say)
+        which = _null_label(source, config["num_class_embeds"], null_label, say)
+        model = UNetSmall(**unetsmall_config(config, prediction_type, which))
+        model.load_state_dict(_unet(diffusers, source, on_hub, places, variant, say).state_dict())
+        public = {
+            k: v for k, v in settings.items() if k != "trained_betas" and not k.startswith("_")
+        }
+        sampling, notes = sampling_defaults(settings)
     for note in notes:
         say(note)
     names = exported_class_names(source, model.num_classes)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..core import DDPMError, require
 from .failures import first_line
+from .files import BROKEN_ZIP
 from .scan import natural_key
 from ..errors import printable
 
@@ -29,8 +30,14 @@ def as_array(
 ) -> np.ndarray:  # of numbers, truth values or texts
     "The value as an array, its memory shared where that can be; raises `DDPMError` for objects"
     if isinstance(value, Tensor):
-        value = value.detach().cpu()
-        value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+        try:
+            value = value.detach().cpu()
+            value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+        except (TypeError, RuntimeError) as e:  # sparse, quantized, on meta, of 8-bit floats
+            raise DDPMError(
+                f"{what}: a tensor of {value.dtype} that NumPy cannot take; expected a dense one "
+                "of a common type: x.to_dense(), x.dequantize() or x.float()"
+            ) from e
     try:
         array = np.asanyarray(value)
     except ValueError as e:
@@ -57,7 +64,7 @@ def _translated(path: Path) -> Iterator[None]:
         raise DDPMError(_too_large(path)) from e
     except pickle.UnpicklingError as e:
         raise DDPMError(_pickled(path)) from e
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile) as e:
+    except (*BROKEN_ZIP, AssertionError, AttributeError, TypeError) as e:
         if "pickle" in str(e) or "Python objects" in str(e):
             raise DDPMError(_pickled(path)) from e
         raise DDPMError(f"dataset.root: cannot read {printable(path)}: {first_line(e)}") from e
@@ -115,6 +122,12 @@ def _tensors(path: Path) -> dict:
 
 def _npy(path: Path) -> np.ndarray:
     "An array that stays on the disk until it is looked at"
+    with path.open("rb") as file:
+        # NumPy would take it for a pickle
+        require(
+            file.read(6) == b"\x93NUMPY",
+            f"dataset.root: {printable(path)} is no .npy file; expected one that np.save wrote",
+        )
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..core import require
+from ..core import DDPMError, require
 from .scan import SPLIT_NAMES
 from ..errors import did_you_mean, printable
 
@@ -77,12 +77,11 @@ def find_range(
         if inside and hi >= white / 4 and (black == 0 or lo <= black / 4):
             return black, white
     expected = {"f": "0 to 1, -1 to 1, or 0 to 255"}.get(dtype.kind, "0 to 255, or 0 to 65535")
-    require(
-        False,
+    example = f"{lo:g},{hi:g}" if lo < hi else "0,1" if dtype.kind == "f" else "0,255"
+    raise DDPMError(
         f"{what}: {dtype} between {lo:g} and {hi:g}, and no telling which value is white; "
-        f"expected {expected}; say what is black and white: --dataset.value_range {lo:g},{hi:g}",
+        f"expected {expected}; say what is black and white: --dataset.value_range {example}"
     )
-    return lo, hi
 
 # %% ../../nbs/lib/array_meaning.ipynb #arr00011
 _LOOKED_AT = 2**31  # bytes of values that are looked at; of more, an even selection

@@ -130,6 +130,17 @@ def say_once(text: str) -> None:
         print(text, flush=True)
 
 
+def _require_alone() -> None:
+    "Raise `DDPMError` where half of what `torchrun` sets is there, for a process that trains alone"
+    for name in ("RANK", "LOCAL_RANK"):
+        environment_number(name)
+    size = environment_number("WORLD_SIZE", 1)
+    wrong = "WORLD_SIZE: 0" if size == 0 else f"RANK: not set, but WORLD_SIZE is {size}"
+    require(
+        size == 1, f"{wrong}; start the processes with torchrun, or unset WORLD_SIZE to train alone"
+    )
+
+
 def require_environment() -> None:
     "Raise `DDPMError` where the environment cannot be that of one of several processes"
     size, rank = environment_number("WORLD_SIZE", 1), process_number()
@@ -208,9 +219,8 @@ def distributed(
 ) -> Iterator[torch.device]:
     "Inside the block, be one of the processes that `torchrun` started; alone, nothing happens"
     dev = pick_device(device)
-    for name in ("RANK", "LOCAL_RANK"):
-        environment_number(name)
     if not is_shared_job():
+        _require_alone()
         yield dev
         return
     require_environment()

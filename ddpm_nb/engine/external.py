@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..core import DDPMError, eval_mode, require, to_uint8, without_alpha
 from .compat import import_torchvision
+from .files import BROKEN_ZIP
 from ..eval import require_same_shape, validate_images
 
 # %% ../../nbs/lib/external.ipynb #158dfe81
@@ -51,8 +52,14 @@ def inception_weights() -> Path:
     return path
 
 # %% ../../nbs/lib/external.ipynb #fbfc207e
-# what reading a file that is no checkpoint raises: on the disk, in the archive, in the unpickler
-_UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError)
+# what PyTorch raises, beside what Python's reader of archives does, on a file that is no checkpoint
+_UNREADABLE = (
+    *BROKEN_ZIP,
+    pickle.UnpicklingError,
+    AssertionError,
+    AttributeError,
+    TypeError,
+)
 
 
 def _load_inception(path):

@@ -305,13 +305,28 @@ def _say(scan: FolderScan) -> None:
     say_once(f"dataset: {summary(scan)}")
 
 
+# files that hold images without being one, and the `dataset.name` that reads them
+_OTHER_SOURCES = {".npy": "array", ".npz": "array", ".parquet": "huggingface"}
+_OTHER_SOURCES[".arrow"] = "huggingface"
+
+
+def _other_source(endings: Iterable) -> str:
+    "What reads files with these endings, as part of a sentence; '' where nothing does"
+    for ending in endings:
+        if name := _OTHER_SOURCES.get(ending):
+            file = " and the file as dataset.root" if ending == ".npz" else ""
+            return f"; {ending} is read with --dataset.name {name}{file}"
+    return ""
+
+
 def scan_folder(
     root: str | Path,  # a folder
     image_size: int | Sequence = 64,  # that will be wanted
 ) -> FolderScan:
     "What a folder holds, each image looked at, and said in one line; raises `DDPMError` if none"
     root = Path(user_path(root, "dataset.root"))
-    require(root.is_dir(), f"dataset.root: {printable(root)!r} is not a folder")
+    instead = _other_source([_ending(root.name)])
+    require(root.is_dir(), f"dataset.root: {printable(root)!r} is not a folder{instead}")
     walk = Walk(root)
     scan = _readable(root, sorted(walk.files), image_size, walk.left_out)
     if scan.broken:
@@ -322,7 +337,8 @@ def scan_folder(
     require(
         scan.files,
         f"dataset.root: no readable images under {printable(root)!r}; "
-        f"left out: {left_out_text(scan.left_out) or 'nothing'}; "
+        f"left out: {left_out_text(scan.left_out) or 'nothing'}"
+        f"{_other_source(ending for _, ending in scan.left_out)}; "
         f"looked for {', '.join(sorted(image_endings()))}",
     )
     _say(scan)
