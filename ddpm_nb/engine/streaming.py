@@ -311,6 +311,11 @@ def _kept(data: StreamData, split: str, n: int, held_out: bool) -> ImageData:
     parts = []
     for batch in iter(lambda: list(itertools.islice(rows, 256)), []):
         parts.append(data._stack([data.decode(row) for row in batch]))
+    require(
+        parts or not held_out,
+        f"dataset.val_fraction: each {data.every}th image of a file of the stream is to be held "
+        f"out, and no file of {printable(data.name)} has so many; use a larger fraction, or 0",
+    )
     require(parts, f"dataset: split {split} of {data.name} holds no images")
     images = torch.cat([images for images, _ in parts])
     labels = None if parts[0][1] is None else torch.cat([labels for _, labels in parts])
