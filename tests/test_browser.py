@@ -329,17 +329,6 @@ def test_drawing_is_edited(page):
     assert p.image != before
 
 
-def test_a_large_upload_is_refused_in_a_sentence(page):
-    "At 10 MiB, the server's own limit for a message, the page would lose its connection instead"
-    p = Panel(page, "edit")
-    with page.expect_file_chooser() as chooser:
-        p.press("Upload")
-    large = dict(name="large.png", mimeType="image/png", buffer=bytes(24 * 2**20))
-    chooser.value.set_files(large)
-    p.until("the file has 24 MB; at most 20 are taken")
-    assert p.is_wrong
-
-
 def test_the_eraser_takes_ink_and_hole(page):
     "In one stroke, and Python knows of both"
     p = Panel(page, "edit")
