@@ -208,13 +208,20 @@ def notebooks():
         say("   cells marked `#| slow`: with CI=1")
 
 
+def has_chromium() -> bool:
+    "Whether there is a browser to test with; in CI there must be"
+    if chromium.find():
+        return True
+    if IN_CI:
+        raise Failed("no Chromium; on Debian: apt-get install chromium")
+    say("   skipped: no Chromium; on Debian: apt-get install chromium")
+    return False
+
+
 def browser():
     "The playground, served by voila and used in a real Chromium"
-    if not chromium.find():
-        if IN_CI:
-            raise Failed("no Chromium; on Debian: apt-get install chromium")
-        return say("   skipped: no Chromium; on Debian: apt-get install chromium")
-    python(*PYTEST, BROWSER)
+    if has_chromium():
+        python(*PYTEST, BROWSER)
 
 
 def docs():
@@ -226,6 +233,8 @@ def live():
     "The site that `docs` has built, in a real Chromium"
     if not (root / "_docs" / "index.html").exists():
         raise Failed("no site in _docs; run the step docs before")
+    if not has_chromium():
+        return
     python("tools/axe.py")
     if (root / "_docs" / "live").is_dir():
         python(*PYTEST, LIVE)
