@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..core import DDPMError, require
 from .failures import first_line
-from .files import BROKEN_ZIP
+from .files import BROKEN_TENSORS
 from .scan import natural_key
 from ..errors import printable
 
@@ -64,7 +64,7 @@ def _translated(path: Path) -> Iterator[None]:
         raise DDPMError(_too_large(path)) from e
     except pickle.UnpicklingError as e:
         raise DDPMError(_pickled(path)) from e
-    except (*BROKEN_ZIP, AssertionError, AttributeError, TypeError) as e:
+    except BROKEN_TENSORS as e:
         if "pickle" in str(e) or "Python objects" in str(e):
             raise DDPMError(_pickled(path)) from e
         raise DDPMError(f"dataset.root: cannot read {printable(path)}: {first_line(e)}") from e

@@ -7,7 +7,6 @@ __all__ = ['INCEPTION_HASH', 'inception_weights', 'InceptionFeatures', 'load_lpi
 
 # %% ../../nbs/lib/external.ipynb #1743d008
 import hashlib
-import pickle
 import warnings
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 
 from ..core import DDPMError, eval_mode, require, to_uint8, without_alpha
 from .compat import import_torchvision
-from .files import BROKEN_ZIP
+from .files import BROKEN_TENSORS
 from ..eval import require_same_shape, validate_images
 
 # %% ../../nbs/lib/external.ipynb #158dfe81
@@ -52,16 +51,6 @@ def inception_weights() -> Path:
     return path
 
 # %% ../../nbs/lib/external.ipynb #fbfc207e
-# what PyTorch raises, beside what Python's reader of archives does, on a file that is no checkpoint
-_UNREADABLE = (
-    *BROKEN_ZIP,
-    pickle.UnpicklingError,
-    AssertionError,
-    AttributeError,
-    TypeError,
-)
-
-
 def _load_inception(path):
     "torch-fidelity's Inception-V3 with the weights in `path`, and the file's SHA-256"
     import_torchvision("features: inception", "fid")
@@ -86,7 +75,7 @@ def _load_inception(path):
         net = FeatureExtractorInceptionV3(
             "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
         )
-    except _UNREADABLE as e:
+    except BROKEN_TENSORS as e:
         raise DDPMError(damaged) from e
     return net, sha
 
