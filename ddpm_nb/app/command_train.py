@@ -141,7 +141,7 @@ def describe(
         str(trainer.device),
         precision,
     ]
-    if augment := getattr(trainer.data, "augment", 0):
+    if augment := trainer.augment_chance:
         parts.insert(2, f"augmented with chance {augment:g}")
     if trainer.context.world_size > 1:
         parts.append(f"{trainer.context.world_size} processes")

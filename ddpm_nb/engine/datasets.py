@@ -214,6 +214,27 @@ def _require_channels(dataset: Mapping, data) -> None:
     )
 
 
+def _load_known(dataset: Mapping, split: str) -> ImageData:
+    "One of the data sets that have a name of their own"
+    name, size, limit = dataset["name"], dataset["image_size"], dataset["limit"]
+    split = "test" if split == "val" else split
+    if name == "mnist":
+        data = load_mnist(split, size)
+    else:
+        data = load_torchvision(name, split, size, dataset["root"] or "data")
+    _require_channels(dataset, data)
+    data.rules = dataset["rules"]
+    if dataset["flip"] is not None:
+        data.flip = dataset["flip"]
+    if limit is not None:
+        # copies, so that the whole set can be freed
+        is_front = data.rules == 1
+        chosen = torch.arange(len(data))[:limit] if is_front else pick_images(data, limit)
+        data.images = data.images[chosen]
+        data.labels = data.labels[chosen]
+    return data
+
+
 @checks_arguments(DatasetConfig)
 @cpu_by_default
 def load_data(
@@ -248,25 +269,8 @@ def load_data(
     given = locals()
     dataset = {key: given[key] for key in DatasetConfig.settings}
     _check_dataset(dataset)
-    if name in _OWN:
-        data = _load_own(dataset, split, files)
-        data.augment = augment if split == "train" else 0.0
-        return data
-    split = "test" if split == "val" else split
-    if name == "mnist":
-        data = load_mnist(split, image_size)
-    else:
-        data = load_torchvision(name, split, image_size, root or "data")
-    _require_channels(dataset, data)
-    data.rules = rules
+    data = _load_own(dataset, split, files) if name in _OWN else _load_known(dataset, split)
     data.augment = augment if split == "train" else 0.0
-    if flip is not None:
-        data.flip = flip
-    if limit is not None:
-        # copies, so that the whole set can be freed
-        chosen = torch.arange(len(data))[:limit] if rules == 1 else pick_images(data, limit)
-        data.images = data.images[chosen]
-        data.labels = data.labels[chosen]
     return data
 
 # %% ../../nbs/lib/datasets.ipynb #953e3055

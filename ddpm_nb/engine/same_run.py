@@ -94,8 +94,8 @@ def describe_config(
     config["training"] = plain(trainer.cfg)
     config["seed"] = trainer.seed
     flip = bool(getattr(trainer.data, "flip", False))
-    augment = float(getattr(trainer.data, "augment", 0.0))
-    config["dataset"] = (config.get("dataset") or {}) | dict(flip=flip, augment=augment)
+    known = dict(flip=flip, augment=float(trainer.augment_chance))
+    config["dataset"] = (config.get("dataset") or {}) | known
     return config
 
 

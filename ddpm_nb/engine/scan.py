@@ -306,8 +306,12 @@ def _say(scan: FolderScan) -> None:
 
 
 # files that hold images without being one, and the `dataset.name` that reads them
-_OTHER_SOURCES = {".npy": "array", ".npz": "array", ".parquet": "huggingface"}
-_OTHER_SOURCES[".arrow"] = "huggingface"
+_OTHER_SOURCES = {
+    ".npy": "array",
+    ".npz": "array",
+    ".parquet": "huggingface",
+    ".arrow": "huggingface",
+}
 
 
 def _other_source(endings: Iterable) -> str:
