@@ -14,16 +14,13 @@ from ddpm_nb.run_settings import Config
 from ddpm_nb.schedules import DDPMSchedules
 from ddpm_nb.sections import Setting, all_settings, check_value
 from ddpm_nb.unet import UNetSmall
+from helpers.tiny import NET_KEYS
 
 KEYS = dict(all_settings(Config))
 TINY = {
     "dataset.image_size": 16,
     "model.image_size": 16,
-    "model.base_channels": 8,
-    "model.channel_mults": [1, 2],
-    "model.attention_resolutions": [],
-    "model.num_groups": 4,
-    "schedules.timesteps": 20,
+    **NET_KEYS,
     "training.batch_size": 4,
     "training.max_steps": 1,
     "training.validation.every_steps": 0,

@@ -95,7 +95,6 @@ def seen(out):
     return [json.loads((out / f"{r}.json").read_text()) for r in (0, 1)]
 
 
-@pytest.mark.slow
 def test_two_processes_give_the_weights_of_one(out, seen):
     """At the same global batch of 10, in two parts each.
 
@@ -162,7 +161,6 @@ def test_weights_are_equal_to_the_bit_in_both(seen):
     assert seen[1]["same"]
 
 
-@pytest.mark.slow
 def test_a_killed_process_is_replaced_and_the_run_goes_on_from_latest(tmp_path):
     assert main(["train", *FLAGS, "--output_dir", str(tmp_path / "one")]) == 0
     r = launch(dies, [*FLAGS, "--output_dir", str(tmp_path / "two")], restarts=1)
@@ -177,7 +175,6 @@ def test_a_killed_process_is_replaced_and_the_run_goes_on_from_latest(tmp_path):
     assert "steps 0 to 8" in r.stdout
 
 
-@pytest.mark.slow
 def test_all_take_the_number_of_steps_that_the_main_process_fixed(tmp_path):
     "A budget of next to nothing: it is gone when the first step is timed, so one more is made"
     flags = [*SMALL, *NO_GRIDS, "--training.max_minutes", 1e-4, "--output_dir", tmp_path]

@@ -72,7 +72,6 @@ def undisturbed(tmp_path_factory):
             process.wait()
 
 
-@pytest.mark.slow
 def test_a_machine_is_killed_and_comes_back_and_the_network_is_cut(tmp_path, undisturbed):
     out, gates = tmp_path / "shared", tmp_path / "gates"
     logs = [tmp_path / f"{name}.log" for name in ("first", "second", "second again")]

@@ -12,15 +12,12 @@ from ddpm_nb import build
 from ddpm_nb.app.config import load_config
 from ddpm_nb.cli import main
 from ddpm_nb.core import DDPMError
+from helpers.tiny import NET_KEYS
 
 ROOT = Path(__file__).parent.parent
 SMALL = {
     "dataset.limit": 64,
-    "model.base_channels": 8,
-    "model.channel_mults": [1, 2],
-    "model.attention_resolutions": [],
-    "model.num_groups": 4,
-    "schedules.timesteps": 20,
+    **NET_KEYS,
     "training.batch_size": 8,
     "training.max_steps": 6,
     "training.log_every": 1,

@@ -17,7 +17,7 @@ from ddpm_nb.engine.features import train_feature_net
 from ddpm_nb.engine.files import append_checksum
 from ddpm_nb.engine.folders import FolderData
 from helpers.commands import refused, train
-from helpers.tiny import image_folder, pixels, tiny_trainer
+from helpers.tiny import NET_KEYS, image_folder, pixels, tiny_trainer
 
 # ---- paths that no shell has written out
 
@@ -61,11 +61,7 @@ def test_home_and_variables_are_written_out_in_files(home):
     )
     (home / "first.yaml").write_text("dataset: {name: folder, root: $DISK/im, channels: 1}\n")
     tiny = {
-        "model.base_channels": 8,
-        "model.channel_mults": [1, 2],
-        "model.attention_resolutions": [],
-        "model.num_groups": 4,
-        "schedules.timesteps": 20,
+        **NET_KEYS,
         "training.max_steps": 1,
         "training.batch_size": 4,
     }
@@ -158,11 +154,7 @@ def test_a_default_device_is_the_callers(tmp_path, on_meta):
         progress=False,
         **{
             "dataset.limit": 32,
-            "model.base_channels": 8,
-            "model.channel_mults": [1, 2],
-            "model.attention_resolutions": [],
-            "model.num_groups": 4,
-            "schedules.timesteps": 20,
+            **NET_KEYS,
             "training.max_steps": 2,
             "training.batch_size": 8,
             "training.validation.every_steps": 1,

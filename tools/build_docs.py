@@ -48,8 +48,7 @@ def read(p):
 
 def notebooks() -> list[str]:
     "Every notebook, as its path in nbs without the ending: 'index', '03_unet', 'lib/files'"
-    found = sorted(NBS.glob("*.ipynb")) + sorted((NBS / "lib").glob("*.ipynb"))
-    return [p.relative_to(NBS).with_suffix("").as_posix() for p in found]
+    return [p.relative_to(NBS).with_suffix("").as_posix() for p in folding.notebooks()]
 
 
 def course(names) -> list[str]:

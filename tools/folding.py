@@ -40,8 +40,8 @@ def wanted(cell: dict) -> dict | None:
 
 
 def notebooks(folder: Path = NBS) -> list[Path]:
-    "Every notebook of the project"
-    return sorted([*folder.glob("*.ipynb"), *(folder / "lib").glob("*.ipynb")])
+    "Every notebook of the project, the course and the pages beside it first"
+    return sorted(folder.glob("*.ipynb")) + sorted((folder / "lib").glob("*.ipynb"))
 
 
 def unfolded(folder: Path = NBS) -> dict[Path, str]:

@@ -20,6 +20,14 @@ NET: dict[str, Any] = dict(
     attention_resolutions=(),
     num_groups=4,
 )
+# the same for 16 pixels or more, as keys of a config
+NET_KEYS: dict[str, Any] = {
+    "model.base_channels": 8,
+    "model.channel_mults": [1, 2],
+    "model.attention_resolutions": [],
+    "model.num_groups": 4,
+    "schedules.timesteps": 20,
+}
 
 
 def pixels(n=64, seed=0):
